@@ -1,0 +1,78 @@
+/*
+ * Plans: what the resolver found out about each task in each ELF object. The root of a flat file of
+ * kind TC_FLAT_PLANS, `plans-<32 hex digits of the config's resolve_digest>.flat` in the cache
+ * directory, replaced by rename. The target, in its constructor and in the loader's notifier, reads
+ * it in place.
+ *
+ * "No task in this object" is a plan too: an object with no entries.
+ */
+#ifndef TC_CACHE_PLAN_H
+#define TC_CACHE_PLAN_H
+
+#include "cache/task.h"
+
+#define TC_MAX_WINDOW   40u  /* longest displaced prologue, bytes */
+#define TC_MAX_MOVED    160u /* longest relocated code, bytes, jump back included */
+#define TC_MAX_BUILD_ID 32u
+
+/* A place in the moved code that depends on where it lies. `at` is the offset of a 32-bit field. */
+enum tc_fixup_kind {
+    TC_FIX_REL32 =
+        1, /* field = (load base + target_vaddr) - (address of the moved code + at + 4 + tail) */
+};
+struct tc_fixup {
+    uint16_t at;
+    uint8_t kind; /* enum tc_fixup_kind */
+    uint8_t tail; /* bytes of the instruction behind the field (an immediate) */
+    uint32_t pad;
+    uint64_t target_vaddr; /* in the object's own addresses */
+};
+
+struct tc_plan {
+    uint32_t task;          /* index into the config's tasks */
+    uint32_t reason;        /* enum tc_reason: 0 hookable, else the refusal */
+    struct tc_str identity; /* the task's identity in this object (semantics: `name:`, else
+                               [file.c:]symbol@SONAME) */
+    struct tc_str symbol;   /* the symbol's names here, the first is the one asked for; "a, b" if
+                               several share the address */
+    struct tc_str detail;   /* more about a refusal ("at +3", "2 candidates: a.c, b.c") */
+    uint64_t entry_vaddr, entry_bytes; /* the function */
+    uint64_t patch_vaddr;              /* where the 5-byte jump goes: behind an endbr64 */
+    uint32_t window_bytes;             /* displaced whole instructions, >= 5 */
+    uint32_t moved_bytes;
+    uint8_t window[TC_MAX_WINDOW]; /* what memory must hold there */
+    uint8_t moved[TC_MAX_MOVED];   /* the displaced instructions, relocated, and the jump back */
+    struct tc_span fixups;         /* struct tc_fixup */
+    uint8_t source[16];            /* TASK_SOURCE */
+    uint32_t source_algorithm;     /* enum tc_source_algorithm */
+    uint8_t exported; /* callable from outside: follows the psABI, may get hidden arguments */
+    uint8_t inlined_copies_known;
+    uint16_t pad;
+};
+
+enum tc_source_algorithm {
+    TC_SOURCE_INTERIM = 1, /* bytes of all pieces and the digest of the whole file */
+};
+
+struct tc_object {
+    struct tc_file_id id;
+    struct tc_str path, soname;
+    uint32_t build_id_bytes;
+    uint32_t reason; /* enum tc_reason: the whole object is refused (text-relocations,
+                        foreign-class, ...), 0 otherwise */
+    uint8_t build_id[TC_MAX_BUILD_ID];
+    struct tc_span plans; /* struct tc_plan */
+};
+
+struct tc_plans {
+    uint8_t resolve_digest[16];
+    struct tc_span objects; /* struct tc_object, sorted by (ino, dev) */
+};
+
+/* The object's entry, NULL if it isn't there yet. Freestanding. */
+const struct tc_object *tc_plans_find(const struct tc_flat *f, const struct tc_file_id *id);
+
+/* Verifies spans and sizes, as tc_config_verify(). */
+int tc_plans_verify(const struct tc_flat *f, uint32_t task_count);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * Cache policies: sums of members, and when caching is on at all (semantics.md, section 1). Pure
+ * functions. tc_policy_parse() allocates nothing and is host code; tc_activation() is freestanding,
+ * it runs in the target and in `doctor`.
+ */
+#ifndef TC_CACHE_POLICY_H
+#define TC_CACHE_POLICY_H
+
+#include <stddef.h>
+
+#include "cache/diag.h"
+#include "cache/reason.h"
+#include "cache/task.h"
+
+/* What the environment of a process says. */
+struct tc_switches {
+    uint8_t disable_caching;        /* TASKCACHE_DISABLE_CACHING */
+    uint8_t default_no_cache;       /* TASKCACHE_DEFAULT_NO_CACHE */
+    uint8_t default_persist_result; /* enum tc_tristate: TASKCACHE_DEFAULT_PERSIST_RESULT */
+    uint8_t refresh_cache;          /* enum tc_tristate: TASKCACHE_REFRESH_CACHE */
+};
+
+struct tc_active {
+    uint32_t reason; /* 0: on, else why calls are bypassed */
+    uint32_t policy; /* enum tc_policy_bit in force */
+    uint8_t refresh; /* 1: don't look up */
+};
+
+struct tc_active tc_activation(const struct tc_task *task, const struct tc_switches *env);
+
+/* 1/true/yes/on and their opposites in any case: TC_TRUE, TC_FALSE, or TC_UNSET for anything else.
+ * Freestanding. */
+enum tc_tristate tc_boolean(const char *text);
+
+/* A parsed policy. Excluded names are slices of the text. */
+#define TC_POLICY_MAX_NAMES 32u
+struct tc_slice {
+    const char *text;
+    size_t bytes;
+};
+struct tc_policy {
+    uint32_t members; /* enum tc_policy_bit */
+    int no_cache;     /* NO_CACHE or NONE, and nothing else that gives a key */
+    struct tc_slice excluded[TC_POLICY_MAX_NAMES];
+    unsigned excluded_count;
+    struct tc_slice
+        not_yet; /* a known member that isn't built (KEY(...), TASK_SOURCE_DEEP), if any */
+};
+
+/* `INPUTS + TASK_SOURCE - debug`, DEFAULT, ACROSS_RUNS, NO_CACHE, NONE, parentheses, quoted names.
+ * `named` resolves names under `policies:` (NULL: there are none): returns the policy's text, or
+ * NULL. 0 or -EINVAL with `ret_error` filled in. */
+int tc_policy_parse(const char *text, const char *(*named)(void *ctx, struct tc_slice name),
+                    void *ctx, struct tc_policy *ret, struct tc_text_error *ret_error);
+
+#endif

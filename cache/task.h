@@ -1,0 +1,186 @@
+/*
+ * A compiled config: what the service makes of a YAML file and its plugins, and what the target
+ * reads. The root of a flat file of kind TC_FLAT_CONFIG. All structs are fixed little-endian
+ * layouts of naturally aligned fields; any change of them raises TC_FLAT_VERSION.
+ *
+ * The file is `config-<32 hex digits>.flat` in the runtime directory, named by tc_config_name() of
+ * the config's path and stat identity; `deps` lists what else it was made from (plugins): one that
+ * changed makes it stale.
+ */
+#ifndef TC_CACHE_TASK_H
+#define TC_CACHE_TASK_H
+
+#include "cache/expr.h"
+#include "cache/flat.h"
+
+#define TC_MAX_PARAMS 32u
+#define TC_MAX_TASKS  1000u
+
+/* Which file, exactly: a file that was replaced or written to is another one. Times in ns. */
+struct tc_file_id {
+    uint64_t dev, ino, size;
+    int64_t mtime_ns, ctime_ns;
+};
+
+/* What a call does with a parameter. */
+enum tc_dir {
+    TC_IN = 1,
+    TC_OUT,
+    TC_INOUT,
+    TC_IGNORE, /* neither key nor output */
+    TC_HIDDEN, /* Fortran's lengths: likewise, and C callers may leave it out */
+};
+
+/* What the parameter is. */
+enum tc_shape_kind {
+    TC_SHAPE_SCALAR = 1, /* a value in a register or stack slot */
+    TC_SHAPE_ARRAY,      /* points at `pieces` runs of `length` elements, `stride` elements apart */
+    TC_SHAPE_STRING,     /* points at a NUL-terminated string */
+    TC_SHAPE_STRINGS,    /* points at `length` pointers to NUL-terminated strings (in only) */
+    TC_SHAPE_OPAQUE,     /* a pointer about which nothing is said: voids a key with INPUTS unless
+                            excluded */
+};
+
+enum tc_loc {
+    TC_LOC_INT = 1, /* rdi rsi rdx rcx r8 r9 (psABI 3.2.3, INTEGER): index 0..5 */
+    TC_LOC_SSE,     /* xmm0..7 */
+    TC_LOC_STACK,   /* eightbyte `loc_index` above the return address */
+};
+
+struct tc_param {
+    struct tc_str name;
+    struct tc_str type_text; /* as a person writes it: "const double *" */
+    uint8_t dir;             /* enum tc_dir */
+    uint8_t shape;           /* enum tc_shape_kind */
+    uint8_t type;            /* enum tc_scalar of the parameter itself */
+    uint8_t elem;            /* enum tc_scalar of what it points at; TC_U8 for void extents */
+    uint8_t loc;             /* enum tc_loc */
+    uint8_t is_char;         /* elements are char: rendered as text */
+    uint16_t loc_index;
+    /* Programs (index of the first instruction, TC_NO_EXPR if absent), TC_SHAPE_ARRAY and _STRINGS
+     * only. Absent pieces: 1; absent length: 1 element; absent stride: the length. */
+    uint32_t pieces, length, stride;
+    uint32_t
+        capacity; /* for an extent that is known only afterwards: elements this call has room for */
+    uint32_t extent_uses_after; /* 1: pieces/length/stride need the state after the call (`out`), 0:
+                                   evaluate before */
+    uint32_t pad;
+};
+
+/* How the function returns (`result_type` says the scalar). */
+enum tc_result_kind {
+    TC_RESULT_VOID = 0,
+    TC_RESULT_VALUE,    /* rax or xmm0, kept in the record */
+    TC_RESULT_INTO_ARG, /* a pointer into an output argument, kept as (argument, offset), or NULL */
+};
+
+/* Members of a policy. */
+enum tc_policy_bit {
+    TC_POLICY_INPUTS = 1u << 0,
+    TC_POLICY_SOURCE = 1u << 1,
+    TC_POLICY_RUN_ID = 1u << 2,
+    TC_POLICY_FLOW_PARAMETERS = 1u << 3, /* FLOW_PARAMETERS of the process run */
+    TC_POLICY_VOID = 1u << 15,           /* names a member that isn't built yet: no key, ever */
+};
+
+enum tc_tristate {
+    TC_UNSET = 0,
+    TC_FALSE = 1,
+    TC_TRUE = 2,
+};
+
+enum tc_task_flag {
+    TC_TASK_DISABLED = 1u << 0, /* `enabled: false` */
+    TC_TASK_POLICY_GIVEN =
+        1u << 1,                  /* `cache_policy` was written (in the task, defaults or plugin) */
+    TC_TASK_NO_CACHE = 1u << 2,   /* ... and is NO_CACHE */
+    TC_TASK_PERSIST_ON = 1u << 3, /* some option turned persistence on by being given (semantics.md,
+                                     "When caching is on") */
+    TC_TASK_EXPIRES = 1u << 4,    /* `expiration_ns` is valid */
+    TC_TASK_FLOAT = 1u << 5,      /* a floating type occurs: the rounding mode is part of the key */
+    TC_TASK_NOT_YET = 1u << 6,    /* uses a feature that could change a key or a result and isn't
+                                     built: stays uncached */
+    TC_TASK_STORE_ASYNC = 1u << 7, /* reserved: `store: async` */
+};
+
+struct tc_task {
+    /* Where to look: the function, an object glob ("" any), a source file ("" any), all from
+     * `symbol:`. */
+    struct tc_str symbol, object, file;
+    struct tc_str name;           /* `name:`, or {0,0} */
+    struct tc_str space;          /* `namespace:`, or {0,0} */
+    struct tc_str prototype;      /* canonical text; {0,0}: none was given (the plan refuses it:
+                                     prototype-missing) */
+    struct tc_str origin;         /* "taskcache.yaml:12" or "plugin lapack" */
+    uint8_t prototype_digest[16]; /* XXH3-128, seed 0, of the canonical text: the same function type
+                                     has one digest */
+    uint8_t result_kind;          /* enum tc_result_kind */
+    uint8_t result_type;          /* enum tc_scalar; TC_PTR with TC_RESULT_INTO_ARG */
+    uint8_t persist;              /* enum tc_tristate: `persist_result` */
+    uint8_t refresh;              /* enum tc_tristate: `refresh_cache` */
+    uint32_t flags;               /* enum tc_task_flag */
+    uint32_t policy;              /* enum tc_policy_bit; meaningful with TC_TASK_POLICY_GIVEN */
+    uint32_t excluded;            /* bit i: parameter i is excluded from INPUTS */
+    int64_t expiration_ns;
+    uint32_t skip, success; /* programs, TC_NO_EXPR if absent */
+    struct tc_span params;  /* struct tc_param, in the prototype's order */
+    struct tc_span sorted;  /* uint8_t: indexes of params, by name (bytewise) */
+    struct tc_span code;    /* struct tc_insn */
+    struct tc_span olds;    /* uint32_t: programs evaluated before the call, for TC_OP_OLD */
+    uint32_t stack_slots;   /* declared stack arguments, in eightbytes */
+    uint32_t line;          /* in the config; 0: from a plugin */
+    uint32_t reserved[4];
+};
+
+/* Something to tell a person, found while compiling. `text` is complete: position, reason id,
+ * sentence, source line, caret, remedy. */
+enum tc_severity {
+    TC_SEV_ERROR = 1, /* `cachectl run` stops with 125; a preloaded target runs uncached */
+    TC_SEV_WARNING,
+    TC_SEV_NOTE,
+};
+struct tc_problem {
+    uint32_t severity; /* enum tc_severity */
+    uint32_t reason;   /* enum tc_reason */
+    struct tc_str subject, text;
+    uint32_t line, column;
+};
+
+struct tc_dep {
+    struct tc_str path;
+    struct tc_file_id id;
+};
+
+enum tc_children {
+    TC_CHILDREN_FOLLOW = 0,
+    TC_CHILDREN_NO,
+    TC_CHILDREN_NAMED,
+};
+
+struct tc_config {
+    struct tc_str path; /* of the YAML file, absolute */
+    struct tc_file_id id;
+    struct tc_str cache_path; /* `cache.path`, absolute; {0,0}: the default */
+    uint64_t max_size_bytes;
+    uint8_t resolve_digest[16]; /* of what plans depend on: each task's symbol, prototype, params,
+                                   types (not policies) */
+    struct tc_span tasks;       /* struct tc_task */
+    struct tc_span deps;        /* struct tc_dep */
+    struct tc_span problems;    /* struct tc_problem */
+    struct tc_span child_names; /* struct tc_str */
+    uint32_t children;          /* enum tc_children */
+    uint32_t log_level;         /* enum tc_log_level + 1; 0: not given */
+    struct tc_str log_file;
+    uint32_t errors, warnings; /* how many problems of each */
+    uint32_t reserved[4];
+};
+
+/* The file's name: digest of path and identity; `ret_name` gets 32 hex digits and a NUL.
+ * Freestanding. */
+void tc_config_name(const char *path, const struct tc_file_id *id, char ret_name[33]);
+
+/* Verifies all that the target relies on without further checks: spans, programs, parameter places,
+ * counts. 0 or -EBADMSG. */
+int tc_config_verify(const struct tc_flat *f);
+
+#endif

@@ -1,0 +1,121 @@
+/*
+ * Messages between targets or cachectl and the service, over one SOCK_SEQPACKET connection,
+ * `CACHEID.TC_WIRE_VERSION.sock` in the runtime directory. One message is one packet. Every request
+ * with `seq` != 0 is answered by one reply with the same seq; seq 0 asks for none. Replies come in
+ * the order of requests. Both ends check the other's uid (SO_PEERCRED) and every packet's
+ * (SO_PASSCRED).
+ *
+ * Freestanding layouts, little-endian, packed by natural alignment.
+ */
+#ifndef TC_CACHE_WIRE_H
+#define TC_CACHE_WIRE_H
+
+#include <stdint.h>
+
+#include "cache/task.h"
+
+#define TC_WIRE_MAGIC   0x5443u
+#define TC_WIRE_VERSION 1u
+#define TC_WIRE_MAX_BYTES \
+    (128u * 1024u) /* longest packet; more goes by memfd (SCM_RIGHTS, one descriptor) */
+
+enum tc_message_type {
+    TC_MSG_HELLO =
+        1, /* struct tc_hello; the reply comes after a commit of all that was received before */
+    TC_MSG_CONFIG, /* a path, NUL-terminated: compile this config; the reply comes when its flat
+                      file is in place */
+    TC_MSG_PLAN, /* struct tc_plan_request: the reply comes when the plans file holds the objects */
+    TC_MSG_STORE,  /* struct tc_store_request and a draft record, here or in the memfd; reply:
+                      committed */
+    TC_MSG_LOG,    /* struct tc_log_message */
+    TC_MSG_REMOVE, /* struct tc_remove_request: keys or everything; reply.value = how many */
+    TC_MSG_GC,     /* drop expired records, evict to the limit; reply.value = how many went */
+    TC_MSG_PING,   /* nothing; reply.value = the service's pid */
+    TC_MSG_QUIT,   /* the service leaves; replied before it does */
+    TC_MSG_ATTACH, /* struct tc_attach: be alive as long as the process with this pid (cachectl run,
+                      before exec) */
+    TC_MSG_REPLY = 64,
+};
+
+struct tc_message {
+    uint16_t magic;
+    uint8_t version;
+    uint8_t type;   /* enum tc_message_type */
+    uint32_t bytes; /* of the packet, this header included */
+    uint64_t seq;
+};
+
+struct tc_reply {
+    struct tc_message head;
+    int32_t status;  /* 0 or a negative errno */
+    uint32_t reason; /* enum tc_reason that explains it, 0 */
+    uint64_t value;
+};
+
+struct tc_hello {
+    struct tc_message head;
+    uint32_t pid; /* as the sender sees itself */
+    uint32_t flags;
+    char program[64]; /* basename, for `details` and the log */
+};
+
+struct tc_attach {
+    struct tc_message head;
+    uint32_t pid;
+    uint32_t pad;
+};
+
+/* Which objects a target (or cachectl) wants planned. The config's flat file is named by (path, id)
+ * as tc_config_name() says. */
+struct tc_plan_request {
+    struct tc_message head;
+    struct tc_file_id config_id;
+    uint32_t config_path; /* offset of a NUL-terminated path from the start of the message */
+    uint32_t object_count;
+    uint32_t objects; /* offset of struct tc_object_ref[], 8-byte aligned */
+    uint32_t pad;
+};
+struct tc_object_ref {
+    struct tc_file_id id;
+    uint32_t path; /* offset of a NUL-terminated path from the start of the message */
+    uint32_t pad;
+};
+
+enum tc_store_flag {
+    TC_STORE_MEMFD = 1u << 0, /* the draft is in the attached memfd, from offset 0 */
+    TC_STORE_REPLACE =
+        1u << 1, /* refresh: a refresh: counted apart, replaces like any other store */
+};
+struct tc_store_request {
+    struct tc_message head;
+    uint64_t draft_bytes;
+    uint32_t flags; /* enum tc_store_flag */
+    uint32_t draft; /* offset of the draft from the start of the message (8-byte aligned), without
+                       TC_STORE_MEMFD */
+    uint32_t pid;
+    uint32_t pad;
+    char program[32];
+};
+
+struct tc_log_message {
+    struct tc_message head;
+    uint32_t level;  /* enum tc_log_level */
+    uint32_t reason; /* enum tc_reason, 0 */
+    uint32_t pid;
+    uint32_t text_bytes; /* text follows, no NUL */
+};
+
+struct tc_remove_request {
+    struct tc_message head;
+    uint32_t everything; /* 1: all records */
+    uint32_t key_count;  /* struct { u64 low, high; }[] follows, 8-byte aligned */
+};
+
+enum tc_log_level {
+    TC_LOG_ERROR = 0,
+    TC_LOG_WARN,
+    TC_LOG_INFO,
+    TC_LOG_DEBUG,
+};
+
+#endif
