@@ -1,0 +1,225 @@
+#include "cache/task.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cache/hash.h"
+
+#define MAX_STACK_SLOTS 64u
+#define MAX_CODE        65536u
+#define MAX_SPAN        65536u /* of deps, problems, child names: nobody writes more by hand */
+
+#define KNOWN_POLICY                                                                      \
+    (TC_POLICY_INPUTS | TC_POLICY_SOURCE | TC_POLICY_RUN_ID | TC_POLICY_FLOW_PARAMETERS | \
+     TC_POLICY_VOID)
+#define KNOWN_FLAGS                                                                    \
+    (TC_TASK_DISABLED | TC_TASK_POLICY_GIVEN | TC_TASK_NO_CACHE | TC_TASK_PERSIST_ON | \
+     TC_TASK_EXPIRES | TC_TASK_FLOAT | TC_TASK_NOT_YET | TC_TASK_STORE_ASYNC)
+
+void tc_config_name(const char *path, const struct tc_file_id *id, char ret_name[33])
+{
+    struct tc_hash_state state;
+    size_t bytes = 0;
+
+    while (path[bytes] != 0)
+        bytes++;
+    tc_hash_begin(&state, TC_FLAT_VERSION);
+    tc_hash_add(&state, path, bytes + 1);
+    tc_hash_add(&state, id, sizeof *id);
+    tc_hash_hex(tc_hash_end128(&state), ret_name);
+}
+
+static int str_ok(const struct tc_flat *f, struct tc_str s)
+{
+    if (s.off == 0)
+        return s.bytes == 0;
+    if (s.off < sizeof(struct tc_flat_header) || s.off >= f->bytes || s.bytes >= f->bytes - s.off)
+        return 0;
+    return f->base[s.off + (size_t)s.bytes] == 0;
+}
+
+static const void *span_at(const struct tc_flat *f, struct tc_span s, uint32_t max,
+                           size_t entry_bytes)
+{
+    return s.count > max ? NULL : tc_flat_at(f, s.off, s.count, entry_bytes);
+}
+
+static int is_float(uint8_t type)
+{
+    return type == TC_F32 || type == TC_F64;
+}
+
+static int loc_ok(const struct tc_task *task, const struct tc_param *p)
+{
+    switch (p->loc) {
+    case TC_LOC_INT:
+        return p->loc_index < 6 && !is_float(p->type);
+    case TC_LOC_SSE:
+        return p->loc_index < 8 && is_float(p->type);
+    case TC_LOC_STACK:
+        return p->loc_index < task->stack_slots;
+    default:
+        return 0;
+    }
+}
+
+static int shape_ok(const struct tc_param *p)
+{
+    switch (p->shape) {
+    case TC_SHAPE_SCALAR:
+        return p->type != TC_VOID && p->type <= TC_PTR;
+    case TC_SHAPE_ARRAY:
+        return p->type == TC_PTR && p->elem != TC_VOID && p->elem <= TC_PTR;
+    case TC_SHAPE_STRINGS:
+        return p->type == TC_PTR && p->dir != TC_OUT && p->dir != TC_INOUT;
+    case TC_SHAPE_STRING:
+    case TC_SHAPE_OPAQUE:
+        return p->type == TC_PTR && p->elem <= TC_PTR;
+    default:
+        return 0;
+    }
+}
+
+/* What the programs of one task are checked against. */
+struct code {
+    const struct tc_insn *insns;
+    uint32_t count, args, olds;
+};
+
+static int expr_ok(const struct code *c, uint32_t first)
+{
+    return first == TC_NO_EXPR ||
+           (first < c->count && tc_expr_verify(c->insns, c->count, first, c->args, c->olds) == 0);
+}
+
+static int params_ok(const struct tc_flat *f, const struct tc_task *task, const struct code *c)
+{
+    const struct tc_param *p = span_at(f, task->params, TC_MAX_PARAMS, sizeof *p);
+
+    for (uint32_t i = 0; p != NULL && i < task->params.count; i++, p++) {
+        if (!str_ok(f, p->name) || !str_ok(f, p->type_text))
+            return 0;
+        if (p->dir < TC_IN || p->dir > TC_HIDDEN || !shape_ok(p) || !loc_ok(task, p))
+            return 0;
+        if (!expr_ok(c, p->pieces) || !expr_ok(c, p->length) || !expr_ok(c, p->stride) ||
+            !expr_ok(c, p->capacity))
+            return 0;
+    }
+    return p != NULL;
+}
+
+static int name_compare(const struct tc_flat *f, struct tc_str a, struct tc_str b)
+{
+    size_t least = a.bytes < b.bytes ? a.bytes : b.bytes;
+    int r = memcmp(tc_flat_str(f, a), tc_flat_str(f, b), least);
+
+    return r != 0 ? r : (a.bytes > b.bytes) - (a.bytes < b.bytes);
+}
+
+/* A permutation of the parameters, ordered by name; params_ok() has looked at the names. */
+static int sorted_ok(const struct tc_flat *f, const struct tc_task *task)
+{
+    const struct tc_param *params = span_at(f, task->params, TC_MAX_PARAMS, sizeof *params);
+    const uint8_t *sorted = span_at(f, task->sorted, TC_MAX_PARAMS, sizeof *sorted);
+    uint32_t seen = 0;
+
+    if (params == NULL || sorted == NULL || task->sorted.count != task->params.count)
+        return 0;
+    for (uint32_t i = 0; i < task->sorted.count; i++) {
+        if (sorted[i] >= task->params.count || (seen >> sorted[i] & 1))
+            return 0;
+        seen |= 1u << sorted[i];
+        if (i > 0 && name_compare(f, params[sorted[i - 1]].name, params[sorted[i]].name) > 0)
+            return 0;
+    }
+    return 1;
+}
+
+static int programs_ok(const struct tc_flat *f, const struct tc_task *task, const struct code *c)
+{
+    const uint32_t *olds = span_at(f, task->olds, TC_EXPR_MAX_OLD, sizeof *olds);
+    /* Values before the call can't depend on each other. */
+    struct code before = {.insns = c->insns, .count = c->count, .args = c->args, .olds = 0};
+
+    if (olds == NULL || !expr_ok(c, task->skip) || !expr_ok(c, task->success))
+        return 0;
+    for (uint32_t i = 0; i < task->olds.count; i++)
+        if (olds[i] == TC_NO_EXPR || !expr_ok(&before, olds[i]))
+            return 0;
+    return 1;
+}
+
+static int result_ok(const struct tc_task *task)
+{
+    switch (task->result_kind) {
+    case TC_RESULT_VOID:
+        return task->result_type == TC_VOID;
+    case TC_RESULT_VALUE:
+        return task->result_type != TC_VOID && task->result_type <= TC_PTR;
+    case TC_RESULT_INTO_ARG:
+        return task->result_type == TC_PTR;
+    default:
+        return 0;
+    }
+}
+
+static int task_ok(const struct tc_flat *f, const struct tc_task *task)
+{
+    struct code c = {
+        .insns = span_at(f, task->code, MAX_CODE, sizeof *c.insns),
+        .count = task->code.count,
+        .args = task->params.count,
+        .olds = task->olds.count,
+    };
+
+    if (!str_ok(f, task->symbol) || !str_ok(f, task->object) || !str_ok(f, task->file) ||
+        !str_ok(f, task->name) || !str_ok(f, task->space) || !str_ok(f, task->prototype) ||
+        !str_ok(f, task->origin))
+        return 0;
+    if (!result_ok(task) || task->persist > TC_TRUE || task->refresh > TC_TRUE ||
+        (task->flags & ~(uint32_t)KNOWN_FLAGS) != 0 ||
+        (task->policy & ~(uint32_t)KNOWN_POLICY) != 0 || task->stack_slots > MAX_STACK_SLOTS)
+        return 0;
+    if (task->params.count > TC_MAX_PARAMS ||
+        (task->params.count < 32 && task->excluded >> task->params.count != 0))
+        return 0;
+    return c.insns != NULL && params_ok(f, task, &c) && sorted_ok(f, task) &&
+           programs_ok(f, task, &c);
+}
+
+static int strings_ok(const struct tc_flat *f, const struct tc_config *config)
+{
+    const struct tc_dep *dep = span_at(f, config->deps, MAX_SPAN, sizeof *dep);
+    const struct tc_problem *problem = span_at(f, config->problems, MAX_SPAN, sizeof *problem);
+    const struct tc_str *child = span_at(f, config->child_names, MAX_SPAN, sizeof *child);
+
+    if (dep == NULL || problem == NULL || child == NULL)
+        return 0;
+    for (uint32_t i = 0; i < config->deps.count; i++)
+        if (!str_ok(f, dep[i].path))
+            return 0;
+    for (uint32_t i = 0; i < config->problems.count; i++)
+        if (!str_ok(f, problem[i].subject) || !str_ok(f, problem[i].text))
+            return 0;
+    for (uint32_t i = 0; i < config->child_names.count; i++)
+        if (!str_ok(f, child[i]))
+            return 0;
+    return str_ok(f, config->path) && str_ok(f, config->cache_path) && str_ok(f, config->log_file);
+}
+
+int tc_config_verify(const struct tc_flat *f)
+{
+    const struct tc_config *config = tc_flat_root(f, sizeof *config);
+    const struct tc_task *tasks;
+
+    if (config == NULL || config->children > TC_CHILDREN_NAMED || config->log_level > 4 ||
+        !strings_ok(f, config))
+        return -EBADMSG;
+    tasks = span_at(f, config->tasks, TC_MAX_TASKS, sizeof *tasks);
+    if (tasks == NULL)
+        return -EBADMSG;
+    for (uint32_t i = 0; i < config->tasks.count; i++)
+        if (!task_ok(f, &tasks[i]))
+            return -EBADMSG;
+    return 0;
+}
