@@ -1,0 +1,275 @@
+#include "cache/policy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cache/nearest.h"
+
+#define DEEPEST 16 /* nested parentheses and named policies */
+
+static const struct {
+    const char *name;
+    uint32_t members;
+} known_members[] = {
+    {"INPUTS", TC_POLICY_INPUTS},
+    {"TASK_SOURCE", TC_POLICY_SOURCE},
+    {"RUN_ID", TC_POLICY_RUN_ID},
+    {"FLOW_PARAMETERS", TC_POLICY_FLOW_PARAMETERS},
+    {"DEFAULT", TC_POLICY_INPUTS | TC_POLICY_SOURCE | TC_POLICY_RUN_ID},
+    {"ACROSS_RUNS", TC_POLICY_INPUTS | TC_POLICY_SOURCE},
+    {"NO_CACHE", 0},
+    {"NONE", 0},
+    {"TASK_SOURCE_DEEP", TC_POLICY_VOID},
+};
+#define KNOWN_COUNT (sizeof known_members / sizeof known_members[0])
+
+struct parser {
+    const char *text;
+    size_t at;
+    int depth;
+    const char *(*named)(void *ctx, struct tc_slice name);
+    void *ctx;
+    struct tc_text_error *error;
+};
+
+static int parse_sum(struct parser *p, struct tc_policy *ret);
+
+static char peek(struct parser *p)
+{
+    while (p->text[p->at] == ' ' || p->text[p->at] == '\t' || p->text[p->at] == '\n' ||
+           p->text[p->at] == '\r')
+        p->at++;
+    return p->text[p->at];
+}
+
+static int is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+static int same(struct tc_slice s, const char *word)
+{
+    return strlen(word) == s.bytes && memcmp(s.text, word, s.bytes) == 0;
+}
+
+/* A word, or anything in quotes. `*ret_at` is where it begins. */
+static int parse_name(struct parser *p, const char *what, struct tc_slice *ret, size_t *ret_at)
+{
+    char quote = peek(p);
+    size_t start = p->at, end;
+
+    *ret_at = start;
+    if (quote == '\'' || quote == '"') {
+        const char *close = strchr(p->text + start + 1, quote);
+
+        if (close == NULL || close == p->text + start + 1)
+            return tc_text_fail(p->error, TC_R_BAD_POLICY, start, NULL,
+                                close ? "an empty name" : "the quote isn't closed");
+        *ret = (struct tc_slice){p->text + start + 1, (size_t)(close - p->text) - start - 1};
+        p->at = (size_t)(close - p->text) + 1;
+        return 0;
+    }
+    for (end = start; is_word(p->text[end]);)
+        end++;
+    if (end == start) {
+        if (quote == 0)
+            return tc_text_fail(p->error, TC_R_BAD_POLICY, start, NULL, "%s is missing", what);
+        return tc_text_fail(p->error, TC_R_BAD_POLICY, start, NULL,
+                            "%s is expected here, not '%.1s'", what, p->text + start);
+    }
+    *ret = (struct tc_slice){p->text + start, end - start};
+    p->at = end;
+    return 0;
+}
+
+static int exclude(struct parser *p, size_t at, struct tc_slice name, struct tc_policy *policy)
+{
+    for (unsigned i = 0; i < policy->excluded_count; i++)
+        if (policy->excluded[i].bytes == name.bytes &&
+            memcmp(policy->excluded[i].text, name.text, name.bytes) == 0)
+            return 0;
+    if (policy->excluded_count == TC_POLICY_MAX_NAMES)
+        return tc_text_fail(p->error, TC_R_TOO_MANY, at, "",
+                            "a policy excludes at most %u parameters", TC_POLICY_MAX_NAMES);
+    policy->excluded[policy->excluded_count++] = name;
+    return 0;
+}
+
+/* The union; NO_CACHE is neutral. */
+static int join(struct parser *p, size_t at, const struct tc_policy *term, struct tc_policy *sum)
+{
+    sum->members |= term->members;
+    sum->no_cache = sum->members == 0;
+    if (sum->not_yet.text == NULL)
+        sum->not_yet = term->not_yet;
+    for (unsigned i = 0; i < term->excluded_count; i++) {
+        int r = exclude(p, at, term->excluded[i], sum);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int unknown_member(struct parser *p, size_t at, struct tc_slice name)
+{
+    const char *names[KNOWN_COUNT + 1] = {NULL};
+    const char *near;
+
+    for (size_t i = 0; i < KNOWN_COUNT; i++)
+        names[i] = known_members[i].name;
+    near = tc_nearest(name.text, name.bytes, names);
+    return tc_text_fail(p->error, TC_R_BAD_POLICY, at,
+                        near ? near
+                             : "INPUTS, TASK_SOURCE, RUN_ID, FLOW_PARAMETERS, DEFAULT, "
+                               "ACROSS_RUNS, NO_CACHE, or a name under `policies:`",
+                        "'%.*s' is no member of a policy", (int)(name.bytes < 60 ? name.bytes : 60),
+                        name.text);
+}
+
+/* The text of a named policy. Whatever is wrong in there is reported at the name. */
+static int parse_named(struct parser *p, size_t at, struct tc_slice name, const char *text,
+                       struct tc_policy *ret)
+{
+    struct tc_text_error inner;
+    struct parser sub = {
+        .text = text, .depth = p->depth + 1, .named = p->named, .ctx = p->ctx, .error = &inner};
+    int r;
+
+    if (sub.depth > DEEPEST)
+        return tc_text_fail(p->error, TC_R_BAD_POLICY, at, "",
+                            "policy '%.*s' names itself, or is nested too deeply",
+                            (int)(name.bytes < 60 ? name.bytes : 60), name.text);
+    r = parse_sum(&sub, ret);
+    if (r == 0 && peek(&sub) != 0)
+        r = tc_text_fail(&inner, TC_R_BAD_POLICY, sub.at, NULL, "'+' or '-' is expected");
+    if (r == 0)
+        return 0;
+    *p->error = inner;
+    p->error->at = at;
+    if (strncmp(inner.sentence, "policy '", 8) != 0)
+        (void)snprintf(p->error->sentence, sizeof p->error->sentence, "policy '%.*s': %.120s",
+                       (int)(name.bytes < 60 ? name.bytes : 60), name.text, inner.sentence);
+    return -EINVAL;
+}
+
+/* KEY(plugin.function) */
+static int parse_key(struct parser *p, size_t at, struct tc_policy *ret)
+{
+    const char *close = strchr(p->text + p->at, ')');
+
+    if (close == NULL)
+        return tc_text_fail(p->error, TC_R_BAD_POLICY, at, "KEY(plugin.function)",
+                            "the parenthesis of KEY isn't closed");
+    p->at = (size_t)(close - p->text) + 1;
+    ret->members = TC_POLICY_VOID;
+    ret->not_yet = (struct tc_slice){p->text + at, p->at - at};
+    return 0;
+}
+
+static int parse_member(struct parser *p, struct tc_policy *ret)
+{
+    struct tc_slice name;
+    const char *text;
+    size_t at;
+    int quoted, r;
+
+    quoted = peek(p) == '\'' || peek(p) == '"';
+    r = parse_name(p, "a member such as INPUTS", &name, &at);
+    if (r < 0)
+        return r;
+    if (!quoted && same(name, "KEY") && peek(p) == '(')
+        return parse_key(p, at, ret);
+    for (size_t i = 0; !quoted && i < KNOWN_COUNT; i++) {
+        if (!same(name, known_members[i].name))
+            continue;
+        ret->members = known_members[i].members;
+        ret->no_cache = ret->members == 0;
+        if (ret->members & TC_POLICY_VOID)
+            ret->not_yet = name;
+        return 0;
+    }
+    text = p->named ? p->named(p->ctx, name) : NULL;
+    return text ? parse_named(p, at, name, text, ret) : unknown_member(p, at, name);
+}
+
+static int parse_term(struct parser *p, struct tc_policy *ret)
+{
+    size_t at;
+    int r;
+
+    memset(ret, 0, sizeof *ret);
+    if (peek(p) != '(')
+        return parse_member(p, ret);
+    at = p->at++;
+    if (++p->depth > DEEPEST)
+        return tc_text_fail(p->error, TC_R_BAD_POLICY, at, "", "too many parentheses");
+    r = parse_sum(p, ret);
+    p->depth--;
+    if (r < 0)
+        return r;
+    if (peek(p) != ')')
+        return tc_text_fail(p->error, TC_R_BAD_POLICY, at, "", "the parenthesis isn't closed");
+    p->at++;
+    return 0;
+}
+
+/* `- name` acts on what stands to its left: an exclusion belongs to INPUTS, and where there are no
+ * INPUTS it does nothing. */
+static int parse_minus(struct parser *p, struct tc_policy *sum)
+{
+    struct tc_slice name;
+    size_t at;
+    int r;
+
+    p->at++;
+    r = parse_name(p, "a parameter's name", &name, &at);
+    if (r < 0 || !(sum->members & TC_POLICY_INPUTS))
+        return r;
+    return exclude(p, at, name, sum);
+}
+
+static int parse_sum(struct parser *p, struct tc_policy *ret)
+{
+    int r = parse_term(p, ret);
+
+    while (r == 0) {
+        struct tc_policy term;
+        size_t at;
+
+        switch (peek(p)) {
+        case '+':
+            p->at++;
+            (void)peek(p);
+            at = p->at;
+            r = parse_term(p, &term);
+            if (r == 0)
+                r = join(p, at, &term, ret);
+            break;
+        case '-':
+            r = parse_minus(p, ret);
+            break;
+        default:
+            return 0;
+        }
+    }
+    return r;
+}
+
+int tc_policy_parse(const char *text, const char *(*named)(void *ctx, struct tc_slice name),
+                    void *ctx, struct tc_policy *ret, struct tc_text_error *ret_error)
+{
+    struct parser p = {.text = text, .named = named, .ctx = ctx, .error = ret_error};
+    struct tc_policy policy;
+    int r;
+
+    if (peek(&p) == 0)
+        return tc_text_fail(ret_error, TC_R_BAD_POLICY, p.at, NULL, "the policy is empty");
+    r = parse_sum(&p, &policy);
+    if (r == 0 && peek(&p) != 0)
+        r = tc_text_fail(ret_error, TC_R_BAD_POLICY, p.at, NULL, "'+' or '-' is expected here");
+    if (r == 0)
+        *ret = policy;
+    return r;
+}
