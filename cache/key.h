@@ -5,8 +5,8 @@
  *   for each component: u16 name bytes | u8 form | u8 tag | u32 0 | u64 content bytes | name |
  * content or digest
  *
- * form 0: the content itself follows; form 1: the XXH3-128 of (tag, length, content) under the
- * storage's secret seed. A component's content goes in whole while the material stays within
+ * form 0: the content itself follows; form 1: the XXH3-128 of (u64 tag, u64 length, content) under
+ * the storage's secret seed. A component's content goes in whole while the material stays within
  * TC_MATERIAL_BYTES, counting every later component as a digest (so that the rule depends on the
  * call's inputs alone); else as a digest. The key is the XXH3-128 of the material under the seed. A
  * record keeps its material, and a hit compares it.
@@ -26,6 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cache/hash.h"
 #include "cache/record.h"
 
 enum tc_tag {
@@ -55,6 +56,31 @@ struct tc_component {
     const char *name;
     const unsigned char *content; /* form 0: content_bytes; form 1: the 16 bytes of the digest */
 };
+
+/*
+ * Making material. Announce every component's name, then add them in order (bytewise by name):
+ * begin, content in any number of pieces, end. `memory` has room for TC_MATERIAL_BYTES. -ENOSPC:
+ * names and digests alone don't fit. -EAGAIN: less content came than was said.
+ */
+struct tc_material {
+    unsigned char *memory;
+    size_t bytes;    /* so far */
+    size_t reserved; /* for components that haven't come yet, as digests */
+    uint64_t seed;
+    struct tc_hash_state *state; /* scratch for contents that are digested */
+    uint64_t left;
+    size_t name_bytes;
+    int digesting;
+};
+
+void tc_material_init(struct tc_material *m, unsigned char *memory, struct tc_hash_state *scratch,
+                      uint64_t seed);
+void tc_material_announce(struct tc_material *m, size_t name_bytes);
+int tc_material_begin(struct tc_material *m, const char *name, size_t name_bytes, uint8_t tag,
+                      uint64_t content_bytes);
+void tc_material_content(struct tc_material *m, const void *data, size_t bytes);
+int tc_material_end(struct tc_material *m);
+struct tc_key tc_material_key(const struct tc_material *m);
 
 /* Walks a record's material. `*offset` starts at 0. 1: a component, 0: the end, -EBADMSG. */
 int tc_material_next(const unsigned char *material, size_t bytes, size_t *offset,

@@ -1,0 +1,83 @@
+#include "cache/record.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cache/hash.h"
+
+/* Sizes of the parts behind the header, added without overflow: each is checked against what is
+ * left. */
+static int take(size_t *left, uint64_t bytes)
+{
+    if (bytes > *left)
+        return -EBADMSG;
+    *left -= (size_t)bytes;
+    return 0;
+}
+
+int tc_record_decode_draft(const void *value, size_t bytes, struct tc_record_view *ret)
+{
+    struct tc_record_view v = {0};
+    const unsigned char *p = value;
+    size_t left = bytes;
+    uint64_t extent_bytes;
+
+    if (bytes < sizeof v.head)
+        return -EBADMSG;
+    memcpy(&v.head, value, sizeof v.head);
+    if (v.head.magic != TC_RECORD_MAGIC)
+        return -EBADMSG;
+    if (v.head.version != TC_RECORD_VERSION || v.head.header_bytes != sizeof v.head)
+        return -EPROTONOSUPPORT;
+    if (v.head.output_count > TC_MAX_OUTPUTS || v.head.material_bytes > TC_MATERIAL_BYTES)
+        return -EBADMSG;
+
+    extent_bytes = (uint64_t)v.head.output_count * sizeof(struct tc_extent);
+    if (take(&left, sizeof v.head) < 0 || take(&left, v.head.identity_bytes) < 0 ||
+        take(&left, v.head.material_bytes) < 0 || take(&left, extent_bytes) < 0)
+        return -EBADMSG;
+    v.identity = (const char *)p + sizeof v.head;
+    v.material = (const unsigned char *)v.identity + v.head.identity_bytes;
+    v.extents = v.material + v.head.material_bytes;
+    if (left != 0) {
+        if (left != v.head.output_bytes || v.head.chunk_count != 0)
+            return -EBADMSG;
+        v.outputs = v.extents + extent_bytes;
+    } else if (v.head.output_bytes == 0) {
+        v.outputs = v.extents + extent_bytes;
+    }
+    *ret = v;
+    return 0;
+}
+
+int tc_record_decode(const void *value, size_t bytes, struct tc_record_view *ret)
+{
+    struct tc_record_view v;
+    int r = tc_record_decode_draft(value, bytes, &v);
+
+    if (r < 0)
+        return r;
+    if (v.outputs == NULL && v.head.chunk_count == 0)
+        return -EBADMSG;
+    if (tc_record_checksum(value, bytes) != v.head.checksum)
+        return -EBADMSG;
+    *ret = v;
+    return 0;
+}
+
+/* In two parts, so that the value needn't be copied: the header with its field zeroed, and the
+ * rest, the second seeded by the first through the header's own hash. */
+uint64_t tc_record_checksum(const void *value, size_t bytes)
+{
+    struct {
+        struct tc_record head;
+        uint64_t rest;
+    } sum;
+
+    if (bytes < sizeof sum.head)
+        return 0;
+    memcpy(&sum.head, value, sizeof sum.head);
+    sum.head.checksum = 0;
+    sum.rest = tc_hash64((const unsigned char *)value + sizeof sum.head, bytes - sizeof sum.head);
+    return tc_hash64(&sum, sizeof sum);
+}
