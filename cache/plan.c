@@ -1,0 +1,125 @@
+#include "cache/plan.h"
+
+#include <errno.h>
+
+#define MAX_OBJECTS 65536u
+#define MAX_FIXUPS  TC_MAX_MOVED
+
+static int before(const struct tc_file_id *a, const struct tc_file_id *b)
+{
+    return a->ino != b->ino ? a->ino < b->ino : a->dev < b->dev;
+}
+
+static int same(const struct tc_file_id *a, const struct tc_file_id *b)
+{
+    return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+           a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
+}
+
+static const struct tc_object *objects_of(const struct tc_flat *f, uint32_t *ret_count)
+{
+    const struct tc_plans *root = tc_flat_root(f, sizeof *root);
+
+    if (root == NULL || root->objects.count > MAX_OBJECTS)
+        return NULL;
+    *ret_count = root->objects.count;
+    return tc_flat_at(f, root->objects.off, root->objects.count, sizeof(struct tc_object));
+}
+
+const struct tc_object *tc_plans_find(const struct tc_flat *f, const struct tc_file_id *id)
+{
+    uint32_t low = 0, high = 0, count = 0;
+    const struct tc_object *objects = objects_of(f, &count);
+
+    if (objects == NULL)
+        return NULL;
+    for (high = count; low < high;) {
+        uint32_t middle = low + (high - low) / 2;
+        if (before(&objects[middle].id, id))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    /* A file that was written to keeps its inode: there may be several entries of one. */
+    for (; low < count && !before(id, &objects[low].id); low++) {
+        if (same(&objects[low].id, id))
+            return &objects[low];
+    }
+    return NULL;
+}
+
+static int str_ok(const struct tc_flat *f, struct tc_str s)
+{
+    if (s.off == 0)
+        return s.bytes == 0;
+    if (s.off < sizeof(struct tc_flat_header) || s.off >= f->bytes || s.bytes >= f->bytes - s.off)
+        return 0;
+    return f->base[s.off + (size_t)s.bytes] == 0;
+}
+
+static int fixups_ok(const struct tc_flat *f, const struct tc_plan *p)
+{
+    const struct tc_fixup *fixup = NULL;
+
+    if (p->fixups.count > MAX_FIXUPS)
+        return 0;
+    fixup = tc_flat_at(f, p->fixups.off, p->fixups.count, sizeof *fixup);
+    if (fixup == NULL)
+        return 0;
+    for (uint32_t i = 0; i < p->fixups.count; i++, fixup++) {
+        if (fixup->kind != TC_FIX_REL32 || fixup->at + 4u + fixup->tail > p->moved_bytes)
+            return 0;
+    }
+    return 1;
+}
+
+/* What a writer into text relies on: the window lies inside the function, behind at most an
+ * endbr64's room, and there is code to run instead of it. */
+static int hookable_ok(const struct tc_plan *p)
+{
+    uint64_t ahead = p->patch_vaddr - p->entry_vaddr;
+
+    return p->window_bytes >= 5 && p->moved_bytes >= p->window_bytes &&
+           p->patch_vaddr >= p->entry_vaddr && ahead <= p->entry_bytes &&
+           p->window_bytes <= p->entry_bytes - ahead && p->fixups.count != 0;
+}
+
+static int plan_ok(const struct tc_flat *f, const struct tc_plan *p, uint32_t task_count)
+{
+    return p->task < task_count && str_ok(f, p->identity) && str_ok(f, p->symbol) &&
+           str_ok(f, p->detail) && p->window_bytes <= TC_MAX_WINDOW &&
+           p->moved_bytes <= TC_MAX_MOVED && (p->reason != 0 || hookable_ok(p)) && fixups_ok(f, p);
+}
+
+static int object_ok(const struct tc_flat *f, const struct tc_object *o, uint32_t task_count)
+{
+    const struct tc_plan *plans = NULL;
+
+    if (o->build_id_bytes > TC_MAX_BUILD_ID || !str_ok(f, o->path) || !str_ok(f, o->soname) ||
+        o->plans.count > TC_MAX_TASKS)
+        return 0;
+    plans = tc_flat_at(f, o->plans.off, o->plans.count, sizeof *plans);
+    if (plans == NULL)
+        return 0;
+    for (uint32_t i = 0; i < o->plans.count; i++) {
+        if (!plan_ok(f, &plans[i], task_count))
+            return 0;
+    }
+    return 1;
+}
+
+int tc_plans_verify(const struct tc_flat *f, uint32_t task_count)
+{
+    uint32_t count = 0;
+    const struct tc_object *objects = objects_of(f, &count);
+
+    if (objects == NULL)
+        return -EBADMSG;
+    for (uint32_t i = 0; i < count; i++) {
+        if (i != 0 && before(&objects[i].id, &objects[i - 1].id))
+            return -EBADMSG;
+        if (!object_ok(f, &objects[i], task_count))
+            return -EBADMSG;
+    }
+    return 0;
+}

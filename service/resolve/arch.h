@@ -1,0 +1,67 @@
+/*
+ * What the resolver needs to know of a processor's machine code: how to take the entry of a
+ * function out of the way, and where branches go. One struct of operations per processor; nothing
+ * else in the resolver looks at instructions.
+ *
+ * Host code; pure functions of the bytes they are given; any thread.
+ */
+#ifndef TC_SERVICE_RESOLVE_ARCH_H
+#define TC_SERVICE_RESOLVE_ARCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/plan.h"
+#include "cache/reason.h"
+
+#define TC_WINDOW_FIXUPS 16u
+
+/* Code of the object at its own address. */
+struct tc_code {
+    const unsigned char *at;
+    size_t bytes;
+    uint64_t vaddr;
+};
+
+/* The bytes at a function's entry that the jump to the runtime replaces, and what runs instead of
+ * them when the function itself is wanted. With a `reason` only `detail` and what was found before
+ * is valid. */
+struct tc_window {
+    uint32_t reason; /* enum tc_reason, 0: hookable */
+    char detail[96];
+    uint64_t entry_vaddr; /* of the function; the patch lies here or behind a landing pad */
+    uint64_t patch_vaddr;
+    uint32_t window_bytes, moved_bytes, fixup_count;
+    unsigned char window[TC_MAX_WINDOW];
+    unsigned char moved[TC_MAX_MOVED];
+    struct tc_fixup fixups[TC_WINDOW_FIXUPS];
+};
+
+/* A place that reads as a direct branch, whether or not an instruction begins there. */
+struct tc_branch {
+    uint64_t field; /* address of the displacement */
+    uint64_t target;
+    unsigned is_call; /* pushes a return address: a call of the entry is a call, not a loop */
+};
+
+typedef void tc_branch_seen(void *arg, const struct tc_branch *b);
+
+struct tc_arch {
+    uint16_t machine; /* e_machine */
+    /* Chooses and moves the window of the function whose code is `function`. */
+    void (*move)(const struct tc_code *function, struct tc_window *ret);
+    /* Calls `seen` for every place in `code`, aligned to instructions or not, that as a branch
+     * would go to [low, high). */
+    void (*branches)(const struct tc_code *code, uint64_t low, uint64_t high, tc_branch_seen *seen,
+                     void *arg);
+    /* Decoding from the start of `code`, is `field` the displacement of a branch? 1, 0; 1 also when
+     * that can't be told. */
+    int (*is_branch)(const struct tc_code *code, uint64_t field);
+};
+
+extern const struct tc_arch tc_arch_x86_64;
+
+/* The operations for an e_machine; NULL. */
+const struct tc_arch *tc_arch_for(uint16_t machine);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * An object's code, ready for questions, and the answer to "which function is NAME here?": its
+ * bounds, its other pieces, what it is called, or the reason why it can't be told.
+ *
+ * Host code; one thread. Opening fails with -ENOMEM or what the file system says.
+ */
+#ifndef TC_SERVICE_RESOLVE_ELF_FUNCTION_H
+#define TC_SERVICE_RESOLVE_ELF_FUNCTION_H
+
+#include "cache/reason.h"
+#include "service/resolve/elf_bounds.h"
+
+#define TC_MAX_PIECES   8u
+#define TC_DETAIL_BYTES 256u
+
+struct tc_image {
+    struct tc_elf *elf;
+    struct tc_symbols symbols;
+    struct tc_bounds bounds;
+    uint32_t reason; /* enum tc_reason: the object is refused as a whole, 0 */
+};
+
+int tc_image_open_fd(int fd, struct tc_image *ret);
+int tc_image_open_memory(const void *data, size_t bytes, struct tc_image *ret);
+void tc_image_close(struct tc_image *im);
+
+/* A run of machine code. */
+struct tc_piece {
+    uint64_t vaddr, bytes;
+};
+
+struct tc_function {
+    uint32_t reason;              /* enum tc_reason, 0: all below is valid */
+    char detail[TC_DETAIL_BYTES]; /* more about the reason */
+    uint64_t vaddr, bytes;
+    struct tc_piece pieces[TC_MAX_PIECES]; /* the body first, then what was split off as .cold */
+    size_t piece_count;
+    char names[TC_DETAIL_BYTES]; /* "asked, alias, alias" */
+    const char *file;            /* static and known: the source file's basename; else NULL */
+    int exported, is_static;
+};
+
+/* Fills all of `ret`. `file` "" is any; it compares with the basename of STT_FILE. 1: this object
+ * has something of that name (be it refused), 0: it has nothing (`reason` not-found or stripped).
+ */
+int tc_function_find(const struct tc_image *im, const char *name, const char *file,
+                     struct tc_function *ret);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * The function names of an object, from all the places that have some. Each place is a source:
+ * today the dynamic table (through PT_DYNAMIC, so that section headers needn't be there) and
+ * .symtab; debug files join by another entry of the table in elf_symbols.c.
+ *
+ * All that is defined in the object is kept, data too, so that "not a function" can be told from
+ * "not found". Fails with -ENOMEM only; what can't be read isn't there. Host code; one thread.
+ * Names point into the object's bytes.
+ */
+#ifndef TC_SERVICE_RESOLVE_ELF_SYMBOLS_H
+#define TC_SERVICE_RESOLVE_ELF_SYMBOLS_H
+
+#include "service/resolve/elf_file.h"
+
+enum tc_symbol_flag {
+    TC_SYMBOL_EXPORTED = 1u << 0,    /* can be bound or called from other objects or units */
+    TC_SYMBOL_OLD_VERSION = 1u << 1, /* NAME@VERSION, not the default NAME@@VERSION */
+    TC_SYMBOL_LOCAL = 1u << 2,       /* STB_LOCAL */
+};
+
+struct tc_symbol {
+    const char *name; /* `name_bytes` long; a version may follow in place of the NUL */
+    const char *file; /* basename of its STT_FILE; NULL: not known, or not static */
+    uint32_t name_bytes;
+    uint8_t type; /* STT_* */
+    uint8_t flags;
+    uint64_t vaddr, bytes;
+};
+
+struct tc_symbols {
+    struct tc_symbol *all;
+    uint32_t *by_name, *by_vaddr; /* indexes into `all`, sorted */
+    size_t count, allocated;
+    int has_symtab; /* static functions have names */
+    int is_go;
+};
+
+/* Where names come from. `read` appends by tc_symbols_add(). */
+struct tc_symbol_source {
+    const char *name;
+    int (*read)(const struct tc_elf *e, struct tc_symbols *into);
+};
+
+int tc_symbols_read(const struct tc_elf *e, struct tc_symbols *ret);
+void tc_symbols_free(struct tc_symbols *s);
+
+/* For sources. */
+int tc_symbols_add(struct tc_symbols *s, const struct tc_symbol *symbol);
+
+/* The first place in `by_name` whose name isn't less than these bytes. */
+size_t tc_symbols_lower(const struct tc_symbols *s, const char *name, size_t bytes);
+/* The first place in `by_vaddr` that isn't below `vaddr`. */
+size_t tc_symbols_at(const struct tc_symbols *s, uint64_t vaddr);
+
+int tc_symbol_is(const struct tc_symbol *s, const char *name, size_t bytes);
+
+#endif
