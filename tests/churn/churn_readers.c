@@ -230,7 +230,7 @@ static void copy_slowly(struct reader *r, const unsigned char *data, size_t byte
         sleep_ms(3 * pin_ms);
         r->stop_at_ms = now_ms() + STOP_EVERY_MS;
     } else if (unprotected) {
-        sleep_ms(1);
+        sleep_ms(20); /* long enough for its pages to be used again */
     }
     memcpy(r->copy + bytes / 2, data + bytes / 2, bytes - bytes / 2);
 }
