@@ -57,6 +57,7 @@ enum tc_source_algorithm {
 struct tc_object {
     struct tc_file_id id;
     struct tc_str path, soname;
+    uint64_t header_vaddr; /* where the ELF header is mapped: the first PT_LOAD's p_vaddr - p_offset */
     uint32_t build_id_bytes;
     uint32_t reason; /* enum tc_reason: the whole object is refused (text-relocations,
                         foreign-class, ...), 0 otherwise */

@@ -1,0 +1,265 @@
+#include "service/resolve/plans_object.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "service/resolve/source.h"
+#include "service/resolve/window.h"
+
+#define IDENTITY_BYTES 1024u
+
+/* An object at work. */
+struct object {
+    const struct tc_plan_tasks *t;
+    const struct tc_plans_ref *ref;
+    struct tc_image im;              /* `elf` NULL: couldn't be opened */
+    uint32_t reason;                 /* enum tc_reason: nothing here is hooked */
+    const char *soname;              /* NULL: none */
+    struct tc_candidate *candidates; /* one a task; `wanted` says which count */
+    unsigned char *wanted;
+    uint32_t wanted_count;
+};
+
+static const char *text(const struct object *o, struct tc_str s)
+{
+    return tc_flat_str(o->t->config, s);
+}
+
+static int is_named(const struct object *o, const struct tc_task *task)
+{
+    const char *glob = text(o, task->object), *path = o->ref->path;
+
+    return fnmatch(glob, tc_basename(path), 0) == 0 ||
+           (o->soname != NULL && fnmatch(glob, o->soname, 0) == 0) ||
+           (strchr(glob, '/') != NULL && fnmatch(glob, path, 0) == 0);
+}
+
+/* The loader resolves, maps and unmaps on the runtime's behalf, and is at work while it patches. */
+static int is_loader_or_runtime(const struct object *o)
+{
+    static const char *const names[] = {"ld-linux", "ld.so", "ld-musl", "libtaskcache.so"};
+    const char *name = o->soname != NULL ? o->soname : tc_basename(o->ref->path);
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strncmp(name, names[i], strlen(names[i])) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static int same_file(const struct stat *st, const struct tc_file_id *id)
+{
+    return st->st_dev == id->dev && st->st_ino == id->ino && (uint64_t)st->st_size == id->size &&
+           st->st_mtim.tv_sec * 1000000000ll + st->st_mtim.tv_nsec == id->mtime_ns &&
+           st->st_ctim.tv_sec * 1000000000ll + st->st_ctim.tv_nsec == id->ctime_ns;
+}
+
+static int open_image(struct object *o)
+{
+    struct stat st;
+    int r = 0, fd = open(o->ref->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || !same_file(&st, &o->ref->id)) {
+        o->reason = TC_R_FILE_MISMATCH;
+    } else {
+        r = tc_image_open_fd(fd, &o->im);
+        if (r < 0 && r != -ENOMEM) {
+            o->reason = TC_R_MALFORMED_ELF;
+            r = 0;
+        }
+    }
+    if (fd >= 0)
+        (void)close(fd);
+    if (r == 0 && o->im.elf != NULL) {
+        o->reason = o->im.reason;
+        o->soname = o->im.elf->soname;
+    }
+    return r;
+}
+
+/* Looks one task up. 1: it gets a plan here. A task that names this object gets one in any case;
+ * one that names none only where there is something of its name. */
+static int find_task(struct object *o, const struct tc_task *task, struct tc_candidate *c)
+{
+    int explicit = text(o, task->object)[0] != 0, found = 0;
+    uint32_t reason = o->reason;
+
+    if ((task->flags & TC_TASK_DISABLED) || (explicit && !is_named(o, task)))
+        return 0;
+    if (o->im.elf != NULL)
+        found = tc_function_find(&o->im, text(o, task->symbol), text(o, task->file), &c->function);
+    if (!found && !explicit)
+        return 0;
+    if (reason == 0)
+        reason = c->function.reason;
+    if (reason == 0 && is_loader_or_runtime(o))
+        reason = TC_R_USED_BY_RUNTIME;
+    if (reason == 0 && task->prototype.bytes == 0)
+        reason = TC_R_PROTOTYPE_MISSING;
+    if (reason != c->function.reason)
+        c->function.detail[0] = 0;
+    c->function.reason = reason;
+    if (reason == 0)
+        tc_window_find(&o->im, &c->function, &c->window);
+    return 1;
+}
+
+/* One address has one hook: two tasks that name the same function, by aliases, can't both have it.
+ */
+static void refuse_same_functions(struct object *o)
+{
+    for (uint32_t i = 0; i < o->t->count; i++) {
+        struct tc_function *f = &o->candidates[i].function;
+        uint32_t k = 0;
+        if (!o->wanted[i] || f->reason != 0)
+            continue;
+        while (k < i && !(o->wanted[k] && o->candidates[k].function.reason == 0 &&
+                          o->candidates[k].function.vaddr == f->vaddr))
+            k++;
+        if (k == i)
+            continue;
+        f->reason = TC_R_ALREADY_PATCHED;
+        (void)snprintf(f->detail, sizeof f->detail, "the task of `%.128s` is the same function",
+                       text(o, o->t->tasks[k].symbol));
+    }
+}
+
+static int find_all(struct object *o)
+{
+    struct tc_candidate **all = calloc(o->t->count + 1u, sizeof *all);
+    size_t count = 0;
+    int r = 0;
+
+    o->candidates = calloc(o->t->count + 1u, sizeof *o->candidates);
+    o->wanted = calloc(o->t->count + 1u, sizeof *o->wanted);
+    if (all == NULL || o->candidates == NULL || o->wanted == NULL) {
+        free(all);
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < o->t->count; i++) {
+        o->wanted[i] = (unsigned char)find_task(o, &o->t->tasks[i], &o->candidates[i]);
+        o->wanted_count += o->wanted[i];
+        if (o->wanted[i] && o->candidates[i].function.reason == 0)
+            all[count++] = &o->candidates[i];
+    }
+    if (count != 0)
+        r = tc_windows_check(&o->im, all, count);
+    refuse_same_functions(o);
+    free(all);
+    return r;
+}
+
+/* `name:`, else [file.c:]symbol@object. */
+static struct tc_str add_identity(const struct object *o, const struct tc_task *task,
+                                  const struct tc_function *f, struct tc_flat_builder *out)
+{
+    char identity[IDENTITY_BYTES];
+    const char *file = f->file != NULL ? f->file : text(o, task->file);
+
+    if (task->name.bytes != 0)
+        return tc_flat_add_str(out, text(o, task->name));
+    (void)snprintf(identity, sizeof identity, "%s%s%s@%s", file, file[0] != 0 ? ":" : "",
+                   text(o, task->symbol),
+                   o->soname != NULL ? o->soname : tc_basename(o->ref->path));
+    return tc_flat_add_str(out, identity);
+}
+
+static void fill_hookable(const struct object *o, const struct tc_candidate *c,
+                          struct tc_hash128 file, struct tc_flat_builder *out, struct tc_plan *p)
+{
+    const struct tc_window *w = &c->window;
+
+    p->patch_vaddr = w->patch_vaddr;
+    p->window_bytes = w->window_bytes;
+    p->moved_bytes = w->moved_bytes;
+    memcpy(p->window, w->window, sizeof p->window);
+    memcpy(p->moved, w->moved, sizeof p->moved);
+    p->fixups = tc_flat_add(out, w->fixups, w->fixup_count, sizeof w->fixups[0]);
+    tc_source_interim(&o->im, &c->function, file, p->source);
+    p->source_algorithm = TC_SOURCE_INTERIM;
+}
+
+static void fill_plan(const struct object *o, uint32_t index, struct tc_hash128 file,
+                      struct tc_flat_builder *out, struct tc_plan *p)
+{
+    const struct tc_task *task = &o->t->tasks[index];
+    const struct tc_candidate *c = &o->candidates[index];
+    const struct tc_function *f = &c->function;
+    const char *detail = f->reason != 0 ? f->detail : c->window.detail;
+
+    *p = (struct tc_plan){.task = index,
+                          .reason = f->reason != 0 ? f->reason : c->window.reason,
+                          .entry_vaddr = f->vaddr,
+                          .entry_bytes = f->bytes,
+                          .patch_vaddr = f->vaddr,
+                          .exported = (uint8_t)f->exported};
+    p->identity = add_identity(o, task, f, out);
+    p->symbol = tc_flat_add_str(out, f->names[0] != 0 ? f->names : text(o, task->symbol));
+    if (p->reason != 0 && detail[0] != 0)
+        p->detail = tc_flat_add_str(out, detail);
+    if (p->reason == 0)
+        fill_hookable(o, c, file, out, p);
+}
+
+static int write_plans(const struct object *o, struct tc_flat_builder *out, struct tc_object *ret)
+{
+    struct tc_plan *plans = calloc(o->wanted_count + 1u, sizeof *plans);
+    struct tc_hash128 file = {0};
+    uint32_t count = 0;
+
+    if (plans == NULL)
+        return -ENOMEM;
+    if (o->wanted_count != 0 && o->im.elf != NULL)
+        file = tc_source_file(&o->im);
+    for (uint32_t i = 0; i < o->t->count; i++) {
+        if (o->wanted[i])
+            fill_plan(o, i, file, out, &plans[count++]);
+    }
+    ret->plans = tc_flat_add(out, plans, count, sizeof *plans);
+    free(plans);
+    return 0;
+}
+
+static void describe(const struct object *o, struct tc_flat_builder *out, struct tc_object *ret)
+{
+    const struct tc_elf *e = o->im.elf;
+
+    *ret = (struct tc_object){.id = o->ref->id, .reason = o->reason};
+    ret->path = tc_flat_add_str(out, o->ref->path);
+    ret->soname = tc_flat_add_str(out, o->soname);
+    if (e != NULL && e->load_count > 0)
+        ret->header_vaddr = e->loads[0].vaddr - e->loads[0].offset;
+    if (e != NULL && e->build_id != NULL) {
+        ret->build_id_bytes = e->build_id_bytes;
+        memcpy(ret->build_id, e->build_id, e->build_id_bytes);
+    }
+}
+
+int tc_plans_object(const struct tc_plan_tasks *t, const struct tc_plans_ref *ref,
+                    struct tc_flat_builder *out, struct tc_object *ret)
+{
+    struct object o = {.t = t, .ref = ref, .reason = ref->refuse};
+    struct tc_object object;
+    int r = 0;
+
+    if (ref->refuse == 0)
+        r = open_image(&o);
+    if (r == 0)
+        r = find_all(&o);
+    if (r == 0) {
+        describe(&o, out, &object);
+        r = write_plans(&o, out, &object);
+    }
+    if (r == 0)
+        *ret = object;
+    free(o.candidates);
+    free(o.wanted);
+    tc_image_close(&o.im);
+    return r;
+}
