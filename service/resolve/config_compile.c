@@ -1,0 +1,414 @@
+/* One task: from its values to struct tc_task. */
+#include "service/resolve/config_parts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cache/nearest.h"
+#include "service/resolve/config_problem.h"
+#include "service/resolve/config_values.h"
+#include "service/resolve/proto.h"
+
+/* A task while it is compiled. */
+struct making {
+    struct tc_load *l;
+    const struct tc_task_values *values;
+    const struct tc_yaml_node *entry; /* NULL: a plugin's task that the config doesn't mention */
+    const char *plugin;               /* NULL: not a plugin's */
+    struct tc_task task;
+    struct tc_policy policy;
+    int used_not_yet; /* a named policy that isn't built */
+};
+
+static const struct tc_yaml_node *given(const struct making *m, enum tc_task_key key)
+{
+    const struct tc_yaml_node *n = m->values->at[key];
+
+    return n != NULL && n->kind != TC_YAML_NULL ? n : NULL;
+}
+
+static const char *text_of(const struct making *m, enum tc_task_key key)
+{
+    const struct tc_yaml_node *n = given(m, key);
+
+    return n != NULL ? n->text : NULL;
+}
+
+static const char *built(const struct making *m, struct tc_str s)
+{
+    const char *text = s.off ? tc_flat_builder_at(m->l->out, s.off) : NULL;
+
+    return text ? text : "";
+}
+
+/* What to call the task in messages. */
+static const char *called(const struct making *m)
+{
+    const char *name = text_of(m, TC_KEY_NAME), *symbol = text_of(m, TC_KEY_SYMBOL);
+
+    return name ? name : symbol ? symbol : "?";
+}
+
+/* Tells something about the task as a whole. */
+static void tell(const struct making *m, enum tc_severity severity, enum tc_reason reason,
+                 const char *sentence)
+{
+    if (m->entry != NULL)
+        tc_problem_at(m->l, severity, reason, m->entry->start, NULL, "%s", sentence);
+    else
+        tc_problem_file(m->l, severity, reason, m->plugin, NULL, "%s", sentence);
+}
+
+static int make_symbol(struct making *m)
+{
+    const struct tc_yaml_node *n = given(m, TC_KEY_SYMBOL);
+    struct tc_symbol_parts parts;
+    struct tc_text_error e;
+
+    if (n == NULL) {
+        tell(m, TC_SEV_ERROR, TC_R_MISSING_SYMBOL, "a task needs a `symbol:`");
+        return -EINVAL;
+    }
+    if (tc_parse_symbol(n->text, &parts, &e) < 0) {
+        tc_problem_found(m->l, TC_SEV_ERROR, n, &e);
+        return -EINVAL;
+    }
+    m->task.symbol = tc_flat_add_strn(m->l->out, parts.name.text, parts.name.bytes);
+    m->task.object = tc_flat_add_strn(m->l->out, parts.object.text, parts.object.bytes);
+    m->task.file = tc_flat_add_strn(m->l->out, parts.file.text, parts.file.bytes);
+    return 0;
+}
+
+static int make_word(struct making *m, enum tc_task_key key, struct tc_str *ret)
+{
+    const struct tc_yaml_node *n = given(m, key);
+
+    if (n == NULL)
+        return 0;
+    if (n->bytes == 0 || n->bytes > 255) {
+        tc_problem_in(m->l, TC_SEV_ERROR, TC_R_BAD_VALUE, n, 0, "", "`%s` takes 1 to 255 bytes",
+                      tc_task_keys[key].name);
+        return -EINVAL;
+    }
+    *ret = tc_flat_add_strn(m->l->out, n->text, n->bytes);
+    return 0;
+}
+
+static int same_text(const struct making *m, struct tc_str a, struct tc_str b)
+{
+    return strcmp(built(m, a), built(m, b)) == 0;
+}
+
+/* Two entries are one task when they have one name, or ask for one symbol in the same words. */
+static int check_duplicate(struct making *m)
+{
+    for (unsigned i = 0; i < m->l->task_count; i++) {
+        const struct tc_task *other = &m->l->tasks[i];
+        int by_name =
+            m->task.name.off && other->name.off && same_text(m, m->task.name, other->name);
+        const struct tc_yaml_node *n = given(m, by_name ? TC_KEY_NAME : TC_KEY_SYMBOL);
+
+        if (!by_name && !(same_text(m, m->task.symbol, other->symbol) &&
+                          same_text(m, m->task.object, other->object) &&
+                          same_text(m, m->task.file, other->file)))
+            continue;
+        tc_problem_in(m->l, TC_SEV_ERROR, TC_R_DUPLICATE_TASK, n, 0, NULL,
+                      "'%.80s' is the same task as the one of %s", n->text,
+                      built(m, other->origin));
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static const char *find_named(void *ctx, struct tc_slice name)
+{
+    struct making *m = ctx;
+
+    return tc_config_policy(m->l, name, &m->used_not_yet);
+}
+
+/* The place in the text of the task's policy; what stands in a named policy is told where that
+ * policy is used. */
+static size_t place_in_policy(const struct tc_yaml_node *n, struct tc_slice s)
+{
+    uintptr_t from = (uintptr_t)n->text, at = (uintptr_t)s.text;
+
+    return at >= from && at <= from + n->bytes ? (size_t)(at - from) : 0;
+}
+
+static int make_policy(struct making *m)
+{
+    const struct tc_yaml_node *n = given(m, TC_KEY_CACHE_POLICY);
+    struct tc_text_error e;
+
+    if (n == NULL && m->plugin == NULL)
+        return 0;
+    if (tc_policy_parse(n ? n->text : "ACROSS_RUNS", find_named, m, &m->policy, &e) < 0) {
+        tc_problem_found(m->l, TC_SEV_ERROR, n, &e);
+        return -EINVAL;
+    }
+    m->task.flags |= TC_TASK_POLICY_GIVEN | (m->policy.no_cache ? TC_TASK_NO_CACHE : 0);
+    m->task.policy = m->policy.members;
+    if (m->policy.not_yet.text != NULL)
+        tc_problem_in(m->l, TC_SEV_WARNING, TC_R_NOT_YET_KEY, n,
+                      place_in_policy(n, m->policy.not_yet), NULL,
+                      "%.*s isn't built yet: a policy with it gives no key",
+                      (int)(m->policy.not_yet.bytes < 80 ? m->policy.not_yet.bytes : 80),
+                      m->policy.not_yet.text);
+    return 0;
+}
+
+static enum tc_tristate tristate(const struct making *m, enum tc_task_key key)
+{
+    return tc_boolean(text_of(m, key));
+}
+
+static void check_storage(struct making *m)
+{
+    const struct tc_yaml_node *n = given(m, TC_KEY_RESULT_STORAGE), *s;
+    const char *known[65] = {NULL}, *near;
+    size_t count = 0;
+
+    if (n == NULL)
+        return;
+    for (s = m->l->storages ? m->l->storages->first : NULL; s != NULL; s = s->next) {
+        if (strcmp(s->key, n->text) == 0)
+            return;
+        if (count < 64)
+            known[count++] = s->key;
+    }
+    near = tc_nearest(n->text, n->bytes, known);
+    tc_problem_in(m->l, TC_SEV_ERROR, TC_R_BAD_VALUE, n, 0, near ? near : "",
+                  "no storage '%.60s' is listed under `storages:`", n->text);
+}
+
+static void make_switches(struct making *m)
+{
+    static const enum tc_task_key persisting[] = {TC_KEY_CACHE_KEY_FN, TC_KEY_RESULT_STORAGE,
+                                                  TC_KEY_RESULT_STORAGE_KEY,
+                                                  TC_KEY_RESULT_SERIALIZER};
+    const char *expiration = text_of(m, TC_KEY_CACHE_EXPIRATION);
+    const char *store = text_of(m, TC_KEY_STORE);
+
+    m->task.persist = (uint8_t)tristate(m, TC_KEY_PERSIST_RESULT);
+    m->task.refresh = (uint8_t)tristate(m, TC_KEY_REFRESH_CACHE);
+    if (tristate(m, TC_KEY_ENABLED) == TC_FALSE)
+        m->task.flags |= TC_TASK_DISABLED;
+    if (store != NULL && strcmp(store, "async") == 0)
+        m->task.flags |= TC_TASK_STORE_ASYNC;
+    if (expiration != NULL && tc_parse_duration(expiration, &m->task.expiration_ns) == 0)
+        m->task.flags |= TC_TASK_EXPIRES;
+    for (size_t i = 0; i < sizeof persisting / sizeof persisting[0]; i++)
+        if (given(m, persisting[i]) != NULL)
+            m->task.flags |= TC_TASK_PERSIST_ON;
+}
+
+/* What isn't built yet and could change a key or a result keeps the task uncached. */
+static void make_not_yet(struct making *m)
+{
+    uint32_t policy =
+        m->task.flags & TC_TASK_POLICY_GIVEN ? m->task.policy : (uint32_t)TC_POLICY_RUN_ID;
+    int not_yet = m->used_not_yet || m->values->unknown_members ||
+                  (m->l->has_flows && (policy & (TC_POLICY_RUN_ID | TC_POLICY_FLOW_PARAMETERS)));
+
+    for (int i = 0; i < TC_TASK_KEY_COUNT; i++)
+        if (tc_task_keys[i].built == TC_UNCACHED &&
+            tc_key_active(&tc_task_keys[i], m->values->at[i]))
+            not_yet = 1;
+    if (not_yet)
+        m->task.flags |= TC_TASK_NOT_YET;
+}
+
+static void warn_ignored(struct making *m)
+{
+    const struct tc_yaml_node *policy = given(m, TC_KEY_CACHE_POLICY);
+    const struct tc_yaml_node *key = given(m, TC_KEY_CACHE_KEY_FN);
+    const struct tc_yaml_node *n = policy ? policy : key;
+
+    if (policy != NULL && key != NULL)
+        tc_problem_in(m->l, TC_SEV_WARNING, TC_R_POLICY_IGNORED, policy, 0, NULL,
+                      "`cache_key_fn` gives the key: `cache_policy` has no effect");
+    if (n != NULL && m->task.persist == TC_FALSE && !(m->task.flags & TC_TASK_NO_CACHE))
+        tc_problem_in(m->l, TC_SEV_WARNING, TC_R_POLICY_IGNORED, n, 0, NULL,
+                      "`persist_result: false` switches caching off for '%.80s': its policy has no "
+                      "effect",
+                      called(m));
+}
+
+/* The top level's types and the task's own, as one text. */
+static const char *joined_types(struct making *m)
+{
+    const struct tc_yaml_node *top = m->l->types, *own = given(m, TC_KEY_TYPES);
+
+    if (top != NULL && own != NULL)
+        return tc_config_print(m->l, "%s\n%s", top->text, own->text);
+    return top ? top->text : own ? own->text : NULL;
+}
+
+/* Constructs of the language that aren't executed yet, and functions that can't be hooked: the
+ * program runs without the task. What is wrong in the text stops it. */
+static enum tc_severity severity_of(enum tc_reason reason)
+{
+    return reason == TC_R_NOT_YET || reason == TC_R_VARIADIC || reason == TC_R_VECTOR_TYPE
+               ? TC_SEV_WARNING
+               : TC_SEV_ERROR;
+}
+
+static void tell_prototype(struct making *m, struct tc_text_error *e, enum tc_proto_field field)
+{
+    static const enum tc_task_key keys[TC_PROTO_FIELDS] = {
+        [TC_PROTO_PROTOTYPE] = TC_KEY_PROTOTYPE,
+        [TC_PROTO_TYPES] = TC_KEY_TYPES,
+        [TC_PROTO_SKIP] = TC_KEY_SKIP,
+        [TC_PROTO_SUCCESS] = TC_KEY_SUCCESS,
+    };
+    const struct tc_yaml_node *n = given(m, keys[field]), *top = m->l->types;
+
+    if (field == TC_PROTO_TYPES && top != NULL) {
+        if (n == NULL || e->at <= top->bytes)
+            n = top;
+        else
+            e->at -= top->bytes + 1;
+    }
+    if (n != NULL)
+        tc_problem_found(m->l, severity_of(e->reason), n, e);
+}
+
+static int make_prototype(struct making *m)
+{
+    struct tc_proto_text text = {
+        .prototype = text_of(m, TC_KEY_PROTOTYPE),
+        .types = joined_types(m),
+        .skip = text_of(m, TC_KEY_SKIP),
+        .success = text_of(m, TC_KEY_SUCCESS),
+    };
+    struct tc_text_error e = {.reason = TC_R_NONE};
+    enum tc_proto_field field = TC_PROTO_PROTOTYPE;
+    char sentence[160];
+    int r;
+
+    if (text.prototype == NULL) {
+        (void)snprintf(sentence, sizeof sentence, "the task '%.80s' has no prototype", called(m));
+        if (given(m, TC_KEY_PARAMS) == NULL)
+            tell(m, TC_SEV_WARNING, TC_R_PROTOTYPE_MISSING, sentence);
+        return 0;
+    }
+    r = tc_proto_compile(m->l->out, &text, &m->task, &e, &field);
+    if (r == -ENOMEM)
+        m->l->no_memory = 1;
+    else if (r < 0)
+        tell_prototype(m, &e, field);
+    return r;
+}
+
+/* The parameter that was meant, or all there are. */
+static void propose(struct tc_slice name, const char *const *known, char *ret, size_t bytes)
+{
+    const char *near = tc_nearest(name.text, name.bytes, known);
+    size_t at = 0;
+
+    ret[0] = 0;
+    if (near != NULL) {
+        (void)snprintf(ret, bytes, "%s", near);
+        return;
+    }
+    for (size_t i = 0; known[i] != NULL && at < bytes; i++)
+        at += (size_t)snprintf(ret + at, bytes - at, "%s%s", i == 0 ? "one of " : ", ", known[i]);
+}
+
+static void exclude(struct making *m, const struct tc_param *params, struct tc_slice name)
+{
+    const struct tc_yaml_node *n = given(m, TC_KEY_CACHE_POLICY);
+    const char *known[TC_MAX_PARAMS + 1] = {NULL};
+    char remedy[120];
+    int from_defaults = n == m->l->defaults.at[TC_KEY_CACHE_POLICY];
+
+    for (uint32_t i = 0; i < m->task.params.count && i < TC_MAX_PARAMS; i++) {
+        known[i] = built(m, params[i].name);
+        if (strlen(known[i]) == name.bytes && memcmp(known[i], name.text, name.bytes) == 0) {
+            m->task.excluded |= 1u << i;
+            return;
+        }
+    }
+    propose(name, known, remedy, sizeof remedy);
+    /* A default may name what only some tasks have. */
+    tc_problem_in(m->l, from_defaults ? TC_SEV_NOTE : TC_SEV_WARNING, TC_R_UNKNOWN_PARAMETER, n,
+                  place_in_policy(n, name), remedy, "'%.80s' has no parameter '%.*s'", called(m),
+                  (int)(name.bytes < 60 ? name.bytes : 60), name.text);
+}
+
+static void make_excluded(struct making *m)
+{
+    const struct tc_param *params;
+
+    if (m->task.prototype.off == 0 || m->policy.excluded_count == 0)
+        return;
+    for (unsigned i = 0; i < m->policy.excluded_count; i++) {
+        /* Telling a problem may move the table. */
+        params = tc_flat_builder_at(m->l->out, m->task.params.off);
+        if (params == NULL && m->task.params.count > 0)
+            return;
+        exclude(m, params, m->policy.excluded[i]);
+    }
+}
+
+static void make_origin(struct making *m)
+{
+    const char *slash = strrchr(m->l->subject, '/'), *origin;
+    unsigned line, column;
+
+    if (m->entry == NULL) {
+        m->task.origin = tc_flat_add_str(m->l->out, m->plugin);
+        return;
+    }
+    tc_text_position(m->l->yaml.text, m->l->yaml.bytes, m->entry->start, &line, &column);
+    m->task.line = line;
+    origin = tc_config_print(m->l, "%s:%u", slash ? slash + 1 : m->l->subject, line);
+    m->task.origin = tc_flat_add_str(m->l->out, origin);
+}
+
+static void digest_text(struct tc_load *l, const char *text)
+{
+    uint64_t bytes = text ? strlen(text) : UINT64_MAX;
+
+    tc_hash_add(l->resolve, &bytes, sizeof bytes);
+    if (text != NULL)
+        tc_hash_add(l->resolve, text, bytes);
+}
+
+/* What plans depend on, in the order of the tasks: plans name them by index. */
+static void digest_task(struct making *m)
+{
+    digest_text(m->l, built(m, m->task.symbol));
+    digest_text(m->l, built(m, m->task.object));
+    digest_text(m->l, built(m, m->task.file));
+    digest_text(m->l, m->task.name.off ? built(m, m->task.name) : NULL);
+    tc_hash_add(m->l->resolve, m->task.prototype_digest, sizeof m->task.prototype_digest);
+    digest_text(m->l, joined_types(m));
+}
+
+void tc_compile_task(struct tc_load *l, const struct tc_task_values *values,
+                     const struct tc_yaml_node *entry, const char *plugin)
+{
+    struct making m = {.l = l, .values = values, .entry = entry, .plugin = plugin};
+
+    m.task.skip = m.task.success = TC_NO_EXPR;
+    make_origin(&m);
+    if (make_symbol(&m) < 0 || make_word(&m, TC_KEY_NAME, &m.task.name) < 0 ||
+        make_word(&m, TC_KEY_NAMESPACE, &m.task.space) < 0 || check_duplicate(&m) < 0)
+        return;
+    if (l->task_count == TC_MAX_TASKS) {
+        tell(&m, TC_SEV_ERROR, TC_R_TOO_MANY, "a config has at most 1000 tasks");
+        return;
+    }
+    make_switches(&m);
+    check_storage(&m);
+    if (make_policy(&m) < 0 || make_prototype(&m) < 0)
+        return;
+    make_not_yet(&m);
+    make_excluded(&m);
+    warn_ignored(&m);
+    digest_task(&m);
+    l->tasks[l->task_count++] = m.task;
+}

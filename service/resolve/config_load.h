@@ -1,0 +1,64 @@
+/*
+ * What the parts of the config loader share while one config is compiled. Internal to the loader:
+ * config.c (the run of things), config_problem.c (messages), config_schema.c (keys),
+ * config_top.c (everything but tasks), config_task.c (tasks), config_plugin.c (plugins).
+ *
+ * Host code, one thread. Memory lasts as long as the tree `yaml`; when there is none, `no_memory`
+ * is set and the whole run ends with -ENOMEM.
+ */
+#ifndef TC_SERVICE_RESOLVE_CONFIG_LOAD_H
+#define TC_SERVICE_RESOLVE_CONFIG_LOAD_H
+
+#include "cache/hash.h"
+#include "cache/task.h"
+#include "service/resolve/config.h"
+#include "service/resolve/config_schema.h"
+#include "service/resolve/config_yaml.h"
+
+#define TC_MAX_PROBLEMS 1000u
+#define TC_MAX_DEPS     200u
+
+/* A policy under `policies:`. */
+struct tc_named_policy {
+    const char *name, *text;
+    int not_yet; /* it is configured by something that isn't built */
+};
+
+/* A task of a plugin, and whether an entry of the config has taken it over. */
+struct tc_listed_task {
+    struct tc_task_values values;
+    const char *plugin;
+    int overridden;
+    struct tc_listed_task *next;
+};
+
+struct tc_load {
+    const struct tc_config_options *options;
+    const char *subject; /* the path as the person gave it */
+    char path[4096];     /* absolute, without symbolic links */
+    struct tc_file_id id;
+    struct tc_yaml yaml;
+    char *shown; /* the file's text with secrets hidden, for messages */
+    struct tc_flat_builder *out;
+    int no_memory;
+
+    struct tc_problem problems[TC_MAX_PROBLEMS];
+    unsigned problem_count, errors, warnings;
+    struct tc_dep deps[TC_MAX_DEPS];
+    unsigned dep_count;
+    struct tc_task tasks[TC_MAX_TASKS];
+    unsigned task_count;
+    struct tc_hash_state *resolve;
+
+    const struct tc_yaml_node *types; /* the top-level `types:` */
+    struct tc_task_values defaults;
+    struct tc_named_policy *policies;
+    unsigned policy_count;
+    const struct tc_yaml_node *storages;
+    struct tc_listed_task *plugin_tasks, **plugin_tail;
+    int has_flows; /* an enabled flow is listed */
+
+    struct tc_config config; /* becomes the root */
+};
+
+#endif

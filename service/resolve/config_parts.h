@@ -1,0 +1,44 @@
+/*
+ * The steps of compiling a config, in the order in which config.c takes them. Each tells what is
+ * wrong as problems and goes on.
+ */
+#ifndef TC_SERVICE_RESOLVE_CONFIG_PARTS_H
+#define TC_SERVICE_RESOLVE_CONFIG_PARTS_H
+
+#include "cache/policy.h"
+#include "service/resolve/config_load.h"
+
+/* The top level. `ret_plugins` and `ret_tasks` get the lists, NULL if there are none. */
+void tc_read_top(struct tc_load *l, const struct tc_yaml_node **ret_plugins,
+                 const struct tc_yaml_node **ret_tasks);
+
+/* Reads the listed plugins' tables into l->plugin_tasks. */
+void tc_read_plugins(struct tc_load *l, const struct tc_yaml_node *list);
+
+/* Compiles the entries under `tasks:` and the plugins' tasks into l->tasks. */
+void tc_compile_tasks(struct tc_load *l, const struct tc_yaml_node *list);
+
+/* One task, from all of its values (config_compile.c). */
+void tc_compile_task(struct tc_load *l, const struct tc_task_values *values,
+                     const struct tc_yaml_node *entry, const char *plugin);
+
+/* The text of a policy under `policies:`, NULL if there is none of that name. Sets `*not_yet` if it
+ * is configured by what isn't built. */
+const char *tc_config_policy(const struct tc_load *l, struct tc_slice name, int *not_yet);
+
+/* A path as written: relative to the file, `~/` for the home directory. NULL after telling why it
+ * can't be. */
+const char *tc_config_relative(struct tc_load *l, const struct tc_yaml_node *n);
+
+/* Remembers that the flat file depends on this path. */
+void tc_config_depends(struct tc_load *l, const char *path);
+void tc_config_depends_id(struct tc_load *l, const char *path, const struct tc_file_id *id);
+
+/* A string that lives as long as the run; NULL without memory. */
+char *tc_config_print(struct tc_load *l, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* 0 if it and its parents are trusted, else the problem is told (at `n`, NULL: as a whole). */
+int tc_config_check_trust(struct tc_load *l, const char *path, const struct tc_yaml_node *n);
+
+#endif

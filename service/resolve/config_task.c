@@ -1,0 +1,96 @@
+/* Which tasks there are: the entries under `tasks:`, over the defaults, over plugins' tasks. */
+#include "service/resolve/config_parts.h"
+
+#include <string.h>
+
+#include "service/resolve/config_problem.h"
+#include "service/resolve/config_values.h"
+
+static const char *text_of(const struct tc_yaml_node *n)
+{
+    return n != NULL && n->kind == TC_YAML_TEXT ? n->text : NULL;
+}
+
+static int bare_name(const char *symbol)
+{
+    return symbol != NULL && strpbrk(symbol, "@:") == NULL;
+}
+
+static int same_function(const char *bare, const char *symbol)
+{
+    struct tc_symbol_parts parts;
+    struct tc_text_error e;
+
+    return tc_parse_symbol(symbol, &parts, &e) == 0 && strlen(bare) == parts.name.bytes &&
+           memcmp(bare, parts.name.text, parts.name.bytes) == 0;
+}
+
+/* Does the entry speak of this plugin's task: by its name, by its symbol as the plugin writes it,
+ * or by the bare function? */
+static int speaks_of(const struct tc_task_values *entry, const struct tc_listed_task *p)
+{
+    const char *name = text_of(entry->at[TC_KEY_NAME]);
+    const char *symbol = text_of(entry->at[TC_KEY_SYMBOL]);
+    const char *plugin_name = text_of(p->values.at[TC_KEY_NAME]);
+    const char *plugin_symbol = text_of(p->values.at[TC_KEY_SYMBOL]);
+
+    if (name != NULL && plugin_name != NULL && strcmp(name, plugin_name) == 0)
+        return 1;
+    if (symbol == NULL || plugin_symbol == NULL)
+        return 0;
+    return strcmp(symbol, plugin_symbol) == 0 ||
+           (bare_name(symbol) && same_function(symbol, plugin_symbol));
+}
+
+/* Field by field: what the entry says, else the defaults (they count as written in each task), else
+ * the plugin. */
+static struct tc_task_values merge(const struct tc_load *l, const struct tc_task_values *entry,
+                                   const struct tc_listed_task *plugin)
+{
+    struct tc_task_values merged = {.unknown_members = plugin && plugin->values.unknown_members};
+
+    for (int i = 0; i < TC_TASK_KEY_COUNT; i++) {
+        merged.at[i] = entry ? entry->at[i] : NULL;
+        if (merged.at[i] == NULL)
+            merged.at[i] = l->defaults.at[i];
+        if (merged.at[i] == NULL && plugin != NULL)
+            merged.at[i] = plugin->values.at[i];
+    }
+    /* A bare function's name in the entry only says which task is meant; where to look for it is
+     * the plugin's. */
+    if (plugin != NULL && bare_name(text_of(merged.at[TC_KEY_SYMBOL])))
+        merged.at[TC_KEY_SYMBOL] = plugin->values.at[TC_KEY_SYMBOL];
+    return merged;
+}
+
+static void compile_entry(struct tc_load *l, const struct tc_yaml_node *n)
+{
+    struct tc_task_values entry, values;
+    int taken_over = 0;
+
+    if (n->spoilt || tc_read_map(l, n, "a task", tc_task_keys, entry.at) < 0)
+        return;
+    for (struct tc_listed_task *p = l->plugin_tasks; p != NULL; p = p->next) {
+        if (p->overridden || !speaks_of(&entry, p))
+            continue;
+        p->overridden = taken_over = 1;
+        values = merge(l, &entry, p);
+        tc_compile_task(l, &values, n, p->plugin);
+    }
+    if (taken_over)
+        return;
+    values = merge(l, &entry, NULL);
+    tc_compile_task(l, &values, n, NULL);
+}
+
+void tc_compile_tasks(struct tc_load *l, const struct tc_yaml_node *list)
+{
+    for (const struct tc_yaml_node *n = list ? list->first : NULL; n != NULL; n = n->next)
+        compile_entry(l, n);
+    for (const struct tc_listed_task *p = l->plugin_tasks; p != NULL; p = p->next) {
+        struct tc_task_values values = merge(l, NULL, p);
+
+        if (!p->overridden)
+            tc_compile_task(l, &values, NULL, p->plugin);
+    }
+}
