@@ -1,0 +1,67 @@
+/*
+ * What differs between processors inside the target: the frame that the stub builds, where
+ * arguments lie in it, what is written into near memory and over a function's entry, and how to ask
+ * the kernel. One folder per processor implements it.
+ *
+ * Everything here may be called from any thread and signal context, allocates nothing, and calls no
+ * libc.
+ */
+#ifndef TC_PRELOAD_ARCH_H
+#define TC_PRELOAD_ARCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/plan.h"
+
+#if defined(__x86_64__)
+#include "preload/arch/x86_64/frame.h"
+#else
+#error "no support for this processor yet"
+#endif
+
+/* What the stub does after tc_enter(). */
+enum tc_action {
+    TC_ACTION_BYPASS = 0, /* go on in the original, as if nothing had happened: no frame is left */
+    TC_ACTION_RETURN = 1, /* return to the caller with the frame's registers */
+    TC_ACTION_CALL = 2, /* call the original with a copy of the stack arguments, then tc_leave() */
+};
+
+/* Called by the stub. `f` lies on the stack. */
+uint32_t tc_enter(struct tc_frame *f);
+void tc_leave(struct tc_frame *f);
+void tc_notified(void); /* the loader's notification */
+
+/* Near memory: one slab for the hooks of an object. */
+struct tc_slab {
+    unsigned char *memory; /* writable until tc_arch_seal */
+    size_t bytes, used;
+};
+
+/* Bytes of slab for one hook with `moved_bytes` of displaced instructions. */
+size_t tc_arch_slab_bytes(size_t moved_bytes);
+/* How far from a function its slab may lie. */
+#define TC_ARCH_REACH 0x7ff00000ull
+
+/* Writes the near stub of hook `index` and the displaced instructions into the slab. `base`: the
+ * object's load bias. Returns 0 and the addresses of both, or -ERANGE if something is out of reach,
+ * -ENOSPC. */
+int tc_arch_build(struct tc_slab *slab, uint32_t index, const struct tc_plan *plan,
+                  const struct tc_fixup *fixups, uint32_t fixup_count, uint64_t base,
+                  uint64_t *ret_stub, uint64_t *ret_original);
+/* The same for the loader's notification function, which is a single return: the stub calls
+ * tc_notified() and returns. */
+int tc_arch_build_notifier(struct tc_slab *slab, uint64_t *ret_stub);
+
+/* The bytes that make `from` jump to `to`; returns how many (at most 8) or -ERANGE. */
+int tc_arch_jump(uint64_t from, uint64_t to, unsigned char ret_bytes[8]);
+
+/* Is this the body of the loader's notification function, `bytes` long: a return and padding, room
+ * for a jump? Says where the jump goes. */
+int tc_arch_is_empty_function(const unsigned char *code, size_t bytes, size_t *ret_offset);
+
+/* The control bits that change results of floating point: returns how many bytes were written (at
+ * most 16). */
+size_t tc_arch_fp_control(unsigned char ret[16]);
+
+#endif

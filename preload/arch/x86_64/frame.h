@@ -1,0 +1,24 @@
+/*
+ * The registers at a task's entry, as the stub saves them, and what the stub needs back. Offsets
+ * are repeated in stub.S and checked in arch.c. Registers that calls preserve by the psABI stay
+ * where they are.
+ */
+#ifndef TC_PRELOAD_FRAME_H
+#define TC_PRELOAD_FRAME_H
+
+#include <stdint.h>
+
+struct tc_frame {
+    /* rax and r10 are inputs too (psABI: count of vector registers; static chain). */
+    uint64_t rax, rdx, rcx, rsi, rdi, r8, r9, r10, r11;
+    uint64_t hook;            /* index, set by the stub */
+    uint64_t entry;           /* stack pointer at the entry: it points at the return address */
+    uint64_t original;        /* where to go on, set by tc_enter() */
+    uint64_t call_stack;      /* TC_ACTION_CALL: stack pointer before the call */
+    uint64_t copy_eightbytes; /* TC_ACTION_CALL: how many to copy from entry + 8 */
+    uint64_t serial;          /* of the open call (context.h) */
+    uint64_t pad;
+    uint64_t xmm[16][2];
+};
+
+#endif

@@ -1,0 +1,393 @@
+/*
+ * The constructor: finds the config, the shared page and the plans, hooks what is loaded, and
+ * watches the loader for the rest. It runs before everything else of the process (linked with -z
+ * initfirst): no libc function may be called, the environment comes from its own arguments.
+ * Whatever is missing leaves the process as it is.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "preload/client.h"
+#include "preload/context.h"
+#include "preload/log.h"
+#include "preload/state.h"
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+struct tc_state tc_state;
+
+static struct {
+    const char *program_path;
+    const void *vdso;
+    int secure;
+} kernel;
+
+const char *tc_program_path(void);
+const char *tc_program_path(void)
+{
+    return kernel.program_path;
+}
+
+static void read_auxv(char *const *env)
+{
+    const Elf64_auxv_t *a;
+
+    while (*env != NULL)
+        env++;
+    for (a = (const void *)(env + 1); a->a_type != AT_NULL; a++) {
+        if (a->a_type == AT_EXECFN)
+            kernel.program_path = (const char *)(uintptr_t)a->a_un.a_val;
+        else if (a->a_type == AT_SYSINFO_EHDR)
+            kernel.vdso = (const void *)(uintptr_t)a->a_un.a_val;
+        else if (a->a_type == AT_SECURE)
+            kernel.secure = a->a_un.a_val != 0;
+        else if (a->a_type == AT_UID)
+            tc_state.uid = (uint32_t)a->a_un.a_val;
+    }
+}
+
+static const char *base_name(const char *path)
+{
+    const char *base = path;
+
+    for (; path != NULL && *path != 0; path++)
+        if (*path == '/')
+            base = path + 1;
+    return base;
+}
+
+static uint64_t number(const char *s)
+{
+    uint64_t n = 0;
+
+    for (; s != NULL && *s >= '0' && *s <= '9'; s++)
+        n = n * 10 + (uint64_t)(*s - '0');
+    return n;
+}
+
+static int same(const char *a, const char *b)
+{
+    size_t n = strlen(a);
+
+    return n == strlen(b) && memcmp(a, b, n) == 0;
+}
+
+/* `children:` of the config: TASKCACHE_ROOT_PID is the process that `cachectl run` started. */
+static int left_out(void)
+{
+    const struct tc_config *c = tc_state.config;
+    uint64_t root = number(tc_env(tc_state.env, "TASKCACHE_ROOT_PID"));
+    const struct tc_str *names;
+
+    if (c->children == TC_CHILDREN_FOLLOW || root == 0 || root == (uint64_t)tc_state.pid)
+        return 0;
+    if (c->children == TC_CHILDREN_NO)
+        return 1;
+    names =
+        tc_flat_at(&tc_state.config_flat, c->child_names.off, c->child_names.count, sizeof *names);
+    for (uint32_t i = 0; names != NULL && i < c->child_names.count; i++)
+        if (same(tc_config_str(names[i]), tc_state.program))
+            return 0;
+    return 1;
+}
+
+static int deps_unchanged(const struct tc_flat *f, const struct tc_config *c)
+{
+    const struct tc_dep *deps = tc_flat_at(f, c->deps.off, c->deps.count, sizeof *deps);
+
+    for (uint32_t i = 0; deps != NULL && i < c->deps.count; i++) {
+        struct tc_file_id now;
+        if (tc_sys_file_id(tc_flat_str(f, deps[i].path), &now) < 0 ||
+            memcmp(&now, &deps[i].id, sizeof now) != 0)
+            return 0;
+    }
+    return 1;
+}
+
+int tc_map_config(void)
+{
+    char path[TC_PATH_BYTES], name[33];
+    struct tc_flat flat;
+    const struct tc_config *c;
+    size_t bytes;
+    void *map;
+    int r;
+
+    tc_config_name(tc_state.config_path, &tc_state.config_id, name);
+    r = tc_config_flat_path(tc_state.runtime_dir, name, path, sizeof path);
+    map = r < 0 ? NULL : tc_sys_map_file(path, 0, tc_state.uid, &bytes);
+    if (map == NULL)
+        return -ENOENT;
+    r = tc_flat_check(map, bytes, TC_FLAT_CONFIG, &flat);
+    c = r < 0 ? NULL : tc_flat_root(&flat, sizeof *c);
+    if (c == NULL || tc_config_verify(&flat) < 0 || !deps_unchanged(&flat, c)) {
+        tc_sys_munmap(map, bytes);
+        return -ESTALE;
+    }
+    tc_state.config_flat = flat;
+    tc_state.config = c;
+    tc_state.tasks = tc_flat_at(&flat, c->tasks.off, c->tasks.count, sizeof *tc_state.tasks);
+    tc_state.task_count = c->tasks.count;
+    return 0;
+}
+
+static int find_cache(const char *configured)
+{
+    struct tc_file_id id;
+    int r = tc_cache_dir(tc_state.env, configured, tc_state.cache_dir, sizeof tc_state.cache_dir);
+
+    if (r == 0)
+        r = tc_sys_file_id(tc_state.cache_dir, &id);
+    if (r < 0)
+        return r;
+    return tc_cache_id(id.dev, id.ino, tc_state.cache_id, sizeof tc_state.cache_id);
+}
+
+static int service_lives(const struct tc_shared_page *p)
+{
+    uint32_t pid = __atomic_load_n(&p->service_pid, __ATOMIC_RELAXED);
+
+    return pid != 0 && TC_SYS(SYS_kill, pid, 0, 0, 0, 0, 0) != -ESRCH;
+}
+
+int tc_map_page(void)
+{
+    char path[TC_PATH_BYTES];
+    struct tc_shared_page *p;
+    size_t bytes;
+
+    if (tc_page_path(tc_state.runtime_dir, tc_state.cache_id, path, sizeof path) < 0)
+        return -ENAMETOOLONG;
+    p = tc_sys_map_file(path, 1, tc_state.uid, &bytes);
+    if (p == NULL)
+        return -ENOENT;
+    if (bytes < sizeof *p || p->magic != TC_PAGE_MAGIC || p->version != TC_PAGE_VERSION ||
+        !__atomic_load_n(&p->ready, __ATOMIC_ACQUIRE)) {
+        tc_sys_munmap(p, bytes);
+        return -EPROTONOSUPPORT;
+    }
+    tc_state.page = p;
+    return service_lives(p) ? 0 : -ECONNREFUSED;
+}
+
+static void map_run_page(void)
+{
+    char path[TC_PATH_BYTES];
+    struct tc_run_page *p;
+    size_t bytes;
+
+    if (tc_run_page_path(tc_state.runtime_dir, tc_state.run_id, path, sizeof path) < 0)
+        return;
+    p = tc_sys_map_file(path, 1, tc_state.uid, &bytes);
+    if (p == NULL)
+        return;
+    if (bytes < sizeof *p || p->magic != TC_RUN_MAGIC) {
+        tc_sys_munmap(p, bytes);
+        return;
+    }
+    __atomic_fetch_add(&p->processes, 1, __ATOMIC_RELAXED);
+    tc_state.run_page = p;
+}
+
+int tc_map_plans(void)
+{
+    char path[TC_PATH_BYTES];
+    struct tc_flat flat;
+    size_t bytes;
+    void *map;
+
+    if (tc_plans_path(tc_state.cache_dir, tc_state.config->resolve_digest, path, sizeof path) < 0)
+        return -ENAMETOOLONG;
+    map = tc_sys_map_file(path, 0, tc_state.uid, &bytes);
+    if (map == NULL)
+        return -ENOENT;
+    if (tc_flat_check(map, bytes, TC_FLAT_PLANS, &flat) < 0 ||
+        tc_plans_verify(&flat, tc_state.task_count) < 0) {
+        tc_sys_munmap(map, bytes);
+        return -EBADMSG;
+    }
+    tc_state.plans_flat = flat; /* the old mapping stays: hooks point into it */
+    tc_state.plans = tc_flat_root(&flat, sizeof *tc_state.plans);
+    return 0;
+}
+
+static int ask_for_config(void)
+{
+    struct {
+        struct tc_message head;
+        char path[TC_PATH_BYTES];
+    } msg = {.head.type = TC_MSG_CONFIG};
+    size_t n = strlen(tc_state.config_path) + 1;
+    struct tc_outgoing m = {.head = &msg.head, .head_bytes = sizeof msg.head + n, .fd = -1};
+    struct tc_reply reply;
+    int r;
+
+    memcpy(msg.path, tc_state.config_path, n);
+    r = tc_request(&m, TC_FIRST_PLAN_NS, &reply);
+    return r < 0 ? r : reply.status;
+}
+
+/* Starts the service and waits until it has compiled the config and opened the store. */
+static int start_and_wait(void)
+{
+    int64_t until = tc_monotonic_ns() + TC_FIRST_PLAN_NS;
+
+    if (tc_start_service() < 0)
+        return -ENOENT;
+    for (;;) {
+        if (tc_map_config() == 0 && find_cache(tc_config_str(tc_state.config->cache_path)) == 0 &&
+            tc_map_page() == 0)
+            return 0;
+        if (tc_monotonic_ns() >= until)
+            return -ETIMEDOUT;
+        tc_sleep_ns(2000000);
+    }
+}
+
+static int find_config_and_page(void)
+{
+    int r = tc_map_config();
+
+    if (r < 0 && find_cache(NULL) == 0 && ask_for_config() == 0)
+        r = tc_map_config();
+    if (r == 0)
+        r = find_cache(tc_config_str(tc_state.config->cache_path));
+    if (r == 0)
+        r = tc_map_page();
+    if (r < 0 && tc_boolean(tc_env(tc_state.env, "TASKCACHE_AUTOSTART")) != TC_FALSE)
+        start_and_wait();
+    if (tc_state.config == NULL)
+        return -ENOENT;
+    return 0;
+}
+
+static void read_switches(void)
+{
+    char *const *env = tc_state.env;
+
+    tc_state.switches.disable_caching =
+        tc_boolean(tc_env(env, "TASKCACHE_DISABLE_CACHING")) == TC_TRUE;
+    tc_state.switches.default_no_cache =
+        tc_boolean(tc_env(env, "TASKCACHE_DEFAULT_NO_CACHE")) == TC_TRUE;
+    tc_state.switches.default_persist_result =
+        (uint8_t)tc_boolean(tc_env(env, "TASKCACHE_DEFAULT_PERSIST_RESULT"));
+    tc_state.switches.refresh_cache = (uint8_t)tc_boolean(tc_env(env, "TASKCACHE_REFRESH_CACHE"));
+}
+
+/* The run's id: the one that was set, else one for this process and its forks. */
+static void choose_run_id(void)
+{
+    const char *given = tc_env(tc_state.env, "TASKCACHE_RUN_ID");
+    struct tc_hash128 random = {0, 0};
+    size_t n = given != NULL ? strlen(given) : 0;
+
+    if (n > 0 && n < sizeof tc_state.run_id) {
+        memcpy(tc_state.run_id, given, n + 1);
+        tc_state.run_id_bytes = (uint32_t)n;
+        map_run_page();
+        return;
+    }
+    if (TC_SYS(SYS_getrandom, &random, sizeof random, 1 /* GRND_NONBLOCK */, 0, 0, 0) !=
+        sizeof random)
+        random = (struct tc_hash128){(uint64_t)tc_now_ns(), (uint64_t)tc_state.pid};
+    tc_hash_hex(random, tc_state.run_id);
+    tc_state.run_id_bytes = 32;
+}
+
+static int private_directory(const char *path)
+{
+    struct tc_file_id id;
+    uint32_t mode, uid;
+    int fd = tc_sys_open(path, O_PATH | O_DIRECTORY, 0);
+    int r = fd < 0 ? fd : tc_sys_fd_id(fd, &id, &mode, &uid);
+
+    if (fd >= 0)
+        tc_sys_close(fd);
+    return r == 0 && uid == tc_state.uid && (mode & 022) == 0;
+}
+
+static int make_memory(void)
+{
+    void *hooks = tc_sys_mmap(NULL, TC_MAX_HOOKS * sizeof *tc_state.hooks, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    uint32_t *word =
+        tc_sys_mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+    if (hooks == NULL || word == NULL)
+        return -ENOMEM;
+    TC_SYS(SYS_madvise, word, 4096, MADV_WIPEONFORK, 0, 0, 0);
+    *word = 1;
+    tc_state.hooks = hooks;
+    tc_state.wiped_on_fork = word;
+    return 0;
+}
+
+void tc_after_fork(void)
+{
+    tc_state.pid = tc_sys_getpid();
+    *tc_state.wiped_on_fork = 1;
+    tc_state.greeted = 0;
+    tc_contexts_after_fork();
+    tc_client_after_fork();
+}
+
+static void tell_config_errors(void)
+{
+    const struct tc_config *c = tc_state.config;
+    const struct tc_problem *p =
+        tc_flat_at(&tc_state.config_flat, c->problems.off, c->problems.count, sizeof *p);
+
+    for (uint32_t i = 0; p != NULL && i < c->problems.count; i++)
+        if (p[i].severity == TC_SEV_ERROR)
+            tc_log_reason(TC_LOG_ERROR, tc_state.config_path, p[i].reason,
+                          tc_config_str(p[i].text));
+}
+
+static void boot(char *const *env)
+{
+    read_auxv(env);
+    tc_state.env = env;
+    tc_state.pid = tc_sys_getpid();
+    tc_join(tc_state.program, sizeof tc_state.program, base_name(kernel.program_path), NULL, NULL,
+            NULL);
+    read_switches();
+    if (kernel.secure || tc_state.switches.disable_caching)
+        return;
+    if (tc_config_path(env, tc_state.config_path, sizeof tc_state.config_path) < 0 ||
+        tc_sys_file_id(tc_state.config_path, &tc_state.config_id) < 0)
+        return;
+    if (tc_runtime_dir(env, tc_state.uid, tc_state.runtime_dir, sizeof tc_state.runtime_dir) < 0)
+        return;
+    tc_clock_init(kernel.vdso, env);
+    tc_log_init();
+    if (find_config_and_page() < 0)
+        return;
+    tc_log_init(); /* once more, with the config's level */
+    if (!private_directory(tc_state.runtime_dir) || left_out())
+        return;
+    if (tc_state.config->errors != 0) {
+        tell_config_errors();
+        return;
+    }
+    if (tc_state.task_count == 0 || make_memory() < 0)
+        return;
+    choose_run_id();
+    tc_map_plans();
+    tc_state.live = 1;
+    tc_scan_objects();
+    tc_watch_loader();
+}
+
+__attribute__((constructor)) static void construct(int argc, char **argv, char **envp)
+{
+    (void)argc;
+    (void)argv;
+    if (tc_state.env != NULL || envp == NULL)
+        return;
+    tc_state.constructing = 1;
+    boot(envp);
+    tc_state.constructing = 0;
+}

@@ -1,0 +1,459 @@
+#include "preload/capture.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const unsigned char *stack_argument(const struct tc_frame *f, uint32_t index)
+{
+    return (const unsigned char *)(uintptr_t)(f->entry + 8 + 8ull * index);
+}
+
+static uint64_t argument(const struct tc_frame *f, const struct tc_param *p)
+{
+    const uint64_t regs[] = {f->rdi, f->rsi, f->rdx, f->rcx, f->r8, f->r9};
+    uint64_t v;
+
+    if (p->loc == TC_LOC_INT)
+        return regs[p->loc_index % 6];
+    if (p->loc == TC_LOC_SSE)
+        return f->xmm[p->loc_index % 8][0];
+    memcpy(&v, stack_argument(f, p->loc_index), sizeof v);
+    return v;
+}
+
+void tc_capture_arguments(struct tc_call *c)
+{
+    for (uint32_t i = 0; i < c->hook->param_count; i++) {
+        const struct tc_param *p = &c->hook->params[i];
+        uint64_t v = p->dir == TC_HIDDEN ? 0 : argument(c->frame, p);
+        c->arg[i] = tc_scalar_bytes(p->type) == 8 ? v : (uint64_t)tc_widen(v, p->type);
+        c->arg_type[i] = p->type;
+    }
+    c->result_type = TC_VOID;
+}
+
+static int readable(void *ctx, uint64_t address, uint64_t bytes)
+{
+    (void)ctx;
+    return tc_sys_readable(address, bytes);
+}
+
+uint32_t tc_evaluate(struct tc_call *c, uint32_t program, int64_t *ret)
+{
+    struct tc_expr_env env = {
+        .code = c->hook->code,
+        .code_count = c->hook->code_count,
+        .arg = c->arg,
+        .arg_type = c->arg_type,
+        .arg_count = c->hook->param_count,
+        .result = c->result,
+        .result_type = c->result_type,
+        .old = c->old,
+        .old_count = c->hook->old_count,
+        .readable = c->probing ? readable : NULL,
+    };
+
+    return tc_expr_eval(&env, program, ret) < 0 ? TC_R_BAD_EXTENT : 0;
+}
+
+uint32_t tc_capture_skip(struct tc_call *c)
+{
+    int64_t v = 0;
+    uint32_t r;
+
+    if (c->hook->task->skip == TC_NO_EXPR)
+        return 0;
+    r = tc_evaluate(c, c->hook->task->skip, &v);
+    return r != 0 ? r : v != 0 ? TC_R_SKIPPED : 0;
+}
+
+uint32_t tc_capture_olds(struct tc_call *c)
+{
+    for (uint32_t i = 0; i < c->hook->old_count; i++) {
+        uint32_t r = tc_evaluate(c, c->hook->olds[i], &c->old[i]);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+/* An extent in bytes: pieces, bytes of each, and from one to the next. */
+struct extent {
+    uint64_t pieces, piece_bytes, stride_bytes;
+};
+
+static uint32_t optional(struct tc_call *c, uint32_t program, int64_t absent, int64_t *ret)
+{
+    *ret = absent;
+    return program == TC_NO_EXPR ? 0 : tc_evaluate(c, program, ret);
+}
+
+/* Elements to bytes, all of it inside the address space. */
+static uint32_t in_bytes(uint64_t elem, int64_t pieces, int64_t length, int64_t stride,
+                         struct extent *ret)
+{
+    uint64_t span;
+
+    if (pieces < 0 || length < 0 || (pieces > 1 && stride < length))
+        return TC_R_BAD_EXTENT;
+    if (pieces == 0 || length == 0) {
+        *ret = (struct extent){(uint64_t)pieces, (uint64_t)length * elem, 0};
+        return __builtin_mul_overflow((uint64_t)length, elem, &span) ? TC_R_BAD_EXTENT : 0;
+    }
+    if (__builtin_mul_overflow((uint64_t)length, elem, &ret->piece_bytes) ||
+        ret->piece_bytes > INT64_MAX)
+        return TC_R_BAD_EXTENT;
+    ret->pieces = (uint64_t)pieces;
+    ret->stride_bytes = ret->piece_bytes;
+    if (pieces == 1)
+        return 0;
+    if (__builtin_mul_overflow((uint64_t)stride, elem, &ret->stride_bytes) ||
+        __builtin_mul_overflow(ret->stride_bytes, ret->pieces, &span) || span > INT64_MAX)
+        return TC_R_BAD_EXTENT;
+    return 0;
+}
+
+/* Pieces without gaps are read as one. */
+static void runs_of(struct extent *e)
+{
+    if (e->pieces > 1 && e->stride_bytes == e->piece_bytes)
+        *e = (struct extent){1, e->pieces * e->piece_bytes, e->pieces * e->piece_bytes};
+}
+
+static uint32_t extent_of(struct tc_call *c, const struct tc_param *p, struct extent *ret)
+{
+    int64_t pieces, length, stride;
+    uint32_t r = optional(c, p->pieces, 1, &pieces);
+
+    if (r == 0)
+        r = optional(c, p->length, 1, &length);
+    if (r == 0)
+        r = optional(c, p->stride, length, &stride);
+    return r != 0 ? r : in_bytes(tc_scalar_bytes(p->elem), pieces, length, stride, ret);
+}
+
+static int is_output(const struct tc_param *p)
+{
+    return (p->dir == TC_OUT || p->dir == TC_INOUT) && p->shape == TC_SHAPE_ARRAY;
+}
+
+static uint32_t capacity_of(struct tc_call *c, const struct tc_param *p, uint64_t *ret)
+{
+    int64_t elements;
+    uint32_t r;
+
+    *ret = UINT64_MAX;
+    if (p->capacity == TC_NO_EXPR)
+        return 0;
+    r = tc_evaluate(c, p->capacity, &elements);
+    if (r == 0 && (elements < 0 || __builtin_mul_overflow((uint64_t)elements,
+                                                          (uint64_t)tc_scalar_bytes(p->elem), ret)))
+        r = TC_R_BAD_EXTENT;
+    return r;
+}
+
+static uint32_t capture_output(struct tc_call *c, uint32_t param, int after)
+{
+    const struct tc_param *p = &c->hook->params[param];
+    uint32_t at = c->out_count++, r = 0;
+    struct tc_extent *out = &c->out[at];
+    struct extent e = {0};
+
+    *out = (struct tc_extent){.param = param};
+    c->stride_bytes[at] = 0;
+    c->capacity_bytes[at] = UINT64_MAX;
+    if (c->arg[param] == 0) {
+        out->flags = TC_EXTENT_NULL;
+        return 0;
+    }
+    if (p->extent_uses_after)
+        r = capacity_of(c, p, &c->capacity_bytes[at]);
+    if (r == 0 && (after || !p->extent_uses_after))
+        r = extent_of(c, p, &e);
+    out->pieces = e.pieces;
+    out->piece_bytes = e.piece_bytes;
+    c->stride_bytes[at] = e.stride_bytes;
+    if (r == 0 && after && p->extent_uses_after && e.pieces * e.piece_bytes > c->capacity_bytes[at])
+        r = TC_R_CAPACITY_EXCEEDED;
+    return r;
+}
+
+uint32_t tc_capture_outputs(struct tc_call *c, int after)
+{
+    const struct tc_task *t = c->hook->task;
+
+    c->out_count = 0;
+    if (t->result_kind != TC_RESULT_VOID) {
+        uint64_t bytes =
+            t->result_kind == TC_RESULT_VALUE ? sizeof(uint64_t) : sizeof(struct tc_into_arg);
+        c->out[c->out_count] = (struct tc_extent){1, bytes, UINT32_MAX, 0};
+        c->capacity_bytes[c->out_count++] = UINT64_MAX;
+    }
+    for (uint32_t i = 0; i < c->hook->param_count; i++) {
+        uint32_t r = is_output(&c->hook->params[i]) ? capture_output(c, i, after) : 0;
+        if (r != 0) {
+            c->bad_param = i;
+            return r;
+        }
+    }
+    return 0;
+}
+
+/* A run of the caller's memory, probed first while the task is new. */
+static uint32_t probe(const struct tc_call *c, uint64_t address, uint64_t bytes)
+{
+    return c->probing && tc_sys_readable(address, bytes) < 0 ? TC_R_UNREADABLE : 0;
+}
+
+static uint32_t add_array(struct tc_call *c, const struct tc_param *p, uint64_t address,
+                          struct tc_material *m)
+{
+    struct extent e;
+    uint64_t shape[2];
+    uint32_t r = extent_of(c, p, &e);
+
+    if (r != 0)
+        return r;
+    /* The shape doesn't depend on the stride: equal matrices in buffers of different width have
+     * equal keys. */
+    shape[0] = e.pieces;
+    shape[1] = e.piece_bytes;
+    runs_of(&e);
+    for (uint64_t i = 0; r == 0 && i < e.pieces && e.piece_bytes != 0; i++)
+        r = probe(c, address + i * e.stride_bytes, e.piece_bytes);
+    if (r != 0)
+        return r;
+    if (tc_material_begin(m, tc_config_str(p->name), p->name.bytes, TC_TAG_ARRAY,
+                          sizeof shape + shape[0] * shape[1]) < 0)
+        return TC_R_NO_KEY;
+    tc_material_content(m, shape, sizeof shape);
+    for (uint64_t i = 0; i < e.pieces && e.piece_bytes != 0; i++)
+        tc_material_content(m, (const void *)(uintptr_t)(address + i * e.stride_bytes),
+                            e.piece_bytes);
+    return 0;
+}
+
+/* strlen() that asks first while the task is new. */
+static uint32_t string_bytes(const struct tc_call *c, uint64_t address, uint64_t *ret)
+{
+    const char *s = (const char *)(uintptr_t)address;
+    uint64_t n = 0;
+
+    for (;; n++) {
+        if (c->probing && (n == 0 || ((address + n) & 4095) == 0) &&
+            tc_sys_readable(address + n, 1) < 0)
+            return TC_R_UNREADABLE;
+        if (s[n] == 0)
+            break;
+    }
+    *ret = n;
+    return 0;
+}
+
+static uint32_t add_string(struct tc_call *c, const struct tc_param *p, uint64_t address,
+                           struct tc_material *m)
+{
+    uint64_t n = 0;
+    uint32_t r = string_bytes(c, address, &n);
+
+    if (r != 0)
+        return r;
+    if (tc_material_begin(m, tc_config_str(p->name), p->name.bytes, TC_TAG_STRING, n) < 0)
+        return TC_R_NO_KEY;
+    tc_material_content(m, (const void *)(uintptr_t)address, n);
+    return 0;
+}
+
+/* Several strings: the count, then each with its length; UINT64_MAX stands for NULL. */
+static uint32_t add_strings(struct tc_call *c, const struct tc_param *p, uint64_t address,
+                            struct tc_material *m)
+{
+    const uint64_t *strings = (const void *)(uintptr_t)address;
+    uint64_t total = sizeof(uint64_t), n = 0;
+    struct extent e;
+    uint32_t r = extent_of(c, p, &e);
+    uint64_t count = r == 0 ? e.pieces * e.piece_bytes / sizeof(uint64_t) : 0;
+
+    if (r == 0)
+        r = probe(c, address, e.pieces * e.piece_bytes);
+    for (uint64_t i = 0; r == 0 && i < count; i++) {
+        n = 0;
+        r = strings[i] != 0 ? string_bytes(c, strings[i], &n) : 0;
+        total += sizeof n + n;
+    }
+    if (r != 0)
+        return r;
+    if (tc_material_begin(m, tc_config_str(p->name), p->name.bytes, TC_TAG_STRINGS, total) < 0)
+        return TC_R_NO_KEY;
+    tc_material_content(m, &count, sizeof count);
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t frame = strings[i] != 0 ? strlen((const char *)(uintptr_t)strings[i]) : UINT64_MAX;
+        tc_material_content(m, &frame, sizeof frame);
+        if (strings[i] != 0)
+            tc_material_content(m, (const void *)(uintptr_t)strings[i], frame);
+    }
+    return 0;
+}
+
+static uint32_t add_input(struct tc_call *c, uint32_t param, struct tc_material *m)
+{
+    const struct tc_param *p = &c->hook->params[param];
+    const char *name = tc_config_str(p->name);
+    uint64_t v = c->arg[param];
+    uint32_t r;
+
+    if (p->shape == TC_SHAPE_OPAQUE)
+        return TC_R_OPAQUE;
+    if (p->shape == TC_SHAPE_SCALAR) {
+        if (tc_material_begin(m, name, p->name.bytes, (uint8_t)(TC_TAG_SCALAR + p->type),
+                              tc_scalar_bytes(p->type)) < 0)
+            return TC_R_NO_KEY;
+        tc_material_content(m, &v, tc_scalar_bytes(p->type));
+        r = 0;
+    } else if (v == 0) {
+        r = tc_material_begin(m, name, p->name.bytes, TC_TAG_NULL, 0) < 0 ? TC_R_NO_KEY : 0;
+    } else if (p->shape == TC_SHAPE_ARRAY) {
+        r = add_array(c, p, v, m);
+    } else if (p->shape == TC_SHAPE_STRING) {
+        r = add_string(c, p, v, m);
+    } else {
+        r = add_strings(c, p, v, m);
+    }
+    return r == 0 && tc_material_end(m) < 0 ? TC_R_INPUTS_CHANGED : r;
+}
+
+static int enters_key(const struct tc_call *c, uint32_t param)
+{
+    const struct tc_param *p = &c->hook->params[param];
+
+    return (p->dir == TC_IN || p->dir == TC_INOUT) && !(c->hook->task->excluded >> param & 1);
+}
+
+struct named {
+    const char *name;
+    const void *content;
+    size_t bytes;
+};
+
+static uint32_t add_named(struct tc_material *m, const struct named *n)
+{
+    if (tc_material_begin(m, n->name, strlen(n->name), TC_TAG_BYTES, n->bytes) < 0)
+        return TC_R_NO_KEY;
+    tc_material_content(m, n->content, n->bytes);
+    return tc_material_end(m) < 0 ? TC_R_NO_KEY : 0;
+}
+
+/* The components whose names begin with '=', in order. Returns how many; `*ret_keyed` counts
+ * members of the policy. */
+static int list_named(const struct tc_call *c, unsigned char fp[16], struct named ret[5])
+{
+    uint32_t policy = c->hook->active.policy;
+    int n = 0;
+
+    if (c->hook->task->flags & TC_TASK_FLOAT)
+        ret[n++] = (struct named){"=fpenv", fp, tc_arch_fp_control(fp)};
+    if (policy & TC_POLICY_RUN_ID)
+        ret[n++] = (struct named){"=run_id", tc_state.run_id, tc_state.run_id_bytes};
+    if (policy & TC_POLICY_SOURCE)
+        ret[n++] = (struct named){"=source", c->hook->plan->source, sizeof c->hook->plan->source};
+    ret[n++] = (struct named){"=task", c->hook->task_digest, sizeof c->hook->task_digest};
+    return n;
+}
+
+/* Does any member of the policy give a key? INPUTS of a task without inputs doesn't; with all of
+ * them excluded it does. */
+static int policy_gives_key(const struct tc_hook *h)
+{
+    uint32_t members =
+        h->active.policy & (TC_POLICY_SOURCE | TC_POLICY_RUN_ID | TC_POLICY_FLOW_PARAMETERS);
+
+    return members != 0 || ((h->active.policy & TC_POLICY_INPUTS) && h->input_count != 0);
+}
+
+uint32_t tc_capture_key(struct tc_context *x, struct tc_call *c)
+{
+    struct tc_material *m = &c->material;
+    const int inputs = (c->hook->active.policy & TC_POLICY_INPUTS) != 0;
+    unsigned char fp[16];
+    struct named named[5];
+    int named_count = list_named(c, fp, named);
+    uint32_t r = 0;
+
+    if (!policy_gives_key(c->hook))
+        return TC_R_NO_KEY;
+    tc_material_init(m, x->material, &x->hash, tc_state.page->seed);
+    for (int i = 0; i < named_count; i++)
+        tc_material_announce(m, strlen(named[i].name));
+    for (uint32_t i = 0; inputs && i < c->hook->param_count; i++)
+        if (enters_key(c, i))
+            tc_material_announce(m, c->hook->params[i].name.bytes);
+    for (int i = 0; r == 0 && i < named_count; i++)
+        r = add_named(m, &named[i]);
+    for (uint32_t i = 0; r == 0 && inputs && i < c->hook->param_count; i++) {
+        uint32_t param = c->hook->sorted[i];
+        if (!enters_key(c, param))
+            continue;
+        c->bad_param = param;
+        r = add_input(c, param, m);
+    }
+    if (r == 0)
+        c->key = tc_material_key(m);
+    return r;
+}
+
+static int find_param(const struct tc_call *c, const struct tc_component *k)
+{
+    for (uint32_t i = 0; i < c->hook->param_count; i++) {
+        const struct tc_param *p = &c->hook->params[i];
+        if (p->name.bytes == k->head.name_bytes &&
+            memcmp(tc_config_str(p->name), k->name, k->head.name_bytes) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+/* Captures one input again, under the same conditions of room as the first time, and compares. */
+static uint32_t compare_one(struct tc_context *x, struct tc_call *c, uint32_t param,
+                            const struct tc_component *k)
+{
+    struct tc_material m;
+    struct tc_component now;
+    size_t offset = 0;
+    uint32_t r;
+
+    tc_material_init(&m, x->check, &x->hash, tc_state.page->seed);
+    tc_material_announce(&m, k->head.name_bytes);
+    if (k->head.form == 1)
+        m.bytes = TC_MATERIAL_BYTES - m.reserved; /* no room: a digest, as the first time */
+    offset = m.bytes;
+    r = add_input(c, param, &m);
+    if (r != 0)
+        return r == TC_R_NO_KEY ? TC_R_INPUTS_CHANGED : r;
+    if (tc_material_next(x->check, m.bytes, &offset, &now) != 1 || now.head.form != k->head.form ||
+        now.head.tag != k->head.tag || now.head.content_bytes != k->head.content_bytes)
+        return TC_R_INPUTS_CHANGED;
+    return memcmp(now.content, k->content, k->head.form ? 16 : (size_t)k->head.content_bytes) != 0
+               ? TC_R_INPUTS_CHANGED
+               : 0;
+}
+
+uint32_t tc_capture_compare(struct tc_context *x, struct tc_call *c, const unsigned char *material,
+                            size_t bytes)
+{
+    struct tc_component k;
+    size_t offset = 0;
+
+    while (tc_material_next(material, bytes, &offset, &k) == 1) {
+        int param = k.head.name_bytes > 0 && k.name[0] != '=' ? find_param(c, &k) : -1;
+        const struct tc_param *p = param >= 0 ? &c->hook->params[param] : NULL;
+        uint32_t r;
+
+        if (p == NULL || p->dir != TC_IN || p->shape == TC_SHAPE_SCALAR)
+            continue;
+        c->bad_param = (uint32_t)param;
+        r = compare_one(x, c, (uint32_t)param, &k);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}

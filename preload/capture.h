@@ -1,0 +1,36 @@
+/*
+ * Reading a call: its arguments, the extents of what they point at, and the inputs that make its
+ * key.
+ *
+ * Works on the context's struct tc_call; reads the caller's memory; allocates nothing. All return 0
+ * or an enum tc_reason that makes the call a bypass.
+ */
+#ifndef TC_PRELOAD_CAPTURE_H
+#define TC_PRELOAD_CAPTURE_H
+
+#include "preload/context.h"
+
+/* Arguments out of the registers and the stack. */
+void tc_capture_arguments(struct tc_call *c);
+
+/* Evaluates one program of the task. */
+uint32_t tc_evaluate(struct tc_call *c, uint32_t program, int64_t *ret);
+
+/* `skip:` holds? */
+uint32_t tc_capture_skip(struct tc_call *c);
+/* old(e): what the rules want to know of the state before the call. */
+uint32_t tc_capture_olds(struct tc_call *c);
+
+/* The extents of all outputs, by this call's arguments: before the call (those known only
+ * afterwards get their capacity) or after. */
+uint32_t tc_capture_outputs(struct tc_call *c, int after);
+
+/* The key material under the task's policy, and the key. */
+uint32_t tc_capture_key(struct tc_context *x, struct tc_call *c);
+
+/* After the body: are the read-only inputs that entered `material` still what they were? 0,
+ * TC_R_INPUTS_CHANGED, or another reason. */
+uint32_t tc_capture_compare(struct tc_context *x, struct tc_call *c, const unsigned char *material,
+                            size_t bytes);
+
+#endif

@@ -1,0 +1,268 @@
+#include "preload/client.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "preload/state.h"
+
+/* After a failure the next attempt waits this long. */
+#define BREAKER_NS 1000000000ll
+
+static struct {
+    uint32_t lock; /* 0 free, else the owner's tid */
+    int fd;        /* -1: none */
+    uint64_t dev, ino;
+    int greeted;
+    uint64_t seq;
+    int64_t closed_until_ns;
+} conn = {.fd = -1};
+
+static void lower_to_high_number(int *fd)
+{
+    struct rlimit limit;
+    long high = 1000;
+
+    if (TC_SYS(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit, 0, 0) == 0 && limit.rlim_cur < 1024)
+        high = (long)limit.rlim_cur * 3 / 4;
+    high = TC_SYS(SYS_fcntl, *fd, F_DUPFD_CLOEXEC, high, 0, 0, 0);
+    if (high < 0)
+        return;
+    tc_sys_close(*fd);
+    *fd = (int)high;
+}
+
+static int same_uid(int fd)
+{
+    struct ucred peer;
+    socklen_t n = sizeof peer;
+
+    return TC_SYS(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, &peer, &n, 0) == 0 &&
+           peer.uid == tc_state.uid;
+}
+
+static int open_link(void)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    struct tc_file_id id;
+    int fd, r;
+
+    r = tc_socket_path(tc_state.runtime_dir, tc_state.cache_id, a.sun_path, sizeof a.sun_path);
+    if (r < 0)
+        return r;
+    fd =
+        (int)TC_SYS(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0, 0, 0);
+    if (fd < 0)
+        return fd;
+    lower_to_high_number(&fd);
+    r = (int)TC_SYS(SYS_connect, fd, &a, sizeof a, 0, 0, 0);
+    if (r == 0 && !same_uid(fd))
+        r = -EACCES;
+    if (r == 0)
+        r = tc_sys_fd_id(fd, &id, NULL, NULL);
+    if (r < 0) {
+        tc_sys_close(fd);
+        return r;
+    }
+    conn.fd = fd;
+    conn.dev = id.dev;
+    conn.ino = id.ino;
+    conn.greeted = 0;
+    return 0;
+}
+
+/* Is the number still our socket? */
+static int link_is_ours(void)
+{
+    struct tc_file_id id;
+
+    return conn.fd >= 0 && tc_sys_fd_id(conn.fd, &id, NULL, NULL) == 0 && id.dev == conn.dev &&
+           id.ino == conn.ino;
+}
+
+static void drop_link(void)
+{
+    if (link_is_ours())
+        tc_sys_close(conn.fd);
+    conn.fd = -1;
+    conn.closed_until_ns = tc_monotonic_ns() + BREAKER_NS;
+}
+
+static int ready_link(void)
+{
+    int r;
+
+    if (link_is_ours())
+        return 0;
+    conn.fd = -1;
+    if (tc_monotonic_ns() < conn.closed_until_ns)
+        return -EAGAIN;
+    r = open_link();
+    if (r < 0)
+        conn.closed_until_ns = tc_monotonic_ns() + BREAKER_NS;
+    return r;
+}
+
+static int lock_link(int64_t until_ns)
+{
+    uint32_t me = (uint32_t)tc_sys_gettid();
+
+    for (;;) {
+        uint32_t owner = 0;
+        if (__atomic_compare_exchange_n(&conn.lock, &owner, me, 0, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED) ||
+            owner == me)
+            return 0; /* ours already: an earlier turn was left by a jump out of a signal handler */
+        int64_t left = until_ns - tc_monotonic_ns();
+        if (left <= 0)
+            return -ETIMEDOUT;
+        struct timespec t = {0, left < 1000000 ? left : 1000000};
+        TC_SYS(SYS_futex, &conn.lock, FUTEX_WAIT_PRIVATE, owner, &t, 0, 0);
+    }
+}
+
+static void unlock_link(void)
+{
+    __atomic_store_n(&conn.lock, 0, __ATOMIC_RELEASE);
+    TC_SYS(SYS_futex, &conn.lock, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+}
+
+static long send_message(const struct tc_outgoing *m, uint64_t seq)
+{
+    struct iovec io[3] = {{m->head, m->head_bytes}};
+    struct msghdr h = {.msg_iov = io, .msg_iovlen = 1};
+    size_t bytes = m->head_bytes;
+    union {
+        struct cmsghdr head;
+        unsigned char room[CMSG_SPACE(sizeof(int))];
+    } control;
+
+    for (int i = 0; i < 2; i++) {
+        if (m->part_bytes[i] == 0)
+            continue;
+        io[h.msg_iovlen++] = (struct iovec){(void *)(uintptr_t)m->part[i], m->part_bytes[i]};
+        bytes += m->part_bytes[i];
+    }
+    m->head->magic = TC_WIRE_MAGIC;
+    m->head->version = TC_WIRE_VERSION;
+    m->head->bytes = (uint32_t)bytes;
+    m->head->seq = seq;
+    if (m->fd >= 0) {
+        memset(&control, 0, sizeof control);
+        control.head.cmsg_level = SOL_SOCKET;
+        control.head.cmsg_type = SCM_RIGHTS;
+        control.head.cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(&control.head), &m->fd, sizeof(int));
+        h.msg_control = &control;
+        h.msg_controllen = sizeof control;
+    }
+    return TC_SYS(SYS_sendmsg, conn.fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0, 0);
+}
+
+static int receive_reply(uint64_t seq, int64_t until_ns, struct tc_reply *ret)
+{
+    for (;;) {
+        struct tc_reply reply;
+        long n = TC_SYS(SYS_recvfrom, conn.fd, &reply, sizeof reply, MSG_DONTWAIT, 0, 0);
+        if (n == (long)sizeof reply && reply.head.magic == TC_WIRE_MAGIC &&
+            reply.head.type == TC_MSG_REPLY) {
+            if (reply.head.seq != seq)
+                continue; /* late: nobody waits for it any more */
+            *ret = reply;
+            return 0;
+        }
+        if (n != -EAGAIN && n != -EINTR)
+            return n < 0 ? (int)n : -ENOTCONN;
+        int64_t left = until_ns - tc_monotonic_ns();
+        if (left <= 0)
+            return -ETIMEDOUT;
+        struct pollfd p = {.fd = conn.fd, .events = POLLIN};
+        struct timespec t = {left / 1000000000, left % 1000000000};
+        TC_SYS(SYS_ppoll, &p, 1, &t, 0, 0, 0);
+    }
+}
+
+static int exchange(const struct tc_outgoing *m, int64_t until_ns, struct tc_reply *ret)
+{
+    uint64_t seq = ret != NULL ? ++conn.seq : 0;
+    long n = send_message(m, seq);
+    int r = n < 0 ? (int)n : 0;
+
+    if (r == 0 && ret != NULL)
+        r = receive_reply(seq, until_ns, ret);
+    /* A full socket or a late answer leaves the connection usable, but the breaker opens; anything
+     * else ends it. */
+    if (r == -EAGAIN || r == -ETIMEDOUT)
+        conn.closed_until_ns = tc_monotonic_ns() + BREAKER_NS;
+    else if (r < 0)
+        drop_link();
+    return r;
+}
+
+/* In a vfork child memory is the parent's: whatever is done to the connection would be done to the
+ * parent's. */
+static int may_talk(void)
+{
+    if (__atomic_load_n(&tc_state.sandboxed, __ATOMIC_RELAXED))
+        return -EPERM;
+    return tc_sys_getpid() == tc_state.pid ? 0 : -ECHILD;
+}
+
+static int say_hello(int64_t until_ns)
+{
+    struct tc_hello h = {.head.type = TC_MSG_HELLO, .pid = (uint32_t)tc_state.pid};
+    struct tc_outgoing m = {.head = &h.head, .head_bytes = sizeof h, .fd = -1};
+    struct tc_reply reply;
+    int r;
+
+    memcpy(h.program, tc_state.program, sizeof h.program);
+    conn.greeted = 1;
+    r = exchange(&m, until_ns, &reply);
+    return r < 0 ? r : reply.status;
+}
+
+static int with_link(const struct tc_outgoing *m, int64_t deadline_ns, struct tc_reply *ret)
+{
+    int64_t now = tc_monotonic_ns(), until = now + deadline_ns;
+    int r = may_talk();
+
+    if (r < 0)
+        return r;
+    r = lock_link(until);
+    if (r < 0)
+        return r;
+    r = now < conn.closed_until_ns ? -EAGAIN : ready_link();
+    if (r == 0 && !conn.greeted)
+        r = say_hello(until);
+    if (r == 0 && m != NULL)
+        r = exchange(m, until, ret);
+    unlock_link();
+    return r;
+}
+
+int tc_request(const struct tc_outgoing *m, int64_t deadline_ns, struct tc_reply *ret_reply)
+{
+    return with_link(m, deadline_ns, ret_reply);
+}
+
+int tc_tell(const struct tc_outgoing *m)
+{
+    return with_link(m, TC_REPLY_NS, NULL);
+}
+
+int tc_greet(void)
+{
+    return with_link(NULL, TC_REPLY_NS, NULL);
+}
+
+/* The connection is the parent's: this process closes its own copy of the descriptor and opens
+ * another when it needs one. */
+void tc_client_after_fork(void)
+{
+    if (link_is_ours())
+        tc_sys_close(conn.fd);
+    conn.lock = 0;
+    conn.fd = -1;
+    conn.greeted = 0;
+    conn.closed_until_ns = 0;
+}

@@ -1,0 +1,46 @@
+/*
+ * The connection to the service: one descriptor of a high number, close-on-exec, whose identity is
+ * checked before every use, since the host may have closed it and opened something else there. It
+ * is then forgotten, never closed.
+ *
+ * One thread at a time; the others wait for their turn, no longer than their deadline. Never blocks
+ * beyond a deadline; after a failure nothing is tried for a second. Not for the hit path.
+ * Async-signal-safe under the context's guard.
+ */
+#ifndef TC_PRELOAD_CLIENT_H
+#define TC_PRELOAD_CLIENT_H
+
+#include <stdint.h>
+
+#include "cache/wire.h"
+
+#define TC_REPLY_NS      50000000ll   /* how long a reply is waited for */
+#define TC_FIRST_PLAN_NS 1000000000ll /* ... to the constructor's and the notifier's requests */
+
+/* A message in up to three parts, the first begins with struct tc_message (magic, version, bytes
+ * and seq are filled in here). */
+struct tc_outgoing {
+    struct tc_message *head;
+    size_t head_bytes;
+    const void *part[2];
+    size_t part_bytes[2];
+    int fd; /* to pass along, or -1 */
+};
+
+/* Sends and waits for the reply. 0 and *ret_reply, or a negative errno: -ENOTCONN (no service),
+ * -ETIMEDOUT, -EAGAIN (the socket is full, or the breaker is open). */
+int tc_request(const struct tc_outgoing *m, int64_t deadline_ns, struct tc_reply *ret_reply);
+
+/* Sends without waiting for an answer. */
+int tc_tell(const struct tc_outgoing *m);
+
+/* Greets the service once in this process (and once more after it came back), waiting for its
+ * answer. */
+int tc_greet(void);
+
+/* Starts a service (constructor only); tc_request then finds it. */
+int tc_start_service(void);
+
+void tc_client_after_fork(void);
+
+#endif

@@ -1,0 +1,190 @@
+#include "preload/context.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+extern int *__errno_location(void) __attribute__((weak));
+
+static __thread struct tc_context *mine __attribute__((tls_model("initial-exec")));
+static uint64_t
+    serial; /* atomic; of open calls, unique in the process: coroutines may change threads */
+static struct tc_context *all; /* atomic; contexts are never unmapped */
+
+static int thread_is_gone(uint32_t tid)
+{
+    return TC_SYS(SYS_tgkill, tc_sys_getpid(), tid, 0, 0, 0, 0) == -ESRCH;
+}
+
+static int take_over(struct tc_context *c, uint32_t tid)
+{
+    uint32_t owner = __atomic_load_n(&c->owner, __ATOMIC_ACQUIRE);
+
+    if (owner != 0 && owner != tid && !thread_is_gone(owner))
+        return 0;
+    return __atomic_compare_exchange_n(&c->owner, &owner, tid, 0, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
+}
+
+/* A context whose thread has ended. Looks at a few only, so that many living threads don't make
+ * this slow: as threads come, all are looked at in turn. */
+static struct tc_context *reuse(uint32_t tid)
+{
+    static struct tc_context *cursor;
+    struct tc_context *c = __atomic_load_n(&cursor, __ATOMIC_RELAXED);
+
+    for (int i = 0; i < 8; i++) {
+        if (c == NULL)
+            c = __atomic_load_n(&all, __ATOMIC_ACQUIRE);
+        if (c == NULL)
+            return NULL;
+        struct tc_context *next = c->next;
+        if (take_over(c, tid)) {
+            __atomic_store_n(&cursor, next, __ATOMIC_RELAXED);
+            return c;
+        }
+        c = next;
+    }
+    __atomic_store_n(&cursor, c, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+static struct tc_context *map_new(uint32_t tid)
+{
+    struct tc_context *c = tc_sys_mmap(NULL, sizeof *c, PROT_READ | PROT_WRITE,
+                                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+
+    if (c == NULL)
+        return NULL;
+    c->owner = tid;
+    c->next = __atomic_load_n(&all, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&all, &c->next, c, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        ;
+    return c;
+}
+
+static struct tc_context *make(void)
+{
+    uint32_t tid = (uint32_t)tc_sys_gettid();
+    struct tc_context *c =
+        __atomic_load_n(&tc_state.sandboxed, __ATOMIC_RELAXED) ? NULL : reuse(tid);
+
+    if (c == NULL)
+        c = map_new(tid);
+    if (c == NULL)
+        return NULL;
+    c->busy = 0;
+    c->epoch++;
+    c->flight = TC_NO_FLIGHT;
+    c->flight_end = 0;
+    c->errno_place = __errno_location != NULL ? __errno_location() : NULL;
+    mine = c;
+    return c;
+}
+
+/* Busy, and the frame that made it so lies below us: it can't be running any more, unless we are on
+ * another stack, where a signal handler or a coroutine has interrupted it. */
+static int frame_is_dead(const struct tc_context *c, uint64_t stack)
+{
+    stack_t alternative;
+
+    if (stack < c->busy_stack)
+        return 0;
+    memset(&alternative, 0, sizeof alternative);
+    if (TC_SYS(SYS_sigaltstack, NULL, &alternative, 0, 0, 0, 0) < 0)
+        return 0;
+    return !(alternative.ss_flags & SS_ONSTACK);
+}
+
+void tc_contexts_after_fork(void)
+{
+    for (struct tc_context *c = __atomic_load_n(&all, __ATOMIC_ACQUIRE); c != NULL; c = c->next)
+        __atomic_store_n(&c->owner, TC_OWNER_FORKED, __ATOMIC_RELAXED);
+}
+
+struct tc_context *tc_context_enter(uint64_t stack, uint32_t *ret_reason)
+{
+    struct tc_context *c = mine;
+
+    if (*tc_state.wiped_on_fork == 0)
+        tc_after_fork();
+    if (c != NULL && c->owner == TC_OWNER_FORKED)
+        c->owner = (uint32_t)tc_sys_gettid();
+    if (c == NULL) {
+        c = make();
+        if (c == NULL) {
+            *ret_reason = TC_R_NO_MEMORY;
+            return NULL;
+        }
+    }
+    if (__atomic_exchange_n(&c->busy, 1, __ATOMIC_ACQUIRE) != 0 && !frame_is_dead(c, stack)) {
+        *ret_reason = TC_R_REENTERED;
+        return NULL;
+    }
+    c->busy_stack = stack;
+    __atomic_store_n(&c->epoch, c->epoch + 1, __ATOMIC_RELAXED);
+    return c;
+}
+
+void tc_context_exit(struct tc_context *c)
+{
+    __atomic_store_n(&c->busy, 0, __ATOMIC_RELEASE);
+}
+
+static struct tc_flight *flight_at(struct tc_context *c, uint32_t at)
+{
+    return (struct tc_flight *)(void *)(c->arena + at);
+}
+
+/* The stack grows down: an open call's entry lies above every newer one's. An entry at or below
+ * `entry` was left by an exception, a longjmp or the thread's cancellation. (After a switch of
+ * stacks this may drop a call that is still open: then it stores nothing.) */
+static void drop_dead(struct tc_context *c, uint64_t entry)
+{
+    while (c->flight != TC_NO_FLIGHT) {
+        struct tc_flight *f = flight_at(c, c->flight);
+        if (f->entry > entry)
+            return;
+        tc_count_bypass(f->hook, TC_R_NONLOCAL_EXIT);
+        tc_flight_close(c, f);
+    }
+}
+
+struct tc_flight *tc_flight_open(struct tc_context *c, uint64_t entry, size_t bytes)
+{
+    struct tc_flight *f;
+    uint32_t at;
+
+    drop_dead(c, entry);
+    at = (c->flight_end + 63u) & ~63u;
+    if (bytes > TC_FLIGHT_BYTES || at > TC_FLIGHT_BYTES - bytes)
+        return NULL;
+    f = flight_at(c, at);
+    memset(f, 0, sizeof *f);
+    f->entry = entry;
+    f->serial = __atomic_add_fetch(&last_serial, 1, __ATOMIC_RELAXED);
+    f->bytes = (uint32_t)bytes;
+    f->previous = c->flight;
+    c->flight = at;
+    c->flight_end = at + (uint32_t)bytes;
+    return f;
+}
+
+struct tc_flight *tc_flight_find(struct tc_context *c, uint64_t entry, uint64_t serial)
+{
+    struct tc_flight *f;
+
+    drop_dead(c, entry - 1);
+    if (c->flight == TC_NO_FLIGHT)
+        return NULL;
+    f = flight_at(c, c->flight);
+    return f->entry == entry && f->serial == serial ? f : NULL;
+}
+
+void tc_flight_close(struct tc_context *c, struct tc_flight *f)
+{
+    uint32_t at = (uint32_t)((unsigned char *)f - c->arena);
+
+    c->flight = f->previous;
+    c->flight_end = at;
+}

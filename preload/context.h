@@ -1,0 +1,99 @@
+/*
+ * What a thread needs while it is in the runtime: scratch memory, the calls of tasks that are open
+ * on it, and the guard against re-entry. Mapped at a thread's first call of a task and taken over
+ * by another thread when its owner has ended.
+ *
+ * A context belongs to one thread; a signal handler on that thread finds `busy` set and goes by.
+ * Async-signal-safe.
+ */
+#ifndef TC_PRELOAD_CONTEXT_H
+#define TC_PRELOAD_CONTEXT_H
+
+#include <stdint.h>
+
+#include "cache/key.h"
+#include "cache/record.h"
+#include "preload/arch/arch.h"
+#include "preload/state.h"
+
+#define TC_SCRATCH_BYTES (64u * 1024u)
+#define TC_FLIGHT_BYTES  (1024u * 1024u)
+
+/* A call whose body is running. Lies in the context's arena, the newest last; followed by args,
+ * olds, extents and material. */
+struct tc_flight {
+    uint64_t entry;  /* stack pointer at the entry: frames above it are older, below it newer */
+    uint64_t serial; /* also in the frame: coroutines that copy stacks reuse addresses */
+    struct tc_hook *hook;
+    int64_t started_ns;
+    uint64_t key_low, key_high;
+    int32_t errno_before;
+    uint32_t no_store; /* enum tc_reason, 0: store it */
+    uint32_t refresh;
+    uint32_t bytes;    /* of this entry with what follows it */
+    uint32_t previous; /* offset of the entry before, or TC_NO_FLIGHT */
+    uint32_t args, olds, extents, material, material_bytes; /* offsets from the entry's start */
+};
+#define TC_NO_FLIGHT 0xffffffffu
+
+/* A call while it is looked at. */
+struct tc_call {
+    struct tc_hook *hook;
+    struct tc_frame *frame;
+    uint64_t arg[TC_MAX_PARAMS];
+    uint8_t arg_type[TC_MAX_PARAMS];
+    int64_t old[TC_EXPR_MAX_OLD];
+    struct tc_extent out[TC_MAX_OUTPUTS];
+    uint64_t stride_bytes[TC_MAX_OUTPUTS];   /* from piece to piece in the caller's memory */
+    uint64_t capacity_bytes[TC_MAX_OUTPUTS]; /* UINT64_MAX: the extent is exact */
+    uint32_t out_count;
+    int probing;
+    uint64_t result;
+    uint8_t result_type;
+    struct tc_material material;
+    struct tc_key key;
+    uint32_t bad_param; /* whose capture failed */
+};
+
+#define TC_OWNER_FORKED UINT32_MAX
+
+struct tc_context {
+    uint32_t owner;      /* tid; TC_OWNER_FORKED: a thread of the parent process had it */
+    uint32_t busy;       /* 1 while the runtime works on this thread */
+    uint64_t busy_stack; /* stack pointer of the entry that set it */
+    uint32_t
+        epoch; /* counts entries: work that was interrupted and overtaken finds another number */
+    int *errno_place;
+    struct tc_context *next;
+    uint32_t flight; /* newest entry, or TC_NO_FLIGHT */
+    uint32_t flight_end;
+    struct tc_call call;
+    struct tc_hash_state hash;
+    unsigned char material[TC_MATERIAL_BYTES];
+    unsigned char check[TC_MATERIAL_BYTES]; /* a component, captured again after the body */
+    unsigned char scratch[TC_SCRATCH_BYTES] __attribute__((aligned(64)));
+    unsigned char arena[TC_FLIGHT_BYTES] __attribute__((aligned(64)));
+};
+
+/* This thread's context, entered: NULL and a reason if the call must go by. `stack` is the stack
+ * pointer at the task's entry. */
+struct tc_context *tc_context_enter(uint64_t stack, uint32_t *ret_reason);
+void tc_context_exit(struct tc_context *c);
+/* In a forked child, before anything else: no context may be taken from the one thread that lives
+ * on. */
+void tc_contexts_after_fork(void);
+/* Is this still the work that began at `epoch`? */
+static inline int tc_context_current(const struct tc_context *c, uint32_t epoch)
+{
+    return __atomic_load_n(&c->epoch, __ATOMIC_RELAXED) == epoch;
+}
+
+/* Opens an entry of `bytes` (struct included), dropping those whose frames are gone. NULL: too
+ * deep. */
+struct tc_flight *tc_flight_open(struct tc_context *c, uint64_t entry, size_t bytes);
+/* The entry of the call that returns at `entry`, NULL if there is none; newer ones (left by a
+ * non-local exit) are dropped and counted. */
+struct tc_flight *tc_flight_find(struct tc_context *c, uint64_t entry, uint64_t serial);
+void tc_flight_close(struct tc_context *c, struct tc_flight *f);
+
+#endif

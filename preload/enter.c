@@ -1,0 +1,171 @@
+/*
+ * The life of a call, first half: what happens at a task's entry.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "preload/capture.h"
+#include "preload/client.h"
+#include "preload/context.h"
+#include "preload/log.h"
+#include "preload/replay.h"
+#include "preload/report.h"
+#include "preload/state.h"
+
+/* Callers may pass more on the stack than the prototype says: Fortran's hidden lengths. */
+#define HIDDEN_EIGHTBYTES 8u
+
+static uint32_t bypass(struct tc_call *c, uint32_t reason)
+{
+    tc_count_bypass(c->hook, reason);
+    tc_report_bypass(c, reason);
+    return TC_ACTION_BYPASS;
+}
+
+/* How much to copy for the original, never past the end of the stack: beyond the page that holds
+ * the declared arguments only what can be read. */
+static uint64_t eightbytes_to_copy(const struct tc_call *c)
+{
+    uint64_t from = c->frame->entry + 8, declared = c->hook->task->stack_slots;
+    uint64_t wanted = declared + (c->hook->plan->exported ? HIDDEN_EIGHTBYTES : 0);
+    uint64_t page_end = (from + 8 * declared + 4095) & ~4095ull;
+
+    if (from + 8 * wanted <= page_end)
+        return wanted;
+    if (!__atomic_load_n(&tc_state.sandboxed, __ATOMIC_RELAXED) &&
+        tc_sys_readable(page_end, 1) == 0)
+        return wanted;
+    return (page_end - from) / 8;
+}
+
+/* The original's stack is aligned as the caller's was, by 64: a local function may count on less or
+ * on more than the psABI's 16. */
+static void prepare_call(struct tc_call *c)
+{
+    struct tc_frame *f = c->frame;
+    uint64_t copy = eightbytes_to_copy(c), top = (uint64_t)(uintptr_t)f - 8 * copy - 64;
+
+    f->copy_eightbytes = copy;
+    f->call_stack = top - ((top - (f->entry + 8)) & 63);
+}
+
+static uint32_t align8(size_t n)
+{
+    return (uint32_t)((n + 7) & ~(size_t)7);
+}
+
+/* Everything that the second half needs, as the frame's registers will be the original's. */
+static struct tc_flight *open_flight(struct tc_context *x, const struct tc_call *c)
+{
+    const struct tc_hook *h = c->hook;
+    uint32_t args = align8(sizeof(struct tc_flight)), olds = args + h->param_count * 8;
+    uint32_t extents = olds + h->old_count * 8,
+             material = extents + c->out_count * (uint32_t)sizeof(struct tc_extent);
+    struct tc_flight *f = tc_flight_open(x, c->frame->entry, material + c->material.bytes);
+    unsigned char *p = (unsigned char *)f;
+
+    if (f == NULL)
+        return NULL;
+    f->hook = c->hook;
+    f->key_low = c->key.low;
+    f->key_high = c->key.high;
+    f->args = args;
+    f->olds = olds;
+    f->extents = extents;
+    f->material = material;
+    f->material_bytes = (uint32_t)c->material.bytes;
+    memcpy(p + args, c->arg, h->param_count * 8);
+    memcpy(p + olds, c->old, h->old_count * 8);
+    memcpy(p + extents, c->out, c->out_count * sizeof *c->out);
+    memcpy(p + material, c->material.memory, c->material.bytes);
+    return f;
+}
+
+static uint32_t run(struct tc_context *x, struct tc_call *c)
+{
+    struct tc_flight *f;
+    uint32_t r = tc_capture_olds(c);
+
+    if (r != 0)
+        return bypass(c, r);
+    f = open_flight(x, c);
+    if (f == NULL)
+        return bypass(c, TC_R_TOO_DEEP);
+    f->errno_before = x->errno_place != NULL ? *x->errno_place : 0;
+    f->refresh = c->hook->active.refresh;
+    c->frame->serial = f->serial;
+    prepare_call(c);
+    TC_COUNT(c->hook, misses, 1);
+    f->started_ns = tc_monotonic_ns();
+    return TC_ACTION_CALL;
+}
+
+/* What other processes stored before this one began is committed when the greeting is answered. */
+static void greet_once(void)
+{
+    if (__atomic_exchange_n(&tc_state.greeted, 1, __ATOMIC_RELAXED) == 0 &&
+        !__atomic_load_n(&tc_state.sandboxed, __ATOMIC_RELAXED))
+        tc_greet();
+}
+
+static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook *h)
+{
+    struct tc_call *c = &x->call;
+    struct tc_replayed done;
+    uint32_t epoch = x->epoch, why = 0, r;
+
+    c->hook = h;
+    c->frame = f;
+    c->bad_param = UINT32_MAX;
+    c->probing = __atomic_load_n(&h->probation, __ATOMIC_RELAXED) != 0;
+    if (c->probing) {
+        __atomic_fetch_sub(&h->probation, 1, __ATOMIC_RELAXED);
+        c->probing = !__atomic_load_n(&tc_state.sandboxed, __ATOMIC_RELAXED);
+    }
+    tc_capture_arguments(c);
+    r = tc_capture_skip(c);
+    if (r == 0)
+        r = tc_capture_outputs(c, 0);
+    if (r == 0)
+        r = tc_capture_key(x, c);
+    if (r != 0)
+        return bypass(c, r);
+    greet_once();
+    if (!h->active.refresh && tc_replay(x, c, epoch, &done, &why)) {
+        if (done.set_errno && x->errno_place != NULL)
+            *x->errno_place = done.err;
+        tc_store_warm(c->key.low);
+        TC_COUNT(h, hits, 1);
+        TC_COUNT(h, saved_ns, (uint64_t)done.duration_ns);
+        tc_report_hit(c, &done);
+        return TC_ACTION_RETURN;
+    }
+    if (!tc_context_current(x, epoch))
+        return bypass(c, TC_R_REENTERED);
+    tc_report_miss(c, why);
+    return run(x, c);
+}
+
+uint32_t tc_enter(struct tc_frame *f)
+{
+    struct tc_hook *h = &tc_state.hooks[f->hook];
+    struct tc_context *x;
+    uint32_t reason = h->active.reason, action;
+
+    f->original = h->original;
+    f->serial = 0;
+    if (reason == 0 && tc_state.page == NULL)
+        reason = TC_R_NO_SHARED_PAGE;
+    if (reason != 0) {
+        tc_count_bypass(h, reason);
+        return TC_ACTION_BYPASS;
+    }
+    x = tc_context_enter(f->entry, &reason);
+    if (x == NULL) {
+        tc_count_bypass(h, reason);
+        return TC_ACTION_BYPASS;
+    }
+    action = decide(x, f, h);
+    tc_context_exit(x);
+    return action;
+}

@@ -1,0 +1,245 @@
+/*
+ * From plans to patched functions.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "preload/arch/arch.h"
+#include "preload/log.h"
+#include "preload/state.h"
+
+#define PAGE 4096ull
+
+static uint64_t page_down(uint64_t a)
+{
+    return a & ~(PAGE - 1);
+}
+
+static uint64_t page_up(uint64_t a)
+{
+    return page_down(a + PAGE - 1);
+}
+
+/* Tries addresses on both sides of [low, high), further and further away. */
+int tc_slab_near(uint64_t low, uint64_t high, size_t bytes, struct tc_slab *ret)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+
+    bytes = page_up(bytes);
+    low = page_down(low);
+    high = page_up(high);
+    for (uint64_t step = 0; step < TC_ARCH_REACH; step += step < (1u << 24) ? 1u << 16 : 1u << 24) {
+        uint64_t side[2] = {high + step, low - step - bytes};
+        for (int i = 0; i < 2; i++) {
+            if (side[i] < 65536 || side[i] + bytes > high + step + bytes + TC_ARCH_REACH)
+                continue;
+            if (i == 0 ? side[i] + bytes - low > TC_ARCH_REACH
+                       : side[i] > low || high - side[i] > TC_ARCH_REACH)
+                continue;
+            void *p =
+                tc_sys_mmap((void *)(uintptr_t)side[i], bytes, PROT_READ | PROT_WRITE, flags, -1);
+            if (p == NULL)
+                continue;
+            if ((uint64_t)(uintptr_t)p == side[i]) {
+                *ret = (struct tc_slab){p, bytes, 0};
+                return 0;
+            }
+            tc_sys_munmap(p, bytes); /* a kernel that takes the address as a hint */
+        }
+    }
+    return -ENOMEM;
+}
+
+int tc_slab_seal(struct tc_slab *slab)
+{
+    return tc_sys_mprotect(slab->memory, slab->bytes, PROT_READ | PROT_EXEC);
+}
+
+static int write_by_mem(uint64_t address, const void *bytes, size_t n)
+{
+    int fd = tc_sys_open("/proc/self/mem", O_RDWR, 0);
+    long r = fd < 0 ? fd : tc_sys_pwrite(fd, bytes, n, address);
+
+    if (fd >= 0)
+        tc_sys_close(fd);
+    return r == (long)n ? 0 : -EACCES;
+}
+
+static int write_by_mprotect(uint64_t address, const void *bytes, size_t n)
+{
+    uint64_t first = page_down(address), end = page_up(address + n);
+    void *pages = (void *)(uintptr_t)first;
+
+    if (tc_sys_mprotect(pages, end - first, PROT_READ | PROT_WRITE) < 0)
+        return -EACCES;
+    memcpy((void *)(uintptr_t)address, bytes, n);
+    return tc_sys_mprotect(pages, end - first, PROT_READ | PROT_EXEC);
+}
+
+int tc_write_text(uint64_t address, const void *bytes, size_t n)
+{
+    int r = write_by_mem(address, bytes, n);
+
+    return r == 0 ? 0 : write_by_mprotect(address, bytes, n);
+}
+
+/* Parameters that can be part of a key. */
+static uint32_t count_inputs(const struct tc_hook *h)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < h->param_count; i++)
+        n += h->params[i].dir == TC_IN || h->params[i].dir == TC_INOUT;
+    return n;
+}
+
+/* "=task": what the key always holds. A namespace stands for identity and prototype and shares on
+ * purpose. */
+static void digest_task(struct tc_hook *h)
+{
+    struct {
+        uint64_t kind;
+        struct tc_hash128 name, prototype;
+    } content = {0};
+    struct tc_hash128 digest;
+
+    if (h->task->space.off != 0) {
+        const char *space = tc_config_str(h->task->space);
+        content.kind = 1;
+        content.name = tc_hash128(space, strlen(space), 0);
+    } else {
+        content.name = tc_hash128(h->identity, h->identity_bytes, 0);
+        memcpy(&content.prototype, h->task->prototype_digest, sizeof content.prototype);
+    }
+    digest = tc_hash128(&content, sizeof content, 0);
+    memcpy(h->task_digest, &digest, sizeof digest);
+}
+
+static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struct tc_flat *plans,
+                      uint64_t base)
+{
+    const struct tc_flat *config = &tc_state.config_flat;
+    const struct tc_task *t = &tc_state.tasks[plan->task];
+
+    memset(h, 0, sizeof *h);
+    h->index = (uint32_t)(h - tc_state.hooks);
+    h->task = t;
+    h->plan = plan;
+    h->base = base;
+    h->param_count = t->params.count;
+    h->params = tc_flat_at(config, t->params.off, t->params.count, sizeof *h->params);
+    h->sorted = tc_flat_at(config, t->sorted.off, t->sorted.count, 1);
+    h->code_count = t->code.count;
+    h->code = tc_flat_at(config, t->code.off, t->code.count, sizeof *h->code);
+    h->old_count = t->olds.count;
+    h->olds = tc_flat_at(config, t->olds.off, t->olds.count, sizeof *h->olds);
+    h->identity = tc_flat_str(plans, plan->identity);
+    h->identity_bytes = (uint32_t)strlen(h->identity);
+    h->task_hash = tc_hash64(h->identity, h->identity_bytes);
+    h->input_count = count_inputs(h);
+    h->active = tc_activation(t, &tc_state.switches);
+    h->probation = TC_PROBATION;
+    digest_task(h);
+    if (tc_state.page != NULL)
+        h->counters = tc_counters_claim(tc_state.page->task, TC_PAGE_TASKS, &tc_state.page->totals,
+                                        h->task_hash, h->identity);
+    if (tc_state.run_page != NULL)
+        h->run_counters = tc_counters_claim(tc_state.run_page->task, TC_RUN_TASKS,
+                                            &tc_state.run_page->totals, h->task_hash, h->identity);
+}
+
+static void refuse(const struct tc_plan *plan, const struct tc_flat *plans, uint32_t reason)
+{
+    tc_log_reason(TC_LOG_WARN, tc_flat_str(plans, plan->identity), reason, "");
+}
+
+/* One task: near code first, then the jump to it. The hook counts from the moment when its jump is
+ * there. */
+static void hook_task(const struct tc_plan *plan, const struct tc_flat *plans, uint64_t base,
+                      struct tc_slab *slab)
+{
+    const struct tc_fixup *fixups =
+        tc_flat_at(plans, plan->fixups.off, plan->fixups.count, sizeof *fixups);
+    uint64_t patch = base + plan->patch_vaddr, stub;
+    struct tc_hook *h = &tc_state.hooks[tc_state.hook_count];
+    int r;
+
+    if (memcmp((const void *)(uintptr_t)patch, plan->window, plan->window_bytes) != 0) {
+        refuse(plan, plans, TC_R_ALREADY_PATCHED);
+        return;
+    }
+    fill_hook(h, plan, plans, base);
+    r = tc_arch_build(slab, h->index, plan, fixups, plan->fixups.count, base, &stub, &h->original);
+    if (r < 0) {
+        refuse(plan, plans, TC_R_NO_NEAR_MEMORY);
+        return;
+    }
+    h->stub = stub;
+    tc_state.hook_count++;
+    if (h->active.reason == TC_R_CACHING_OFF)
+        tc_log_reason(TC_LOG_WARN, h->identity, TC_R_CACHING_OFF, "");
+}
+
+static void patch_entries(uint32_t first)
+{
+    for (uint32_t i = first; i < tc_state.hook_count; i++) {
+        struct tc_hook *h = &tc_state.hooks[i];
+        uint64_t at = h->base + h->plan->patch_vaddr;
+        unsigned char jump[8];
+        int n = tc_arch_jump(at, h->stub, jump);
+        if (n < 0 || tc_write_text(at, jump, (size_t)n) < 0) {
+            tc_log_reason(TC_LOG_WARN, h->identity,
+                          n < 0 ? TC_R_NO_NEAR_MEMORY : TC_R_TEXT_WRITE_DENIED, "");
+            continue;
+        }
+        h->patched = 1;
+    }
+}
+
+static int hookable(const struct tc_plan *p)
+{
+    return p->reason == 0 && !(tc_state.tasks[p->task].flags & TC_TASK_DISABLED);
+}
+
+void tc_hook_object(const struct tc_object *object, uint64_t base, const struct tc_flat *plans)
+{
+    const struct tc_plan *p = tc_flat_at(plans, object->plans.off, object->plans.count, sizeof *p);
+    uint64_t low = UINT64_MAX, high = 0;
+    size_t bytes = 0;
+    uint32_t first = tc_state.hook_count, wanted = 0;
+    struct tc_slab slab;
+
+    if (object->reason != 0 || p == NULL)
+        return;
+    for (uint32_t i = 0; i < object->plans.count; i++) {
+        if (!hookable(&p[i]))
+            continue;
+        wanted++;
+        bytes += tc_arch_slab_bytes(p[i].moved_bytes);
+        low = p[i].patch_vaddr + base < low ? p[i].patch_vaddr + base : low;
+        high = p[i].patch_vaddr + base + PAGE > high ? p[i].patch_vaddr + base + PAGE : high;
+    }
+    if (wanted == 0 || wanted > TC_MAX_HOOKS - first || !tc_same_build(object, base))
+        return;
+    if (tc_slab_near(low, high, bytes, &slab) < 0) {
+        tc_log_reason(TC_LOG_WARN, tc_flat_str(plans, object->path), TC_R_NO_NEAR_MEMORY, "");
+        return;
+    }
+    for (uint32_t i = 0; i < object->plans.count; i++)
+        if (hookable(&p[i]))
+            hook_task(&p[i], plans, base, &slab);
+    if (tc_slab_seal(&slab) < 0) {
+        tc_state.hook_count = first;
+        return;
+    }
+    patch_entries(first);
+}
+
+/* The text is gone, or going: it isn't touched. The slab stays, as a call may still be on its way
+ * through it. */
+void tc_forget_object(uint64_t base)
+{
+    for (uint32_t i = 0; i < tc_state.hook_count; i++)
+        if (tc_state.hooks[i].base == base)
+            tc_state.hooks[i].patched = 0;
+}

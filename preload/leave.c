@@ -1,0 +1,108 @@
+/*
+ * The life of a call, second half: the body has run; its result is kept.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "preload/capture.h"
+#include "preload/client.h"
+#include "preload/context.h"
+#include "preload/report.h"
+#include "preload/send.h"
+#include "preload/state.h"
+
+static void restore_call(struct tc_context *x, struct tc_frame *frame, const struct tc_flight *f)
+{
+    const unsigned char *p = (const unsigned char *)f;
+    struct tc_call *c = &x->call;
+    struct tc_hook *h = f->hook;
+    uint8_t type = h->task->result_type;
+
+    c->hook = h;
+    c->frame = frame;
+    c->bad_param = UINT32_MAX;
+    c->probing = __atomic_load_n(&h->probation, __ATOMIC_RELAXED) != 0 &&
+                 !__atomic_load_n(&tc_state.sandboxed, __ATOMIC_RELAXED);
+    memcpy(c->arg, p + f->args, h->param_count * 8);
+    for (uint32_t i = 0; i < h->param_count; i++)
+        c->arg_type[i] = h->params[i].type;
+    memcpy(c->old, p + f->olds, h->old_count * 8);
+    c->key = (struct tc_key){f->key_low, f->key_high};
+    c->result_type = type;
+    c->result = type == TC_F32 || type == TC_F64 ? frame->xmm[0][0] : frame->rax;
+}
+
+static uint32_t check_success(struct tc_call *c)
+{
+    int64_t v = 1;
+    uint32_t r =
+        c->hook->task->success != TC_NO_EXPR ? tc_evaluate(c, c->hook->task->success, &v) : 0;
+
+    return r != 0 ? r : v == 0 ? TC_R_FAILED : 0;
+}
+
+/* Extents that the arguments alone give must not have changed: a replay would compute them before
+ * the call. */
+static uint32_t check_extents(const struct tc_call *c, const struct tc_flight *f)
+{
+    const unsigned char *before = (const unsigned char *)f + f->extents;
+
+    for (uint32_t i = 0; i < c->out_count; i++) {
+        struct tc_extent e;
+        memcpy(&e, before + i * sizeof e, sizeof e);
+        if (c->capacity_bytes[i] == UINT64_MAX && memcmp(&e, &c->out[i], sizeof e) != 0)
+            return TC_R_INPUTS_CHANGED;
+    }
+    return 0;
+}
+
+static uint32_t keep(struct tc_context *x, struct tc_frame *frame, struct tc_flight *f,
+                     int64_t duration_ns)
+{
+    struct tc_call *c = &x->call;
+    uint32_t r = check_success(c);
+    struct tc_result result = {
+        .flight = f,
+        .material = (const unsigned char *)f + f->material,
+        .duration_ns = duration_ns,
+        .errno_after = x->errno_place != NULL ? *x->errno_place : 0,
+    };
+
+    (void)frame;
+    if (r == 0)
+        r = tc_capture_compare(x, c, result.material, f->material_bytes);
+    if (r == 0)
+        r = tc_capture_outputs(c, 1);
+    if (r == 0)
+        r = check_extents(c, f);
+    return r != 0 ? r : tc_send_result(x, c, &result);
+}
+
+void tc_leave(struct tc_frame *frame)
+{
+    int64_t now_ns = tc_monotonic_ns();
+    struct tc_context *x;
+    struct tc_flight *f;
+    uint32_t reason = 0;
+
+    x = tc_context_enter(frame->entry, &reason);
+    if (x == NULL)
+        return;
+    f = tc_flight_find(x, frame->entry, frame->serial);
+    if (f != NULL) {
+        struct tc_hook *h = f->hook;
+        restore_call(x, frame, f);
+        TC_COUNT(h, missed_ns, (uint64_t)(now_ns - f->started_ns));
+        reason = keep(x, frame, f, now_ns - f->started_ns);
+        if (reason == 0)
+            TC_COUNT(h, stored, 1);
+        else
+            tc_count(h,
+                     offsetof(struct tc_counters, bypass) +
+                         reason % TC_PAGE_REASONS * sizeof(uint64_t),
+                     1);
+        tc_report_run(&x->call, reason);
+        tc_flight_close(x, f);
+    }
+    tc_context_exit(x);
+}

@@ -1,0 +1,177 @@
+#include "preload/log.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "preload/client.h"
+#include "preload/state.h"
+
+static int wanted = -1; /* the highest level that is printed, -1: none */
+static char file[TC_PATH_BYTES];
+
+static int level_by_name(const char *name)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+
+    for (int i = 0; name != NULL && i < 4; i++)
+        if (strlen(name) == strlen(names[i]) && memcmp(name, names[i], strlen(name)) == 0)
+            return i;
+    return -1;
+}
+
+void tc_log_init(void)
+{
+    const char *name = tc_env(tc_state.env, "TASKCACHE_LOG");
+    const char *path = tc_env(tc_state.env, "TASKCACHE_LOG_FILE");
+
+    wanted = level_by_name(name);
+    if (name == NULL && tc_state.config != NULL && tc_state.config->log_level != 0)
+        wanted = (int)tc_state.config->log_level - 1;
+    if (path == NULL && tc_state.config != NULL)
+        path = tc_config_str(tc_state.config->log_file);
+    tc_join(file, sizeof file, path, NULL, NULL, NULL);
+}
+
+int tc_log_wanted(enum tc_log_level level)
+{
+    return (int)level <= wanted;
+}
+
+void tc_line_textn(struct tc_line *l, const char *text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes && l->bytes + 1 < sizeof l->text; i++)
+        l->text[l->bytes++] = text[i] >= 0 && text[i] < ' ' ? '?' : text[i];
+}
+
+void tc_line_text(struct tc_line *l, const char *text)
+{
+    tc_line_textn(l, text, strlen(text));
+}
+
+static void padded(struct tc_line *l, uint64_t n, int width)
+{
+    char digits[20];
+    int count = 0;
+
+    do {
+        digits[count++] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n != 0 || count < width);
+    while (count > 0)
+        tc_line_textn(l, &digits[--count], 1);
+}
+
+void tc_line_number(struct tc_line *l, uint64_t n)
+{
+    padded(l, n, 1);
+}
+
+void tc_line_hex(struct tc_line *l, uint64_t n, int digits)
+{
+    for (int i = digits - 1; i >= 0; i--)
+        tc_line_textn(l, &"0123456789abcdef"[n >> (4 * i) & 15], 1);
+}
+
+/* Three digits and a unit that a person reads at once. */
+void tc_line_duration(struct tc_line *l, int64_t ns)
+{
+    static const struct {
+        int64_t unit_ns;
+        const char *name;
+    } units[] = {{1000000000, " s"}, {1000000, " ms"}, {1000, " us"}, {1, " ns"}};
+    int i = 0;
+
+    if (ns < 0)
+        ns = 0;
+    while (i < 3 && ns < units[i].unit_ns)
+        i++;
+    tc_line_number(l, (uint64_t)(ns / units[i].unit_ns));
+    if (i < 3 && ns / units[i].unit_ns < 100) {
+        tc_line_text(l, ".");
+        tc_line_number(l, (uint64_t)(ns % units[i].unit_ns / (units[i].unit_ns / 10)));
+    }
+    tc_line_text(l, units[i].name);
+}
+
+void tc_line_begin(struct tc_line *l, enum tc_log_level level)
+{
+    static const char *const names[] = {"ERROR  ", "WARNING", "INFO   ", "DEBUG  "};
+    int64_t ms = tc_now_ns() / 1000000;
+
+    l->bytes = 0;
+    padded(l, (uint64_t)(ms / 3600000 % 24), 2);
+    tc_line_text(l, ":");
+    padded(l, (uint64_t)(ms / 60000 % 60), 2);
+    tc_line_text(l, ":");
+    padded(l, (uint64_t)(ms / 1000 % 60), 2);
+    tc_line_text(l, ".");
+    padded(l, (uint64_t)(ms % 1000), 3);
+    tc_line_text(l, " | ");
+    tc_line_text(l, names[level]);
+    tc_line_text(l, " | ");
+}
+
+void tc_line_end(struct tc_line *l, enum tc_log_level level)
+{
+    int fd = 2;
+
+    if (!tc_log_wanted(level) || __atomic_load_n(&tc_state.sandboxed, __ATOMIC_RELAXED))
+        return;
+    l->text[l->bytes++] = '\n'; /* there is always room for it */
+    if (file[0] != 0)
+        fd = tc_sys_open(file, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, 0600);
+    if (fd < 0)
+        return;
+    tc_sys_write(fd, l->text, l->bytes);
+    if (file[0] != 0)
+        tc_sys_close(fd);
+}
+
+static void tell_service(enum tc_log_level level, uint32_t reason, const char *subject,
+                         const char *detail)
+{
+    struct {
+        struct tc_log_message m;
+        char text[320];
+    } msg = {.m = {.head.type = TC_MSG_LOG,
+                   .level = level,
+                   .reason = reason,
+                   .pid = (uint32_t)tc_state.pid}};
+    struct tc_outgoing out = {.head = &msg.m.head, .fd = -1};
+
+    tc_join(msg.text, sizeof msg.text, subject, detail[0] != 0 ? ": " : "", detail, NULL);
+    msg.m.text_bytes = (uint32_t)strlen(msg.text);
+    out.head_bytes = sizeof msg.m + msg.m.text_bytes;
+    tc_tell(&out);
+}
+
+void tc_log_reason(enum tc_log_level level, const char *subject, uint32_t reason,
+                   const char *detail)
+{
+    const struct tc_reason_info *info = tc_reason_info(reason);
+    struct tc_line l;
+
+    if (wanted < 0) {
+        if (level <= TC_LOG_WARN)
+            tell_service(level, reason, subject, detail);
+        return;
+    }
+    if (!tc_log_wanted(level))
+        return;
+    tc_line_begin(&l, level);
+    tc_line_text(&l, subject);
+    tc_line_text(&l, ": ");
+    tc_line_text(&l, info->id);
+    tc_line_text(&l, ": ");
+    tc_line_text(&l, info->sentence);
+    if (detail[0] != 0) {
+        tc_line_text(&l, " (");
+        tc_line_text(&l, detail);
+        tc_line_text(&l, ")");
+    }
+    if (info->remedy[0] != 0) {
+        tc_line_text(&l, "; ");
+        tc_line_text(&l, info->remedy);
+    }
+    tc_line_end(&l, level);
+}

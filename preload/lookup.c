@@ -1,0 +1,157 @@
+#include "preload/lookup.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "preload/state.h"
+
+/* Mappings are never undone: another thread may be reading. Each is at least twice as long as the
+ * one before, and reaches beyond the file's end, which costs nothing: `data_bytes` of the shared
+ * page says how far it may be read. */
+struct mapping {
+    const unsigned char *map;
+    size_t bytes;
+    uint64_t generation;
+};
+
+enum {
+    MAPPINGS = 64,
+    TRIES = 8,
+};
+
+static struct {
+    struct mapping made[MAPPINGS];
+    uint32_t count;
+    uint32_t lock;
+    const struct mapping *current; /* atomic */
+} store;
+
+static int map_data(const struct tc_shared_page *page, uint64_t generation, size_t bytes,
+                    struct mapping *ret)
+{
+    char path[TC_PATH_BYTES], name[sizeof page->data_file];
+    struct tc_file_id id;
+    void *p = NULL;
+    int fd;
+
+    memcpy(name, page->data_file, sizeof name);
+    name[sizeof name - 1] = 0;
+    if (tc_join(path, sizeof path, tc_state.cache_dir, "/", name, NULL) < 0)
+        return -ENAMETOOLONG;
+    fd = tc_sys_open(path, O_RDONLY, 0);
+    if (fd < 0)
+        return fd;
+    if (tc_sys_fd_id(fd, &id, NULL, NULL) == 0 && id.dev == page->data_dev &&
+        id.ino == page->data_ino && id.size >= bytes) {
+        size_t room = bytes * 2 > (1u << 20) ? bytes * 2 : 1u << 20;
+        p = tc_sys_mmap(NULL, room, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd);
+        if (p == NULL) {
+            room = bytes;
+            p = tc_sys_mmap(NULL, room, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd);
+        }
+        *ret = (struct mapping){p, room, generation};
+    }
+    tc_sys_close(fd);
+    return p == NULL ? -ENODEV : 0;
+}
+
+/* One thread maps; the others go without for this call rather than wait. */
+static const struct mapping *remap(const struct tc_shared_page *page, uint64_t generation,
+                                   size_t bytes)
+{
+    struct mapping *m = NULL;
+    uint32_t free_lock = 0;
+
+    if (__atomic_load_n(&tc_state.sandboxed, __ATOMIC_RELAXED) ||
+        !__atomic_compare_exchange_n(&store.lock, &free_lock, 1, 0, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED))
+        return NULL;
+    if (store.count < MAPPINGS) {
+        struct tc_lmdb db;
+        m = &store.made[store.count];
+        if (map_data(page, generation, bytes, m) < 0)
+            m = NULL;
+        db = m != NULL ? (struct tc_lmdb){m->map, bytes} : (struct tc_lmdb){0};
+        if (m != NULL && tc_lmdb_check(&db) < 0) {
+            tc_sys_munmap((void *)(uintptr_t)m->map, m->bytes);
+            m = NULL;
+        }
+        if (m != NULL) {
+            store.count++;
+            __atomic_store_n(&store.current, m, __ATOMIC_RELEASE);
+        }
+    }
+    __atomic_store_n(&store.lock, 0, __ATOMIC_RELEASE);
+    return m;
+}
+
+static int map_current(const struct tc_shared_page *page, struct tc_lmdb *ret)
+{
+    const struct mapping *m = __atomic_load_n(&store.current, __ATOMIC_ACQUIRE);
+    uint64_t generation = __atomic_load_n(&page->generation, __ATOMIC_ACQUIRE);
+    uint64_t bytes = __atomic_load_n(&page->data_bytes, __ATOMIC_ACQUIRE);
+
+    if (generation & 1 || bytes == 0)
+        return -EAGAIN;
+    if (m == NULL || m->generation != generation || m->bytes < bytes)
+        m = remap(page, generation, bytes);
+    if (m == NULL || __atomic_load_n(&page->generation, __ATOMIC_ACQUIRE) != generation)
+        return -ENODEV;
+    *ret = (struct tc_lmdb){m->map, bytes};
+    return 0;
+}
+
+int tc_store_open(struct tc_store_view *ret)
+{
+    const struct tc_shared_page *page = tc_state.page;
+
+    for (int i = 0; i < TRIES; i++) {
+        uint64_t ceiling = __atomic_load_n(&page->ceiling, __ATOMIC_ACQUIRE);
+        int r = map_current(page, &ret->db);
+        if (r < 0)
+            return r;
+        r = tc_lmdb_snapshot(&ret->db, ceiling, &ret->snapshot);
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        /* Any change means that the meta page may have been overwritten while it was read. */
+        if (__atomic_load_n(&page->ceiling, __ATOMIC_ACQUIRE) == ceiling)
+            return r;
+    }
+    return -EAGAIN;
+}
+
+static int get(const struct tc_store_view *v, const char *table, size_t table_bytes, uint64_t key,
+               const void **ret_value, size_t *ret_bytes)
+{
+    struct tc_lmdb_table t;
+    int r = tc_lmdb_table(&v->db, &v->snapshot, table, table_bytes, &t);
+
+    return r < 0 ? r : tc_lmdb_get(&v->db, &v->snapshot, &t, key, ret_value, ret_bytes);
+}
+
+int tc_store_find(const struct tc_store_view *v, uint64_t key_low, const void **ret_value,
+                  size_t *ret_bytes)
+{
+    return get(v, "records", 7, key_low, ret_value, ret_bytes);
+}
+
+int tc_store_chunk(const struct tc_store_view *v, uint64_t number, const void **ret_value,
+                   size_t *ret_bytes)
+{
+    return get(v, "chunks", 6, number, ret_value, ret_bytes);
+}
+
+int tc_store_was_protected(const struct tc_store_view *v)
+{
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return __atomic_load_n(&tc_state.page->floor, __ATOMIC_ACQUIRE) <= v->snapshot.txnid;
+}
+
+void tc_store_warm(uint64_t key_low)
+{
+    struct tc_shared_page *page = tc_state.page;
+    uint8_t *heat = &page->heat[key_low % TC_PAGE_HEAT];
+    uint8_t now = __atomic_load_n(&page->heat_epoch, __ATOMIC_RELAXED);
+
+    if (__atomic_load_n(heat, __ATOMIC_RELAXED) != now)
+        __atomic_store_n(heat, now, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,37 @@
+/*
+ * The store as this process sees it: the data file mapped read-only, without descriptor, lock or
+ * reader slot. See cache/lmdb_read.h and cache/shared_page.h for the protocol that keeps a reader's
+ * pages in place.
+ *
+ * Any thread; async-signal-safe; no system call unless the file has grown or was replaced.
+ */
+#ifndef TC_PRELOAD_LOOKUP_H
+#define TC_PRELOAD_LOOKUP_H
+
+#include "cache/key.h"
+#include "cache/lmdb_read.h"
+
+struct tc_store_view {
+    struct tc_lmdb db;
+    struct tc_lmdb_snapshot snapshot;
+};
+
+/* A consistent view of the store as it is now: 0, or a negative errno (no store, nothing readable
+ * at this moment). */
+int tc_store_open(struct tc_store_view *ret);
+
+/* The record's value under `key`, inside the mapping: 0, -ENOENT or another negative errno. */
+int tc_store_find(const struct tc_store_view *v, uint64_t key_low, const void **ret_value,
+                  size_t *ret_bytes);
+
+/* A chunk's value. */
+int tc_store_chunk(const struct tc_store_view *v, uint64_t number, const void **ret_value,
+                   size_t *ret_bytes);
+
+/* Was all that was copied since tc_store_open() protected? If not, none of it counts. */
+int tc_store_was_protected(const struct tc_store_view *v);
+
+/* The hit leaves its mark for eviction. */
+void tc_store_warm(uint64_t key_low);
+
+#endif

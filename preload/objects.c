@@ -1,0 +1,208 @@
+#include "preload/objects.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "preload/client.h"
+#include "preload/log.h"
+#include "preload/state.h"
+
+/* By the loader, for debuggers (link.h). glibc 2.35 made room for further namespaces behind it:
+ * r_version 2. */
+extern struct r_debug _r_debug __attribute__((weak));
+extern const char *tc_program_path(void);
+extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
+
+struct r_debug_chained {
+    struct r_debug base;
+    struct r_debug_chained *next;
+};
+
+enum {
+    TABLE = 8192, /* power of two; programs have a few hundred objects */
+    MAX_REFS = 512,
+    MAX_NAMESPACES = 64,
+};
+
+/* An object that was seen. A slot is free while `map` is NULL. */
+struct seen {
+    const struct link_map *map;
+    uint64_t base, dynamic;
+    uint32_t scan; /* the last one that saw it */
+    uint32_t gone;
+};
+
+static struct {
+    struct seen *table;
+    uint32_t scan, used;
+    /* New objects whose plans are missing. */
+    struct {
+        struct tc_file_id id;
+        const char *path;
+        uint64_t base;
+    } missing[MAX_REFS];
+    uint32_t missing_count;
+    unsigned char message[TC_WIRE_MAX_BYTES] __attribute__((aligned(16)));
+} objects;
+
+const struct r_debug *tc_loader(void)
+{
+    return &_r_debug;
+}
+
+const char *tc_own_path(void)
+{
+    const struct r_debug *r = tc_loader();
+
+    for (const struct link_map *m = r != NULL ? r->r_map : NULL; m != NULL; m = m->l_next)
+        if (m->l_ld == _DYNAMIC)
+            return m->l_name;
+    return "";
+}
+
+static struct seen *find_slot(const struct link_map *m)
+{
+    uint64_t hash = ((uint64_t)(uintptr_t)m >> 4) * 0x9e3779b97f4a7c15ull;
+
+    for (uint32_t i = 0; i < TABLE; i++) {
+        struct seen *s = &objects.table[((hash >> 40) + i) & (TABLE - 1)];
+        if (s->map == NULL ||
+            (s->map == m && s->base == m->l_addr && s->dynamic == (uint64_t)(uintptr_t)m->l_ld))
+            return s;
+        if (s->gone && s->map == m)
+            return s; /* the loader reuses its memory for another object */
+    }
+    return NULL;
+}
+
+/* The executable has no name in the list; the kernel says it. */
+static const char *path_of(const struct link_map *m)
+{
+    if (m->l_name != NULL && m->l_name[0] != 0)
+        return m->l_name;
+    return m->l_prev == NULL ? tc_program_path() : NULL;
+}
+
+static void new_object(const struct link_map *m)
+{
+    const char *path = path_of(m);
+    const struct tc_object *o;
+    struct tc_file_id id;
+
+    if (m->l_ld == _DYNAMIC || path == NULL || tc_sys_file_id(path, &id) < 0)
+        return;
+    o = tc_state.plans != NULL ? tc_plans_find(&tc_state.plans_flat, &id) : NULL;
+    if (o != NULL) {
+        tc_hook_object(o, m->l_addr, &tc_state.plans_flat);
+    } else if (objects.missing_count < MAX_REFS) {
+        uint32_t i = objects.missing_count++;
+        objects.missing[i].id = id;
+        objects.missing[i].path = path;
+        objects.missing[i].base = m->l_addr;
+    }
+}
+
+static void scan_namespace(const struct r_debug *r)
+{
+    for (const struct link_map *m = r->r_map; m != NULL; m = m->l_next) {
+        struct seen *s = find_slot(m);
+        if (s == NULL)
+            return;
+        if (s->map != NULL && !s->gone && s->base == m->l_addr &&
+            s->dynamic == (uint64_t)(uintptr_t)m->l_ld) {
+            s->scan = objects.scan;
+            continue;
+        }
+        if (s->map == NULL && ++objects.used > TABLE / 2)
+            return;
+        *s = (struct seen){m, m->l_addr, (uint64_t)(uintptr_t)m->l_ld, objects.scan, 0};
+        new_object(m);
+    }
+}
+
+static void forget_unloaded(void)
+{
+    for (uint32_t i = 0; i < TABLE; i++) {
+        struct seen *s = &objects.table[i];
+        if (s->map == NULL || s->gone || s->scan == objects.scan)
+            continue;
+        s->gone = 1;
+        tc_forget_object(s->base);
+    }
+}
+
+/* One message for all missing objects, so that the loader waits once. */
+static int ask_for_plans(void)
+{
+    struct tc_plan_request *q = (struct tc_plan_request *)(void *)objects.message;
+    struct tc_object_ref *refs;
+    struct tc_reply reply;
+    struct tc_outgoing m = {.head = &q->head, .fd = -1};
+    size_t at = sizeof *q + objects.missing_count * sizeof *refs, n;
+    int r;
+
+    memset(q, 0, sizeof *q);
+    q->head.type = TC_MSG_PLAN;
+    q->config_id = tc_state.config_id;
+    q->objects = sizeof *q;
+    q->object_count = objects.missing_count;
+    refs = (struct tc_object_ref *)(void *)(objects.message + q->objects);
+    n = strlen(tc_state.config_path) + 1;
+    memcpy(objects.message + at, tc_state.config_path, n);
+    q->config_path = (uint32_t)at;
+    at += n;
+    for (uint32_t i = 0; i < objects.missing_count; i++) {
+        n = strlen(objects.missing[i].path) + 1;
+        if (n > sizeof objects.message - at)
+            return -EMSGSIZE;
+        memcpy(objects.message + at, objects.missing[i].path, n);
+        refs[i] = (struct tc_object_ref){.id = objects.missing[i].id, .path = (uint32_t)at};
+        at += n;
+    }
+    m.head_bytes = at;
+    r = tc_request(&m, TC_FIRST_PLAN_NS, &reply);
+    return r < 0 ? r : reply.status;
+}
+
+static void hook_missing(void)
+{
+    int r;
+
+    if (objects.missing_count == 0)
+        return;
+    r = ask_for_plans();
+    if (r == 0)
+        r = tc_map_plans();
+    if (r < 0) {
+        tc_log_reason(TC_LOG_WARN, tc_state.program, TC_R_NO_SERVICE,
+                      "plans of new objects are missing: they aren't hooked");
+        return;
+    }
+    for (uint32_t i = 0; i < objects.missing_count; i++) {
+        const struct tc_object *o = tc_plans_find(&tc_state.plans_flat, &objects.missing[i].id);
+        if (o != NULL)
+            tc_hook_object(o, objects.missing[i].base, &tc_state.plans_flat);
+    }
+}
+
+void tc_scan_objects(void)
+{
+    const struct r_debug *r = tc_loader();
+    const struct r_debug_chained *c = (const void *)r;
+
+    if (r == NULL)
+        return;
+    if (objects.table == NULL)
+        objects.table = tc_sys_mmap(NULL, TABLE * sizeof *objects.table, PROT_READ | PROT_WRITE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    if (objects.table == NULL)
+        return;
+    objects.scan++;
+    objects.missing_count = 0;
+    for (int i = 0; c != NULL && i < MAX_NAMESPACES; i++) {
+        scan_namespace(&c->base);
+        c = r->r_version >= 2 ? c->next : NULL;
+    }
+    forget_unloaded();
+    hook_missing();
+}

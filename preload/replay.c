@@ -1,0 +1,255 @@
+#include "preload/replay.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Where output bytes come from, in order: a run in memory, or chunk after chunk of the store. */
+struct source {
+    const struct tc_store_view *store;
+    const unsigned char *at;
+    uint64_t left;       /* of this run */
+    uint64_t next_chunk; /* the next one's number */
+    uint32_t chunks_left;
+};
+
+static int next_chunk(struct source *s)
+{
+    struct tc_chunk_header head;
+    const void *value;
+    size_t bytes;
+
+    if (s->chunks_left == 0 || tc_store_chunk(s->store, s->next_chunk, &value, &bytes) < 0 ||
+        bytes <= sizeof head)
+        return -EBADMSG;
+    memcpy(&head, value, sizeof head);
+    s->at = (const unsigned char *)value + sizeof head;
+    s->left = bytes - sizeof head;
+    if (tc_hash64(s->at, s->left) != head.checksum)
+        return -EBADMSG;
+    s->next_chunk++;
+    s->chunks_left--;
+    return 0;
+}
+
+static int take(struct source *s, void *to, uint64_t bytes)
+{
+    unsigned char *t = to;
+
+    while (bytes > 0) {
+        uint64_t n;
+        if (s->left == 0 && next_chunk(s) < 0)
+            return -EBADMSG;
+        n = bytes < s->left ? bytes : s->left;
+        memcpy(t, s->at, n);
+        t += n;
+        s->at += n;
+        s->left -= n;
+        bytes -= n;
+    }
+    return 0;
+}
+
+static struct tc_extent extent_at(const struct tc_record_view *v, uint32_t i)
+{
+    struct tc_extent e;
+
+    memcpy(&e, v->extents + i * sizeof e, sizeof e);
+    return e;
+}
+
+/* The record's extents must be this call's, or fit its capacity. */
+static int shape_fits(const struct tc_call *c, const struct tc_record_view *v)
+{
+    uint64_t total = 0, bytes;
+
+    if (v->head.output_count != c->out_count)
+        return 0;
+    for (uint32_t i = 0; i < c->out_count; i++) {
+        struct tc_extent e = extent_at(v, i);
+        const struct tc_extent *now = &c->out[i];
+        if (e.param != now->param || e.flags != now->flags ||
+            __builtin_mul_overflow(e.pieces, e.piece_bytes, &bytes) ||
+            __builtin_add_overflow(total, bytes, &total))
+            return 0;
+        if (c->capacity_bytes[i] == UINT64_MAX
+                ? e.pieces != now->pieces || e.piece_bytes != now->piece_bytes
+                : bytes > c->capacity_bytes[i] || e.pieces > 1)
+            return 0;
+    }
+    return total == v->head.output_bytes;
+}
+
+/* May the caller's memory be written before everything is known to be sound? Only where the
+ * function would write all of it anyway. */
+static int writes_whole(const struct tc_call *c)
+{
+    for (uint32_t i = 0; i < c->out_count; i++) {
+        if (c->capacity_bytes[i] != UINT64_MAX)
+            return 0;
+        if (c->out[i].param != UINT32_MAX && c->hook->params[c->out[i].param].dir != TC_OUT)
+            return 0;
+    }
+    return 1;
+}
+
+/* The result in the registers that the psABI names for its class (3.2.3). */
+static int replay_result(struct tc_call *c, struct source *s)
+{
+    struct tc_frame *f = c->frame;
+    struct tc_into_arg into;
+    uint64_t image;
+
+    if (c->hook->task->result_kind == TC_RESULT_INTO_ARG) {
+        if (take(s, &into, sizeof into) < 0 ||
+            (!into.is_null && into.param >= c->hook->param_count))
+            return -EBADMSG;
+        f->rax = into.is_null ? 0 : c->arg[into.param] + into.offset_bytes;
+        return 0;
+    }
+    if (take(s, &image, sizeof image) < 0)
+        return -EBADMSG;
+    if (c->hook->task->result_type == TC_F32 || c->hook->task->result_type == TC_F64) {
+        f->xmm[0][0] = image;
+        f->xmm[0][1] = 0;
+    } else {
+        f->rax = image;
+    }
+    return 0;
+}
+
+static int replay_output(const struct tc_call *c, uint32_t i, struct tc_extent e, struct source *s)
+{
+    uint64_t to = c->arg[e.param], step = c->stride_bytes[i];
+
+    if (c->capacity_bytes[i] != UINT64_MAX || step == e.piece_bytes || e.pieces == 1) {
+        e.piece_bytes *= e.pieces;
+        e.pieces = 1;
+    }
+    for (uint64_t p = 0; p < e.pieces && e.piece_bytes != 0; p++)
+        if (take(s, (void *)(uintptr_t)(to + p * step), e.piece_bytes) < 0)
+            return -EBADMSG;
+    return 0;
+}
+
+static int replay_all(struct tc_call *c, const struct tc_record_view *v, struct source *s)
+{
+    struct tc_frame before = *c->frame;
+    int r = 0;
+
+    for (uint32_t i = 0; r == 0 && i < c->out_count; i++) {
+        struct tc_extent e = extent_at(v, i);
+        if (e.flags & TC_EXTENT_NULL)
+            continue;
+        r = e.param == UINT32_MAX ? replay_result(c, s) : replay_output(c, i, e, s);
+    }
+    if (r < 0) { /* the call goes on in the original: its arguments as they came */
+        c->frame->rax = before.rax;
+        c->frame->xmm[0][0] = before.xmm[0][0];
+        c->frame->xmm[0][1] = before.xmm[0][1];
+    }
+    return r;
+}
+
+/* All outputs into memory of our own first. */
+static int replay_aside(struct tc_call *c, const struct tc_record_view *v,
+                        const struct tc_store_view *store, struct source *s)
+{
+    size_t bytes = v->head.output_bytes;
+    unsigned char *aside =
+        tc_sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    int r = aside == NULL ? -ENOMEM : take(s, aside, bytes);
+
+    if (r == 0 && !tc_store_was_protected(store))
+        r = -ESTALE;
+    if (r == 0) {
+        struct source sound = {.at = aside, .left = bytes};
+        r = replay_all(c, v, &sound);
+    }
+    if (aside != NULL)
+        tc_sys_munmap(aside, bytes);
+    return r;
+}
+
+static int is_this_call(const struct tc_call *c, const struct tc_record_view *v)
+{
+    const struct tc_record *h = &v->head;
+
+    return h->key_low == c->key.low && h->key_high == c->key.high &&
+           h->material_bytes == c->material.bytes &&
+           memcmp(v->material, c->material.memory, c->material.bytes) == 0;
+}
+
+/* From the mapping, where bytes may change under us if we are stopped for long: what is small is
+ * copied first, and only the copy counts; what is large goes straight to the caller where that does
+ * no harm. */
+static int replay_value(struct tc_context *x, struct tc_call *c, uint32_t epoch,
+                        const struct tc_store_view *store, const void *value, size_t bytes,
+                        struct tc_replayed *ret, uint32_t *ret_why)
+{
+    struct tc_record_view v;
+    struct source s = {.store = store};
+    int copied = bytes <= sizeof x->scratch, r;
+
+    if (copied)
+        value = memcpy(x->scratch, value, bytes);
+    if (tc_record_decode(value, bytes, &v) < 0 || !is_this_call(c, &v))
+        return -ENOENT;
+    if (v.head.expires_ns != TC_NEVER && !tc_record_live(&v.head, tc_now_ns()))
+        return -ENOENT;
+    if (!shape_fits(c, &v)) {
+        *ret_why = TC_R_SHAPE_DIFFERS;
+        return -ENOENT;
+    }
+    if (v.outputs != NULL) {
+        s.at = v.outputs;
+        s.left = v.head.output_bytes;
+    } else {
+        s.next_chunk = v.head.chunk_first;
+        s.chunks_left = v.head.chunk_count;
+    }
+    if (!tc_store_was_protected(store))
+        return -ESTALE;
+    if (!tc_context_current(x, epoch))
+        return -EINTR;
+    if ((copied && v.outputs != NULL) || v.head.output_bytes == 0)
+        r = replay_all(c, &v, &s);
+    else if (writes_whole(c)) {
+        struct tc_frame before = *c->frame;
+        r = replay_all(c, &v, &s);
+        if (r == 0 && !tc_store_was_protected(store)) {
+            c->frame->rax = before.rax;
+            memcpy(c->frame->xmm, before.xmm, sizeof before.xmm);
+            r = -ESTALE;
+        }
+    } else
+        r = replay_aside(c, &v, store, &s);
+    if (r == 0)
+        *ret = (struct tc_replayed){v.head.created_ns, v.head.duration_ns,
+                                    (v.head.flags & TC_RECORD_ERRNO) != 0, v.head.err};
+    return r;
+}
+
+int tc_replay(struct tc_context *x, struct tc_call *c, uint32_t epoch, struct tc_replayed *ret,
+              uint32_t *ret_why)
+{
+    *ret_why = 0;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        struct tc_store_view store;
+        const void *value;
+        size_t bytes;
+        int r = tc_store_open(&store);
+        if (r < 0) {
+            *ret_why = TC_R_NO_STORE;
+            return 0;
+        }
+        r = tc_store_find(&store, c->key.low, &value, &bytes);
+        if (r == 0)
+            r = replay_value(x, c, epoch, &store, value, bytes, ret, ret_why);
+        if (r == 0)
+            return 1;
+        /* Nothing counts that wasn't protected, not even that there is nothing. */
+        if (tc_store_was_protected(&store))
+            return 0;
+    }
+    return 0;
+}

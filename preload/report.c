@@ -1,0 +1,119 @@
+#include "preload/report.h"
+
+#include <string.h>
+
+#include "preload/log.h"
+#include "preload/state.h"
+
+void tc_count(const struct tc_hook *h, size_t field_offset, uint64_t by)
+{
+    if (h->counters != NULL)
+        __atomic_fetch_add((uint64_t *)(void *)((char *)h->counters + field_offset), by,
+                           __ATOMIC_RELAXED);
+    if (h->run_counters != NULL)
+        __atomic_fetch_add((uint64_t *)(void *)((char *)h->run_counters + field_offset), by,
+                           __ATOMIC_RELAXED);
+}
+
+void tc_count_bypass(struct tc_hook *h, uint32_t reason)
+{
+    if (reason < TC_PAGE_REASONS)
+        tc_count(h, offsetof(struct tc_counters, bypass) + reason * sizeof(uint64_t), 1);
+}
+
+static void begin(struct tc_line *l, enum tc_log_level level, const struct tc_call *c)
+{
+    const char *symbol = tc_config_str(c->hook->task->symbol);
+
+    tc_line_begin(l, level);
+    tc_line_text(l, "Task run '");
+    tc_line_text(l, symbol);
+    tc_line_text(l, "-");
+    tc_line_hex(l, c->key.high >> 52, 3);
+    tc_line_text(l, "' - ");
+}
+
+void tc_report_hit(const struct tc_call *c, const struct tc_replayed *done)
+{
+    struct tc_line l;
+
+    if (!tc_log_wanted(TC_LOG_INFO))
+        return;
+    begin(&l, TC_LOG_INFO, c);
+    tc_line_text(&l, "Finished in state Cached(type=COMPLETED)");
+    tc_line_text(&l, " - record of ");
+    tc_line_duration(&l, tc_now_ns() - done->created_ns);
+    tc_line_text(&l, " ago, saved ");
+    tc_line_duration(&l, done->duration_ns);
+    tc_line_end(&l, TC_LOG_INFO);
+}
+
+void tc_report_miss(const struct tc_call *c, uint32_t why)
+{
+    struct tc_line l;
+
+    if (!tc_log_wanted(TC_LOG_DEBUG))
+        return;
+    begin(&l, TC_LOG_DEBUG, c);
+    tc_line_text(&l, c->hook->active.refresh ? "refresh: the body runs"
+                     : why != 0              ? tc_reason_info(why)->sentence
+                                             : "no record yet: the body runs");
+    tc_line_end(&l, TC_LOG_DEBUG);
+}
+
+/* What a person can mend is told once a task, as an error; the rest at debug. */
+static int is_mistake(uint32_t reason)
+{
+    return reason == TC_R_OPAQUE || reason == TC_R_UNREADABLE || reason == TC_R_BAD_EXTENT ||
+           reason == TC_R_INPUTS_CHANGED || reason == TC_R_CAPACITY_EXCEEDED ||
+           reason == TC_R_RESULT_OUTSIDE || reason == TC_R_TOO_LARGE || reason == TC_R_NOT_STORED;
+}
+
+static void tell_mistake(struct tc_call *c, uint32_t reason)
+{
+    char detail[128] = "";
+
+    if (__atomic_fetch_or(&c->hook->told, 1u << reason % 32, __ATOMIC_RELAXED) >> reason % 32 & 1)
+        return;
+    if (c->bad_param < c->hook->param_count)
+        tc_join(detail, sizeof detail, "parameter '",
+                tc_config_str(c->hook->params[c->bad_param].name), "'", NULL);
+    tc_log_reason(TC_LOG_ERROR, c->hook->identity, reason, detail);
+}
+
+static void tell_debug(const struct tc_call *c, uint32_t reason)
+{
+    struct tc_line l;
+
+    if (!tc_log_wanted(TC_LOG_DEBUG))
+        return;
+    tc_line_begin(&l, TC_LOG_DEBUG);
+    tc_line_text(&l, c->hook->identity);
+    tc_line_text(&l, ": ");
+    tc_line_text(&l, tc_reason_info(reason)->id);
+    tc_line_text(&l, ": ");
+    tc_line_text(&l, tc_reason_info(reason)->sentence);
+    tc_line_end(&l, TC_LOG_DEBUG);
+}
+
+void tc_report_bypass(struct tc_call *c, uint32_t reason)
+{
+    if (is_mistake(reason))
+        tell_mistake(c, reason);
+    else
+        tell_debug(c, reason);
+}
+
+void tc_report_run(struct tc_call *c, uint32_t reason)
+{
+    struct tc_line l;
+
+    if (tc_log_wanted(TC_LOG_INFO)) {
+        begin(&l, TC_LOG_INFO, c);
+        tc_line_text(&l, reason == TC_R_FAILED ? "Finished in state Failed()"
+                                               : "Finished in state Completed()");
+        tc_line_end(&l, TC_LOG_INFO);
+    }
+    if (reason != 0)
+        tc_report_bypass(c, reason);
+}

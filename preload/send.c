@@ -1,0 +1,251 @@
+#include "preload/send.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "preload/client.h"
+#include "preload/state.h"
+
+#ifndef MFD_CLOEXEC
+#define MFD_CLOEXEC 1u
+#endif
+
+/* A draft under way: into the scratch buffer; when that is full, on into a memfd. */
+struct draft {
+    unsigned char *buffer;
+    size_t room, used;
+    int fd; /* -1: everything is in the buffer so far */
+    uint64_t written;
+    int error;
+};
+
+static void flush(struct draft *d)
+{
+    size_t done = 0;
+
+    if (d->fd < 0)
+        d->fd = (int)TC_SYS(SYS_memfd_create, "taskcache-record", MFD_CLOEXEC, 0, 0, 0, 0);
+    if (d->fd < 0)
+        d->error = d->fd;
+    while (d->error == 0 && done < d->used) {
+        long n = tc_sys_pwrite(d->fd, d->buffer + done, d->used - done, d->written);
+        if (n <= 0 && n != -EINTR)
+            d->error = n < 0 ? (int)n : -EIO;
+        else if (n > 0) {
+            done += (size_t)n;
+            d->written += (uint64_t)n;
+        }
+    }
+    d->used = 0;
+}
+
+/* Long runs go from the caller's memory to the memfd without a copy between. */
+static void put(struct draft *d, const void *data, uint64_t bytes)
+{
+    const unsigned char *p = data;
+
+    while (bytes > 0 && d->error == 0) {
+        uint64_t n = d->room - d->used;
+        if (n == 0 || (d->fd >= 0 && bytes >= d->room)) {
+            flush(d);
+            if (bytes >= d->room && d->error == 0) {
+                long w = tc_sys_pwrite(d->fd, p, bytes, d->written);
+                if (w > 0) {
+                    p += w;
+                    bytes -= (uint64_t)w;
+                    d->written += (uint64_t)w;
+                } else if (w != -EINTR) {
+                    d->error = w < 0 ? (int)w : -EIO;
+                }
+            }
+            continue;
+        }
+        n = bytes < n ? bytes : n;
+        memcpy(d->buffer + d->used, p, n);
+        d->used += n;
+        p += n;
+        bytes -= n;
+    }
+}
+
+static uint64_t bytes_of(const struct tc_extent *e)
+{
+    return e->pieces * e->piece_bytes;
+}
+
+/* A returned pointer as (argument, offset). It has to lie inside of an output: one past the end may
+ * be anything's beginning. */
+static uint32_t locate_result(const struct tc_call *c, struct tc_into_arg *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    if (c->result == 0) {
+        ret->is_null = 1;
+        return 0;
+    }
+    for (uint32_t i = 0; i < c->out_count; i++) {
+        const struct tc_extent *e = &c->out[i];
+        uint64_t span;
+        if (e->param == UINT32_MAX || e->flags & TC_EXTENT_NULL || bytes_of(e) == 0)
+            continue;
+        span = (e->pieces - 1) * c->stride_bytes[i] + e->piece_bytes;
+        if (c->result - c->arg[e->param] < span) {
+            ret->param = e->param;
+            ret->offset_bytes = c->result - c->arg[e->param];
+            return 0;
+        }
+    }
+    return TC_R_RESULT_OUTSIDE;
+}
+
+static void put_output(struct draft *d, const struct tc_call *c, uint32_t i)
+{
+    const struct tc_extent *e = &c->out[i];
+    uint64_t from = c->arg[e->param];
+
+    if (e->flags & TC_EXTENT_NULL || bytes_of(e) == 0)
+        return;
+    if (e->pieces == 1 || c->stride_bytes[i] == e->piece_bytes) {
+        put(d, (const void *)(uintptr_t)from, bytes_of(e));
+        return;
+    }
+    for (uint64_t p = 0; p < e->pieces; p++)
+        put(d, (const void *)(uintptr_t)(from + p * c->stride_bytes[i]), e->piece_bytes);
+}
+
+static uint32_t probe_outputs(const struct tc_call *c)
+{
+    for (uint32_t i = 0; c->probing && i < c->out_count; i++) {
+        const struct tc_extent *e = &c->out[i];
+        if (e->param == UINT32_MAX || bytes_of(e) == 0)
+            continue;
+        for (uint64_t p = 0; p < e->pieces; p++)
+            if (tc_sys_readable(c->arg[e->param] + p * c->stride_bytes[i], e->piece_bytes) < 0)
+                return TC_R_UNREADABLE;
+    }
+    return 0;
+}
+
+static void fill_header(const struct tc_call *c, const struct tc_result *r, struct tc_record *h)
+{
+    const struct tc_task *t = c->hook->task;
+    int64_t now_ns = tc_now_ns();
+
+    memset(h, 0, sizeof *h);
+    h->magic = TC_RECORD_MAGIC;
+    h->version = TC_RECORD_VERSION;
+    h->header_bytes = sizeof *h;
+    h->key_low = c->key.low;
+    h->key_high = c->key.high;
+    h->task = c->hook->task_hash;
+    h->created_ns = now_ns;
+    h->expires_ns = TC_NEVER;
+    if (t->flags & TC_TASK_EXPIRES &&
+        __builtin_add_overflow(now_ns, t->expiration_ns, &h->expires_ns))
+        h->expires_ns = t->expiration_ns > 0 ? TC_NEVER : INT64_MIN;
+    h->duration_ns = r->duration_ns;
+    if (r->errno_after != r->flight->errno_before) {
+        h->flags |= TC_RECORD_ERRNO;
+        h->err = r->errno_after;
+    }
+    h->identity_bytes = c->hook->identity_bytes;
+    h->material_bytes = r->flight->material_bytes;
+    h->output_count = c->out_count;
+    for (uint32_t i = 0; i < c->out_count; i++)
+        h->output_bytes += bytes_of(&c->out[i]);
+}
+
+/* What the process may write into one file; a signal would kill the host otherwise. */
+static int file_size_allowed(uint64_t bytes)
+{
+    struct rlimit limit;
+
+    return TC_SYS(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit, 0, 0) < 0 ||
+           bytes <= limit.rlim_cur;
+}
+
+static uint32_t encode(struct draft *d, const struct tc_call *c, const struct tc_record *h,
+                       const struct tc_result *r)
+{
+    struct tc_into_arg into;
+    uint32_t reason;
+
+    put(d, h, sizeof *h);
+    put(d, c->hook->identity, h->identity_bytes);
+    put(d, r->material, h->material_bytes);
+    put(d, c->out, c->out_count * sizeof *c->out);
+    for (uint32_t i = 0; i < c->out_count; i++) {
+        if (c->out[i].param != UINT32_MAX) {
+            put_output(d, c, i);
+        } else if (c->hook->task->result_kind == TC_RESULT_VALUE) {
+            put(d, &c->result, sizeof c->result);
+        } else {
+            reason = locate_result(c, &into);
+            if (reason != 0)
+                return reason;
+            put(d, &into, sizeof into);
+        }
+    }
+    return d->error != 0 ? TC_R_TOO_LARGE : 0;
+}
+
+static uint32_t reason_of(int r, const struct tc_reply *reply)
+{
+    if (r == 0)
+        return reply->status == 0                ? 0
+               : reply->reason == TC_R_TOO_LARGE ? TC_R_TOO_LARGE
+                                                 : TC_R_NOT_STORED;
+    if (r == -EPERM)
+        return TC_R_SANDBOXED;
+    if (r == -ECHILD)
+        return TC_R_VFORK_CHILD;
+    return r == -EAGAIN ? TC_R_SEND_DROPPED : TC_R_NO_SERVICE;
+}
+
+static uint32_t send_draft(struct draft *d, uint64_t bytes, uint32_t refresh)
+{
+    struct tc_store_request q = {
+        .head.type = TC_MSG_STORE, .draft_bytes = bytes, .pid = (uint32_t)tc_state.pid};
+    struct tc_outgoing m = {.head = &q.head, .head_bytes = sizeof q, .fd = -1};
+    struct tc_reply reply;
+
+    memcpy(q.program, tc_state.program, sizeof q.program - 1);
+    q.flags = refresh ? TC_STORE_REPLACE : 0;
+    if (d->fd >= 0) {
+        q.flags |= TC_STORE_MEMFD;
+        m.fd = d->fd;
+    } else {
+        q.draft = sizeof q;
+        m.part[0] = d->buffer;
+        m.part_bytes[0] = d->used;
+    }
+    return reason_of(tc_request(&m, d->fd >= 0 ? 20 * TC_REPLY_NS : TC_REPLY_NS, &reply), &reply);
+}
+
+uint32_t tc_send_result(struct tc_context *x, struct tc_call *c, const struct tc_result *result)
+{
+    struct draft d = {.buffer = x->scratch, .room = sizeof x->scratch, .fd = -1};
+    struct tc_record h;
+    uint64_t bytes;
+    uint32_t r;
+
+    if (__atomic_load_n(&tc_state.sandboxed, __ATOMIC_RELAXED))
+        return TC_R_SANDBOXED;
+    if (tc_sys_getpid() != tc_state.pid)
+        return TC_R_VFORK_CHILD;
+    fill_header(c, result, &h);
+    bytes = sizeof h + h.identity_bytes + h.material_bytes + c->out_count * sizeof *c->out +
+            h.output_bytes;
+    if (bytes > sizeof x->scratch &&
+        (!file_size_allowed(bytes) || h.output_bytes > tc_state.page->max_size_bytes))
+        return TC_R_TOO_LARGE;
+    r = probe_outputs(c);
+    if (r == 0)
+        r = encode(&d, c, &h, result);
+    if (r == 0 && d.fd >= 0)
+        flush(&d);
+    if (r == 0)
+        r = d.error != 0 ? TC_R_TOO_LARGE : send_draft(&d, bytes, result->flight->refresh);
+    if (d.fd >= 0)
+        tc_sys_close(d.fd);
+    return r;
+}

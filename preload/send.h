@@ -1,0 +1,20 @@
+/*
+ * From a finished call to a record at the service: encoded, sent, acknowledged.
+ */
+#ifndef TC_PRELOAD_SEND_H
+#define TC_PRELOAD_SEND_H
+
+#include "preload/context.h"
+
+struct tc_result {
+    const struct tc_flight *flight;
+    const unsigned char *material;
+    int64_t duration_ns;
+    int32_t errno_after;
+};
+
+/* 0 when the service has committed the record; else an enum tc_reason. c->out holds the extents
+ * after the call. */
+uint32_t tc_send_result(struct tc_context *x, struct tc_call *c, const struct tc_result *result);
+
+#endif

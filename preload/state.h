@@ -1,0 +1,115 @@
+/*
+ * What the runtime knows in this process. Written by the constructor, before threads; afterwards by
+ * the loader's notifier (which runs under the loader's lock) and, where a field says so,
+ * atomically. Nothing is ever freed: calls may be under way.
+ */
+#ifndef TC_PRELOAD_STATE_H
+#define TC_PRELOAD_STATE_H
+
+#include <stdint.h>
+
+#include "cache/hash.h"
+#include "cache/places.h"
+#include "cache/plan.h"
+#include "cache/policy.h"
+#include "cache/shared_page.h"
+#include "cache/wire.h"
+#include "preload/arch/arch.h"
+#include "preload/sys.h"
+
+#define TC_MAX_HOOKS 4096u
+#define TC_PROBATION 16u /* calls of a task whose inputs are probed before they are read */
+
+/* One patched function. Constant once it is live, but for the atomic fields. */
+struct tc_hook {
+    const struct tc_task *task;
+    const struct tc_plan *plan;
+    const struct tc_param *params;
+    const uint8_t *sorted;
+    const struct tc_insn *code;
+    const uint32_t *olds;
+    uint32_t param_count, code_count, old_count;
+    uint32_t index;
+    const char *identity;
+    uint32_t identity_bytes;
+    uint32_t input_count; /* parameters that may enter the key: none means INPUTS has no key */
+    uint64_t task_hash;
+    uint64_t stub;     /* the near stub, to which the entry jumps */
+    uint64_t original; /* the displaced instructions and the way back */
+    uint64_t base;     /* load bias of the object */
+    struct tc_active active;
+    struct tc_counters *counters;     /* in the shared page, or NULL */
+    struct tc_counters *run_counters; /* in the run's page, or NULL */
+    uint8_t task_digest[16];          /* content of the component "=task" */
+    uint32_t probation;               /* atomic: calls left */
+    uint32_t told;                    /* atomic: bit per reason that was reported once */
+    uint32_t patched;                 /* 0: refused late, or its object was unloaded */
+};
+
+struct tc_state {
+    char *const *env;
+    uint32_t uid;
+    int pid;          /* of the process that this memory belongs to; a forked child sets its own */
+    int live;         /* tasks may be hooked and looked up */
+    int constructing; /* the constructor runs: waiting for the service is allowed */
+    char runtime_dir[TC_PATH_BYTES], cache_dir[TC_PATH_BYTES], config_path[TC_PATH_BYTES];
+    char cache_id[48];
+    char program[64]; /* basename, for logs */
+    char run_id[256];
+    uint32_t run_id_bytes;
+    struct tc_file_id config_id;
+    struct tc_flat config_flat;
+    const struct tc_config *config;
+    const struct tc_task *tasks;
+    uint32_t task_count;
+    struct tc_switches switches;
+    struct tc_flat plans_flat;
+    const struct tc_plans *plans;
+    struct tc_shared_page *page;
+    struct tc_run_page *run_page;
+    uint32_t *wiped_on_fork; /* 1 in the process that made it, 0 in forked children, 1 in vfork
+                                children */
+    uint32_t sandboxed;      /* atomic: the host has entered seccomp */
+    uint32_t greeted;        /* atomic: the service was greeted by this process */
+    struct tc_hook *hooks;
+    uint32_t hook_count;
+};
+
+extern struct tc_state tc_state;
+
+/* Strings of the config and of the plans. */
+static inline const char *tc_config_str(struct tc_str s)
+{
+    return tc_flat_str(&tc_state.config_flat, s);
+}
+
+/* Counts in the shared page and in the run's. */
+void tc_count(const struct tc_hook *h, size_t field_offset, uint64_t by);
+#define TC_COUNT(h, field, by) tc_count((h), offsetof(struct tc_counters, field), (by))
+void tc_count_bypass(struct tc_hook *h, uint32_t reason);
+
+/* In a forked child, at its first call of a task: own pid, own connection, own contexts. */
+void tc_after_fork(void);
+
+/* boot.c */
+int tc_map_config(void);
+int tc_map_page(void);
+int tc_map_plans(void);
+
+/* objects.c: hooks what has been loaded since the last call. */
+void tc_scan_objects(void);
+/* notify.c */
+void tc_watch_loader(void);
+/* hook.c: hooks the tasks of one object; `object` is its entry in the plans. */
+void tc_hook_object(const struct tc_object *object, uint64_t base, const struct tc_flat *plans);
+/* Forgets the hooks of an object that was unloaded. */
+void tc_forget_object(uint64_t base);
+/* build_id.c */
+int tc_same_build(const struct tc_object *o, uint64_t base);
+/* Writes into text without making it writable and executable at once. */
+int tc_write_text(uint64_t address, const void *bytes, size_t n);
+/* A slab near `address`, readable and writable. */
+int tc_slab_near(uint64_t low, uint64_t high, size_t bytes, struct tc_slab *ret);
+int tc_slab_seal(struct tc_slab *slab);
+
+#endif
