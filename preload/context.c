@@ -7,8 +7,8 @@
 extern int *__errno_location(void) __attribute__((weak));
 
 static __thread struct tc_context *mine __attribute__((tls_model("initial-exec")));
-static uint64_t
-    serial; /* atomic; of open calls, unique in the process: coroutines may change threads */
+/* Of open calls, atomic: unique in the process, as coroutines may change threads. */
+static uint64_t last_serial;
 static struct tc_context *all; /* atomic; contexts are never unmapped */
 
 static int thread_is_gone(uint32_t tid)

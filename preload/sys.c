@@ -38,8 +38,8 @@ int tc_sys_fd_id(int fd, struct tc_file_id *ret, uint32_t *ret_mode, uint32_t *r
 void *tc_sys_map_file(const char *path, int writable, uint32_t owner, size_t *ret_bytes)
 {
     int fd = tc_sys_open(path, writable ? O_RDWR : O_RDONLY, 0);
-    struct tc_file_id id;
-    uint32_t mode, uid;
+    struct tc_file_id id = {0};
+    uint32_t mode = 0, uid = 0;
     void *p = NULL;
 
     if (fd < 0)
