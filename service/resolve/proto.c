@@ -1,0 +1,207 @@
+/* From texts to tables: the steps in order, and what they leave in the flat file. */
+#include "service/resolve/proto.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/hash.h"
+#include "service/resolve/proto_ast.h"
+
+static bool given(const char *text)
+{
+    return text != NULL && text[strspn(text, " \t\r\n")] != '\0';
+}
+
+/* An optional rule; a text of spaces alone is none. */
+static struct proto_expr *rule(struct proto *p, enum tc_proto_field field, const char *text)
+{
+    struct proto_expr *e;
+
+    if (!given(text))
+        return NULL;
+    p->tok = proto_lex(p, field, text);
+    p->in_expression = true;
+    e = proto_expression(p);
+    if (!proto_is(p, TOK_END))
+        proto_unexpected(p, "the end of the expression");
+    p->in_expression = false;
+    return e;
+}
+
+static void parse(struct proto *p)
+{
+    if (given(p->text->types)) {
+        p->tok = proto_lex(p, TC_PROTO_TYPES, p->text->types);
+        proto_parse_types(p);
+    }
+    p->tok = proto_lex(p, TC_PROTO_PROTOTYPE, p->text->prototype);
+    proto_parse_prototype(p);
+}
+
+static void compile(struct proto *p)
+{
+    struct proto_expr *skip, *success;
+
+    parse(p);
+    proto_check(p);
+    skip = rule(p, TC_PROTO_SKIP, p->text->skip);
+    success = rule(p, TC_PROTO_SUCCESS, p->text->success);
+    proto_compile_all(p, skip, success);
+}
+
+/* ---- tables ---- */
+
+static uint8_t element_of(const struct proto_param *x)
+{
+    if (!x->is_pointer)
+        return TC_VOID;
+    if (x->elem->kind == K_POINTER)
+        return TC_PTR;
+    if (x->elem->kind == K_VOID && x->shape == TC_SHAPE_ARRAY)
+        return TC_U8;
+    return x->elem->kind == K_SCALAR ? x->elem->scalar : TC_VOID;
+}
+
+static bool holds_text(const struct proto_param *x)
+{
+    return x->shape == TC_SHAPE_STRINGS || (x->is_pointer && x->elem->is_char);
+}
+
+static struct tc_param param_entry(struct proto *p, struct tc_flat_builder *b,
+                                   const struct proto_param *x)
+{
+    struct tc_param t;
+
+    memset(&t, 0, sizeof t);
+    t.name = tc_flat_add_str(b, x->name);
+    t.type_text = tc_flat_add_str(b, proto_param_type_text(p, x));
+    t.dir = x->direction;
+    t.shape = x->shape;
+    t.type = x->is_pointer ? TC_PTR : x->value->scalar;
+    t.elem = element_of(x);
+    t.loc = x->loc;
+    t.is_char = holds_text(x);
+    t.loc_index = x->loc_index;
+    t.pieces = x->code_pieces;
+    t.length = x->code_length;
+    t.stride = x->code_stride;
+    t.capacity = x->code_capacity;
+    t.extent_uses_after = x->after;
+    return t;
+}
+
+/* Indexes by name; insertion keeps it simple for the few there are. */
+static void sort_names(const struct proto_function *f, uint8_t *sorted)
+{
+    for (uint32_t i = 0; i < f->param_count; i++) {
+        uint32_t at = i;
+
+        for (; at > 0 && strcmp(f->params[sorted[at - 1]].name, f->params[i].name) > 0; at--)
+            sorted[at] = sorted[at - 1];
+        sorted[at] = (uint8_t)i;
+    }
+}
+
+static void digest(const char *canonical, uint8_t ret[16])
+{
+    struct tc_hash128 h = tc_hash128(canonical, strlen(canonical), 0);
+
+    memcpy(ret, &h.low, 8);
+    memcpy(ret + 8, &h.high, 8);
+}
+
+static void tables(struct proto *p, struct tc_flat_builder *b, struct tc_task *task)
+{
+    const struct proto_function *f = p->fn;
+    const char *canonical = proto_canonical(p);
+    struct tc_param params[TC_MAX_PARAMS];
+    uint8_t sorted[TC_MAX_PARAMS];
+
+    for (uint32_t i = 0; i < f->param_count; i++)
+        params[i] = param_entry(p, b, &f->params[i]);
+    sort_names(f, sorted);
+    task->prototype = tc_flat_add_str(b, canonical);
+    digest(canonical, task->prototype_digest);
+    task->result_kind = f->result_kind;
+    task->result_type = f->result_kind == TC_RESULT_VOID       ? TC_VOID
+                        : f->result_kind == TC_RESULT_INTO_ARG ? TC_PTR
+                                                               : f->result->scalar;
+    task->params = tc_flat_add(b, params, f->param_count, sizeof params[0]);
+    task->sorted = tc_flat_add(b, sorted, f->param_count, sizeof sorted[0]);
+    task->code = tc_flat_add(b, p->code, p->code_count, sizeof p->code[0]);
+    task->olds = tc_flat_add(b, p->old_program, p->old_count, sizeof p->old_program[0]);
+    task->stack_slots = p->stack_slots;
+    task->skip = p->skip;
+    task->success = p->success;
+    task->flags = (task->flags & ~(uint32_t)TC_TASK_FLOAT) | (p->floats ? TC_TASK_FLOAT : 0);
+}
+
+/* All texts are made before the first one is appended: a failure leaves the builder alone. */
+static void dry_run(struct proto *p)
+{
+    (void)proto_canonical(p);
+    for (uint32_t i = 0; i < p->fn->param_count; i++)
+        (void)proto_param_type_text(p, &p->fn->params[i]);
+}
+
+/* What is changed between setjmp() and longjmp() lies on the heap: locals would be indeterminate.
+ */
+static int run(struct proto *p, struct tc_flat_builder *b, struct tc_task *task)
+{
+    switch (setjmp(p->unwind)) {
+    case 0:
+        compile(p);
+        dry_run(p);
+        tables(p, b, task);
+        return 0;
+    case 1:
+        return -EINVAL;
+    default:
+        return -ENOMEM;
+    }
+}
+
+int tc_proto_compile(struct tc_flat_builder *b, const struct tc_proto_text *text,
+                     struct tc_task *task, struct tc_text_error *e, enum tc_proto_field *ret_field)
+{
+    struct proto *p = calloc(1, sizeof *p);
+    int r;
+
+    if (p == NULL)
+        return -ENOMEM;
+    p->text = text;
+    p->error = e;
+    p->error_field = ret_field;
+    r = run(p, b, task);
+    proto_free(p);
+    free(p);
+    return r;
+}
+
+static char *name_of(struct proto *p)
+{
+    if (setjmp(p->unwind) != 0)
+        return NULL;
+    parse(p);
+    return strdup(p->fn->name);
+}
+
+char *tc_proto_function_name(const char *prototype)
+{
+    struct tc_proto_text text = {.prototype = prototype};
+    struct tc_text_error e;
+    enum tc_proto_field field;
+    struct proto *p = calloc(1, sizeof *p);
+    char *name;
+
+    if (p == NULL)
+        return NULL;
+    p->text = &text;
+    p->error = &e;
+    p->error_field = &field;
+    name = name_of(p);
+    proto_free(p);
+    free(p);
+    return name;
+}

@@ -1,0 +1,44 @@
+/*
+ * The prototype language (docs/prototypes.md): from a person's text to what the target executes.
+ *
+ * Parses the whole language; what can't be executed yet is refused as `not-yet` with a sentence
+ * that names the construct. Any bytes are fine as input: nesting, lengths and counts are limited.
+ * Host code; allocates with malloc and frees all of it; any thread.
+ */
+#ifndef TC_SERVICE_RESOLVE_PROTO_H
+#define TC_SERVICE_RESOLVE_PROTO_H
+
+#include "cache/diag.h"
+#include "cache/flat_build.h"
+#include "cache/task.h"
+
+struct tc_proto_text {
+    const char *prototype;
+    const char *types;   /* C declarations, or NULL */
+    const char *skip;    /* expression, or NULL */
+    const char *success; /* expression, or NULL */
+};
+
+/* Which of the texts an error is about. */
+enum tc_proto_field {
+    TC_PROTO_PROTOTYPE = 0,
+    TC_PROTO_TYPES,
+    TC_PROTO_SKIP,
+    TC_PROTO_SUCCESS,
+    TC_PROTO_FIELDS,
+};
+
+/* Appends the prototype's tables to `b` and fills in what they are to `task`: prototype,
+ * prototype_digest, result_kind, result_type, params, sorted, code, olds, stack_slots, skip,
+ * success and the flag TC_TASK_FLOAT (other fields and flags stay).
+ *
+ * 0; -EINVAL with `e` filled in and `*ret_field` saying which text `e->at` points into; -ENOMEM.
+ * After a failure neither `b` nor `task` has changed. */
+int tc_proto_compile(struct tc_flat_builder *b, const struct tc_proto_text *text,
+                     struct tc_task *task, struct tc_text_error *e, enum tc_proto_field *ret_field);
+
+/* The function's name as the prototype declares it, for `--task 'PROTO@OBJECT'`, where nothing else
+ * names the symbol. free() it; NULL if the text isn't a prototype. */
+char *tc_proto_function_name(const char *prototype);
+
+#endif

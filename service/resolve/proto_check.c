@@ -1,0 +1,147 @@
+/* A prototype as a whole: names, shapes, the result, places by the psABI. */
+#include <string.h>
+
+#include "service/resolve/proto_ast.h"
+
+#define INT_REGISTERS 6u
+#define SSE_REGISTERS 8u
+
+static bool is_float(uint8_t scalar)
+{
+    return scalar == TC_F32 || scalar == TC_F64;
+}
+
+static void check_names(struct proto *p)
+{
+    const struct proto_function *f = p->fn;
+
+    for (uint32_t i = 0; i < f->param_count; i++)
+        for (uint32_t j = 0; f->params[i].name != NULL && j < i; j++)
+            if (f->params[j].name != NULL && strcmp(f->params[i].name, f->params[j].name) == 0)
+                proto_fail(p, TC_R_BAD_PROTOTYPE, f->params[i].at, "",
+                           "'%.60s' has two parameters '%.60s'", f->name, f->params[i].name);
+}
+
+/* psABI 3.2.3: INTEGER in rdi, rsi, rdx, rcx, r8, r9; SSE in xmm0-7; the rest in eightbytes on the
+ * stack, from left to right. */
+static void assign_places(struct proto *p)
+{
+    uint16_t ints = 0, sse = 0, slots = 0;
+
+    for (uint32_t i = 0; i < p->fn->param_count; i++) {
+        struct proto_param *x = &p->fn->params[i];
+        bool in_sse = !x->is_pointer && is_float(x->value->scalar);
+
+        if (in_sse && sse < SSE_REGISTERS) {
+            x->loc = TC_LOC_SSE;
+            x->loc_index = sse++;
+        } else if (!in_sse && ints < INT_REGISTERS) {
+            x->loc = TC_LOC_INT;
+            x->loc_index = ints++;
+        } else {
+            x->loc = TC_LOC_STACK;
+            x->loc_index = slots++;
+        }
+    }
+    p->stack_slots = slots;
+}
+
+/* May a pointer to `r` point into elements `t`? void and char are raw memory on either side. */
+static bool compatible(const struct proto_type *r, const struct proto_type *t)
+{
+    if (r->kind == K_VOID || t->kind == K_VOID || r->kind == K_RECORD)
+        return true;
+    if (r->kind != K_SCALAR)
+        return false;
+    return tc_scalar_bytes(r->scalar) == 1 || tc_scalar_bytes(t->scalar) == 1 ||
+           (tc_scalar_bytes(r->scalar) == tc_scalar_bytes(t->scalar) &&
+            is_float(r->scalar) == is_float(t->scalar));
+}
+
+static void pointer_result(struct proto *p)
+{
+    struct proto_function *f = p->fn;
+
+    for (uint32_t i = 0; i < f->param_count; i++) {
+        const struct proto_param *x = &f->params[i];
+
+        if (x->shape == TC_SHAPE_ARRAY && (x->direction == TC_OUT || x->direction == TC_INOUT) &&
+            compatible(f->result->to, x->elem)) {
+            f->result_kind = TC_RESULT_INTO_ARG;
+            return;
+        }
+    }
+    proto_fail(p, TC_R_OWNERSHIP_MISSING, f->result_at, NULL,
+               "'%.60s' returns a pointer, and nothing says who owns what it points at", f->name);
+}
+
+_Noreturn static void result_not_yet(struct proto *p, proto_at at, const char *what)
+{
+    proto_fail(p, TC_R_NOT_YET, at, NULL, "the result of '%.60s': %s built yet", p->fn->name, what);
+}
+
+static void check_ownership(struct proto *p)
+{
+    struct proto_function *f = p->fn;
+
+    if (!f->result_malloc && !f->result_static)
+        return;
+    if (f->result->kind != K_POINTER)
+        proto_fail(p, TC_R_BAD_PROTOTYPE, f->result_qualifier_at, "",
+                   "'%.60s' returns no pointer: `malloc` and `static` say who owns what a pointer "
+                   "points at",
+                   f->name);
+    result_not_yet(p, f->result_qualifier_at,
+                   f->result_malloc ? "`malloc` results aren't" : "`static` results aren't");
+}
+
+static void check_result(struct proto *p)
+{
+    struct proto_function *f = p->fn;
+    const struct proto_type *t = f->result;
+
+    check_ownership(p);
+    switch (t->kind) {
+    case K_VOID:
+        f->result_kind = TC_RESULT_VOID;
+        return;
+    case K_SCALAR:
+        f->result_kind = TC_RESULT_VALUE;
+        return;
+    case K_POINTER:
+        pointer_result(p);
+        return;
+    case K_VECTOR:
+        proto_fail(p, TC_R_VECTOR_TYPE, f->result_at, NULL, "'%.60s' returns a vector", f->name);
+    case K_UNBUILT:
+        result_not_yet(p, f->result_at, proto_format(p, "values of type %s aren't", t->spelled));
+    case K_RECORD:
+        if (t->record->complete)
+            result_not_yet(p, f->result_at, "structs and unions aren't");
+        proto_fail(p, TC_R_UNKNOWN_TYPE, f->result_at, NULL,
+                   "the members of '%.60s' aren't declared", t->spelled);
+    default:
+        proto_fail(p, TC_R_BAD_PROTOTYPE, f->result_at, "",
+                   "no C function returns what '%.60s' is declared to return", f->name);
+    }
+}
+
+static void note_float(struct proto *p, const struct proto_type *t)
+{
+    p->floats = p->floats || (t != NULL && t->kind == K_SCALAR && is_float(t->scalar));
+}
+
+void proto_check(struct proto *p)
+{
+    struct proto_function *f = p->fn;
+
+    check_names(p);
+    for (uint32_t i = 0; i < f->param_count; i++) {
+        proto_check_shape(p, &f->params[i]);
+        note_float(p, f->params[i].value);
+        note_float(p, f->params[i].elem);
+    }
+    note_float(p, f->result);
+    check_result(p);
+    assign_places(p);
+}

@@ -1,0 +1,428 @@
+/* Expressions to programs. One struct gen is one program; each finished one is appended to the
+ * task's code. */
+#include <string.h>
+
+#include "service/resolve/proto_ast.h"
+
+#define LONGEST_PROGRAM 4096u
+
+struct gen {
+    struct proto *p;
+    enum proto_when when;
+    bool in_old;
+    struct tc_insn *code;
+    uint32_t count, allocated, depth;
+};
+
+static const struct proto_type integer = {.kind = K_SCALAR, .scalar = TC_I64, .plain = "long"};
+static struct proto_type nothing = {.kind = K_VOID, .plain = "void"};
+static const struct proto_type null_pointer = {.kind = K_POINTER, .to = &nothing};
+
+static const struct proto_type *gen(struct gen *g, const struct proto_expr *e);
+
+static const char *fn_name(const struct gen *g)
+{
+    return g->p->fn->name;
+}
+
+/* ---- instructions ---- */
+
+static void append(struct proto *p, struct tc_insn **code, uint32_t *count, uint32_t *allocated,
+                   const struct tc_insn *in)
+{
+    if (*count == *allocated) {
+        uint32_t more = 2 * *allocated + 32;
+        struct tc_insn *grown = proto_new(p, more * sizeof *grown);
+
+        if (*count > 0)
+            memcpy(grown, *code, *count * sizeof *grown);
+        *code = grown;
+        *allocated = more;
+    }
+    (*code)[(*count)++] = *in;
+}
+
+/* Returns the instruction's index. `effect` is what it does to the stack's depth. */
+static uint32_t emit(struct gen *g, const struct proto_expr *e, struct tc_insn in, int effect)
+{
+    if (g->count == LONGEST_PROGRAM)
+        proto_fail(g->p, TC_R_BAD_EXPRESSION, e->first, "", "the expression is too long");
+    append(g->p, &g->code, &g->count, &g->allocated, &in);
+    g->depth = (uint32_t)((int)g->depth + effect);
+    if (g->depth > TC_EXPR_STACK)
+        proto_fail(g->p, TC_R_BAD_EXPRESSION, e->first, "", "the expression is nested too deep");
+    return g->count - 1;
+}
+
+static void emit_op(struct gen *g, const struct proto_expr *e, enum tc_op op, int effect)
+{
+    (void)emit(g, e, (struct tc_insn){.op = (uint8_t)op}, effect);
+}
+
+static void emit_push(struct gen *g, const struct proto_expr *e, int64_t value)
+{
+    (void)emit(g, e, (struct tc_insn){.op = TC_OP_PUSH, .imm = value}, 1);
+}
+
+static uint32_t emit_jump(struct gen *g, const struct proto_expr *e, enum tc_op op)
+{
+    return emit(g, e, (struct tc_insn){.op = (uint8_t)op}, op == TC_OP_JUMP ? 0 : -1);
+}
+
+static void land(struct gen *g, uint32_t jump)
+{
+    g->code[jump].arg = (uint16_t)(g->count - jump - 1);
+}
+
+static void emit_load(struct gen *g, const struct proto_expr *e, uint8_t type)
+{
+    (void)emit(g, e, (struct tc_insn){.op = TC_OP_LOAD, .type = type}, 0);
+}
+
+/* ---- operands ---- */
+
+_Noreturn static void bad(struct gen *g, const struct proto_expr *e, const char *what)
+{
+    proto_fail(g->p, TC_R_BAD_EXPRESSION, e->at, "", "an expression of '%.60s' %s", fn_name(g),
+               what);
+}
+
+static bool is_integer(const struct proto_type *t)
+{
+    return t->kind == K_SCALAR && t->scalar != TC_F32 && t->scalar != TC_F64;
+}
+
+static void gen_integer(struct gen *g, const struct proto_expr *e)
+{
+    if (!is_integer(gen(g, e)))
+        bad(g, e, "computes with a pointer: pointers can only be compared and read through");
+}
+
+static const struct proto_type *gen_name(struct gen *g, const struct proto_expr *e)
+{
+    int64_t constant = 0;
+    const struct proto_param *x = proto_name(g->p, e, &constant);
+
+    if (x == NULL) {
+        emit_push(g, e, constant);
+        return &integer;
+    }
+    if (x->direction == TC_HIDDEN)
+        proto_fail(g->p, TC_R_BAD_EXPRESSION, e->at, "",
+                   "'%.50s' of '%.50s' is hidden: callers may leave it out, so nothing can depend "
+                   "on it",
+                   x->name, fn_name(g));
+    if (!x->is_pointer && !is_integer(x->value))
+        proto_fail(g->p, TC_R_BAD_EXPRESSION, e->at, "",
+                   "'%.50s' of '%.50s' is floating: expressions are integers", x->name, fn_name(g));
+    (void)emit(g, e, (struct tc_insn){.op = TC_OP_ARG, .arg = (uint16_t)(x - g->p->fn->params)}, 1);
+    return x->is_pointer ? x->value : &integer;
+}
+
+static const struct proto_type *gen_return(struct gen *g, const struct proto_expr *e)
+{
+    const struct proto_type *t = g->p->fn->result;
+
+    if (g->when != WHEN_AFTER || g->in_old)
+        bad(g, e, "uses `return` where the call hasn't returned yet");
+    if (t->kind == K_VOID)
+        bad(g, e, "uses `return`, but the function returns void");
+    if (t->kind == K_SCALAR && !is_integer(t))
+        bad(g, e, "uses `return`, which is floating: expressions are integers");
+    emit_op(g, e, TC_OP_RETURN, 1);
+    return t->kind == K_POINTER ? t : &integer;
+}
+
+/* ---- memory ---- */
+
+/* May the memory behind this pointer be read at this time? */
+static void check_time(struct gen *g, const struct proto_expr *pointer)
+{
+    const struct proto_param *x = proto_written(g->p, pointer);
+    bool before = g->when != WHEN_AFTER || g->in_old;
+
+    if (pointer->kind == E_RETURN)
+        bad(g, pointer, "reads through `return`, which can only be compared");
+    if (x == NULL || !before)
+        return;
+    if (x->direction == TC_OUT)
+        proto_fail(g->p, TC_R_BAD_EXPRESSION, pointer->at, "",
+                   "'%.50s' of '%.50s' is read before the call, but written by the call", x->name,
+                   fn_name(g));
+    if (g->when == WHEN_CAPACITY && !g->in_old)
+        proto_fail(g->p, TC_R_BAD_EXPRESSION, pointer->at, proto_format(g->p, "old(*%s)", x->name),
+                   "a capacity of '%.50s' reads '%.50s', which the call changes", fn_name(g),
+                   x->name);
+}
+
+/* The address is on the stack. */
+static const struct proto_type *load(struct gen *g, const struct proto_expr *e,
+                                     const struct proto_type *to)
+{
+    if (to->kind == K_RECORD)
+        proto_fail(g->p, TC_R_NOT_YET, e->at, NULL,
+                   "an expression of '%.60s' reads a struct, which isn't built yet", fn_name(g));
+    if (to->kind == K_POINTER) {
+        emit_load(g, e, TC_PTR);
+        return to;
+    }
+    if (to->kind == K_VOID)
+        bad(g, e, "reads through a pointer to void");
+    if (to->kind == K_SCALAR && !is_integer(to))
+        bad(g, e, "reads a floating value: expressions are integers");
+    if (to->kind != K_SCALAR)
+        bad(g, e, "reads something that isn't an integer");
+    emit_load(g, e, to->scalar);
+    return &integer;
+}
+
+static const struct proto_type *gen_pointer(struct gen *g, const struct proto_expr *e)
+{
+    const struct proto_type *t;
+
+    check_time(g, e);
+    t = gen(g, e);
+    if (t->kind != K_POINTER)
+        bad(g, e, "reads through something that isn't a pointer");
+    return t->to;
+}
+
+/* NULL plus an index is an address that the evaluator couldn't tell from a good one: look at the
+ * pointer first, and fail by reading through it. */
+static void fail_if_null(struct gen *g, const struct proto_expr *e)
+{
+    uint32_t good = emit_jump(g, e, TC_OP_JNZ);
+
+    emit_push(g, e, 0);
+    emit_load(g, e, TC_U8);
+    land(g, emit_jump(g, e, TC_OP_JZ));
+    land(g, good);
+}
+
+static const struct proto_type *gen_index(struct gen *g, const struct proto_expr *e)
+{
+    const struct proto_type *to;
+
+    (void)gen_pointer(g, e->a);
+    fail_if_null(g, e);
+    to = gen_pointer(g, e->a);
+    gen_integer(g, e->b);
+    emit_push(g, e, to->kind == K_POINTER ? 8 : tc_scalar_bytes(to->scalar));
+    emit_op(g, e, TC_OP_MUL, -1);
+    emit_op(g, e, TC_OP_ADD, -1);
+    return load(g, e, to);
+}
+
+static const struct proto_type *gen_strlen(struct gen *g, const struct proto_expr *e)
+{
+    const struct proto_type *to = gen_pointer(g, e->a);
+
+    if (to->kind != K_SCALAR || tc_scalar_bytes(to->scalar) != 1)
+        bad(g, e, "takes the length of something that isn't a string");
+    emit_op(g, e, TC_OP_STRLEN, 0);
+    return &integer;
+}
+
+static const struct proto_type *gen_member(struct gen *g, const struct proto_expr *e)
+{
+    const struct proto_type *to = e->arrow ? gen_pointer(g, e->a) : gen(g, e->a);
+
+    if (to->kind == K_RECORD)
+        proto_fail(g->p, TC_R_NOT_YET, e->at, NULL,
+                   "members of structs in expressions aren't built yet");
+    bad(g, e,
+        e->arrow ? "reads a member of something that isn't a pointer to a struct"
+                 : "reads a member of something that isn't a struct");
+}
+
+/* ---- operators ---- */
+
+static const struct proto_type *gen_arithmetic(struct gen *g, const struct proto_expr *e)
+{
+    static const uint8_t ops[] = {
+        [E_MIN] = TC_OP_MIN, [E_MAX] = TC_OP_MAX, [E_MUL] = TC_OP_MUL, [E_DIV] = TC_OP_DIV,
+        [E_MOD] = TC_OP_MOD, [E_ADD] = TC_OP_ADD, [E_SUB] = TC_OP_SUB,
+    };
+
+    gen_integer(g, e->a);
+    gen_integer(g, e->b);
+    emit_op(g, e, (enum tc_op)ops[e->kind], -1);
+    return &integer;
+}
+
+static bool is_zero(const struct proto_expr *e)
+{
+    return e->kind == E_INT && e->value == 0;
+}
+
+static const struct proto_type *gen_comparison(struct gen *g, const struct proto_expr *e)
+{
+    static const uint8_t ops[] = {
+        [E_LT] = TC_OP_LT, [E_LE] = TC_OP_LE, [E_GT] = TC_OP_GT,
+        [E_GE] = TC_OP_GE, [E_EQ] = TC_OP_EQ, [E_NE] = TC_OP_NE,
+    };
+    bool a = is_integer(gen(g, e->a)), b = is_integer(gen(g, e->b));
+
+    if (a != b && !(a ? is_zero(e->a) : is_zero(e->b)))
+        bad(g, e, "compares a pointer with an integer that isn't 0");
+    emit_op(g, e, (enum tc_op)ops[e->kind], -1);
+    return &integer;
+}
+
+/* The right side is evaluated only where the left one doesn't decide. */
+static const struct proto_type *gen_logical(struct gen *g, const struct proto_expr *e)
+{
+    uint32_t decided, end;
+
+    (void)gen(g, e->a);
+    decided = emit_jump(g, e, e->kind == E_AND ? TC_OP_JZ : TC_OP_JNZ);
+    (void)gen(g, e->b);
+    emit_op(g, e, TC_OP_BOOL, 0);
+    end = emit_jump(g, e, TC_OP_JUMP);
+    land(g, decided);
+    g->depth--;
+    emit_push(g, e, e->kind == E_OR);
+    land(g, end);
+    return &integer;
+}
+
+static bool same_pointee(const struct proto_type *a, const struct proto_type *b)
+{
+    if (a->kind != b->kind)
+        return false;
+    if (a->kind == K_POINTER)
+        return same_pointee(a->to, b->to);
+    return a->kind == K_SCALAR && a->scalar == b->scalar;
+}
+
+static const struct proto_type *gen_cond(struct gen *g, const struct proto_expr *e)
+{
+    const struct proto_type *b, *c;
+    uint32_t otherwise, end;
+
+    (void)gen(g, e->a);
+    otherwise = emit_jump(g, e, TC_OP_JZ);
+    b = gen(g, e->b);
+    end = emit_jump(g, e, TC_OP_JUMP);
+    land(g, otherwise);
+    g->depth--;
+    c = gen(g, e->c);
+    land(g, end);
+    if (is_integer(b) && is_integer(c))
+        return &integer;
+    if (b == &null_pointer || c == &null_pointer) {
+        if (!is_integer(b) && !is_integer(c))
+            return b == &null_pointer ? c : b;
+    } else if (same_pointee(b, c)) {
+        return b;
+    }
+    bad(g, e, "chooses between things of different types");
+}
+
+static const struct proto_type *gen_unary(struct gen *g, const struct proto_expr *e)
+{
+    if (e->kind == E_DEREF)
+        return load(g, e, gen_pointer(g, e->a));
+    if (e->kind == E_NEG)
+        gen_integer(g, e->a);
+    else
+        (void)gen(g, e->a);
+    emit_op(g, e, e->kind == E_NEG ? TC_OP_NEG : TC_OP_NOT, 0);
+    return &integer;
+}
+
+/* ---- old(e) ---- */
+
+static uint32_t finish(struct gen *g, const struct proto_expr *e)
+{
+    struct proto *p = g->p;
+    uint32_t first = p->code_count;
+
+    emit_op(g, e, TC_OP_END, -1);
+    if (p->code_count + g->count > PROTO_MAX_CODE)
+        proto_fail(p, TC_R_BAD_EXPRESSION, e->first, "",
+                   "the prototype's expressions are too long");
+    for (uint32_t i = 0; i < g->count; i++)
+        append(p, &p->code, &p->code_count, &p->code_allocated, &g->code[i]);
+    return first;
+}
+
+/* Programs with one text are one: it is evaluated at each call. */
+static const struct proto_type *gen_old(struct gen *g, const struct proto_expr *e)
+{
+    struct proto *p = g->p;
+    struct gen own = {.p = p, .when = g->when, .in_old = true};
+    struct proto_buffer text = {0};
+    const struct proto_type *t;
+    uint32_t i = 0;
+
+    if (g->in_old)
+        bad(g, e, "nests old() in old()");
+    if (g->when == WHEN_BEFORE)
+        return gen(g, e->a);
+    t = gen(&own, e->a);
+    proto_print_expr(p, &text, e->a);
+    while (i < p->old_count && strcmp(p->old_text[i], text.data) != 0)
+        i++;
+    if (i == TC_EXPR_MAX_OLD)
+        proto_fail(p, TC_R_TOO_MANY, e->at, "", "a prototype has at most %d old()",
+                   TC_EXPR_MAX_OLD);
+    if (i == p->old_count) {
+        p->old_text[p->old_count] = text.data;
+        p->old_program[p->old_count++] = finish(&own, e->a);
+    }
+    (void)emit(g, e, (struct tc_insn){.op = TC_OP_OLD, .arg = (uint16_t)i}, 1);
+    return t;
+}
+
+static const struct proto_type *gen(struct gen *g, const struct proto_expr *e)
+{
+    if (e->at >> 24 == TC_PROTO_TYPES) {
+        emit_push(g, e, proto_constant(g->p, e));
+        return &integer;
+    }
+    switch (e->kind) {
+    case E_INT:
+    case E_CHAR:
+        emit_push(g, e, e->value);
+        return &integer;
+    case E_NULL:
+        emit_push(g, e, 0);
+        return &null_pointer;
+    case E_NAME:
+        return gen_name(g, e);
+    case E_RETURN:
+        return gen_return(g, e);
+    case E_OLD:
+        return gen_old(g, e);
+    case E_STRLEN:
+        return gen_strlen(g, e);
+    case E_INDEX:
+        return gen_index(g, e);
+    case E_MEMBER:
+        return gen_member(g, e);
+    case E_COND:
+        return gen_cond(g, e);
+    case E_AND:
+    case E_OR:
+        return gen_logical(g, e);
+    case E_NEG:
+    case E_NOT:
+    case E_DEREF:
+        return gen_unary(g, e);
+    default:
+        return e->kind >= E_LT && e->kind <= E_NE ? gen_comparison(g, e) : gen_arithmetic(g, e);
+    }
+}
+
+uint32_t proto_program(struct proto *p, const struct proto_expr *e, enum proto_when when,
+                       bool extent)
+{
+    struct gen g = {.p = p, .when = when};
+
+    if (extent)
+        gen_integer(&g, e);
+    else
+        (void)gen(&g, e);
+    return finish(&g, e);
+}

@@ -1,0 +1,117 @@
+/* The programs of a task: which expressions there are, and when each is evaluated. */
+#include <string.h>
+
+#include "service/resolve/proto_ast.h"
+
+/* An extent without variables has a value already: say now that it can't be one. */
+static void check_constant(struct proto *p, const struct proto_expr *e, uint32_t program)
+{
+    struct tc_expr_env env = {.code = p->code, .code_count = p->code_count};
+    int64_t value;
+    int r;
+
+    for (uint32_t i = program; i < p->code_count; i++)
+        if (p->code[i].op == TC_OP_ARG || p->code[i].op == TC_OP_OLD ||
+            p->code[i].op == TC_OP_RETURN || p->code[i].op == TC_OP_LOAD)
+            return;
+    r = tc_expr_eval(&env, program, &value);
+    if (r != 0 || value < 0)
+        proto_fail(p, TC_R_BAD_EXPRESSION, e->first, "",
+                   r != 0 ? "this extent of '%.60s' overflows or divides by zero"
+                          : "this extent of '%.60s' is negative",
+                   p->fn->name);
+}
+
+static uint32_t extent(struct proto *p, const struct proto_expr *e, enum proto_when when)
+{
+    uint32_t program;
+
+    if (e == NULL)
+        return TC_NO_EXPR;
+    program = proto_program(p, e, when, true);
+    check_constant(p, e, program);
+    return program;
+}
+
+/* What the call had room for: the value before it, where the extent is a pointer's. */
+static const char *capacity_hint(struct proto *p, const struct proto_param *x)
+{
+    const struct proto_expr *e = x->length;
+
+    for (uint32_t i = 0; e->kind == E_DEREF && i < p->fn->param_count; i++) {
+        const struct proto_param *y = &p->fn->params[i];
+
+        if (e->a->kind == E_NAME && y->direction == TC_INOUT && strcmp(y->name, e->a->name) == 0)
+            return proto_format(p, "old(*%s)", y->name);
+    }
+    return proto_count_hint(p, x);
+}
+
+_Noreturn static void capacity_missing(struct proto *p, const struct proto_param *x)
+{
+    struct proto_buffer text = {0};
+
+    proto_put(p, &text, "out ");
+    proto_put(p, &text, proto_type_text(p, x->elem, x->name, false));
+    proto_put(p, &text, "[");
+    proto_print_expr(p, &text, x->length);
+    proto_put(p, &text, " <= ");
+    proto_put(p, &text, capacity_hint(p, x));
+    proto_put(p, &text, "]");
+    proto_fail(p, TC_R_CAPACITY_MISSING, x->length->first, text.data,
+               "the extent of '%.50s' of '%.50s' is known only after the call and needs a capacity",
+               x->name, p->fn->name);
+}
+
+static void check_only(struct proto *p, const struct proto_expr *e)
+{
+    if (e != NULL)
+        (void)proto_program(p, e, WHEN_AFTER, true);
+}
+
+/* Extents of a parameter that nobody follows: mistakes are said, programs thrown away. */
+static void check_unused(struct proto *p, const struct proto_param *x)
+{
+    uint32_t code_count = p->code_count, old_count = p->old_count;
+
+    for (const struct proto_type *t = x->type; t->kind == K_ARRAY; t = t->to) {
+        check_only(p, t->dim.count);
+        check_only(p, t->dim.capacity);
+        check_only(p, t->dim.stride);
+    }
+    p->code_count = code_count;
+    p->old_count = old_count;
+}
+
+static void param_programs(struct proto *p, struct proto_param *x)
+{
+    enum proto_when when;
+
+    if (x->shape == TC_SHAPE_OPAQUE)
+        check_unused(p, x);
+    x->after = x->direction == TC_OUT &&
+               (proto_reads_after(p, x->pieces) || proto_reads_after(p, x->length) ||
+                proto_reads_after(p, x->stride));
+    when = x->after ? WHEN_AFTER : WHEN_BEFORE;
+    x->code_pieces = extent(p, x->pieces, when);
+    x->code_length = extent(p, x->length, when);
+    x->code_stride = extent(p, x->stride, when);
+    x->code_capacity = extent(p, x->capacity, WHEN_CAPACITY);
+    if (!x->after || x->capacity != NULL)
+        return;
+    if (x->pieces != NULL)
+        proto_fail(p, TC_R_NOT_YET, x->length->first, NULL,
+                   "'%.50s' of '%.50s': several dimensions that are known only after the call "
+                   "aren't built yet",
+                   x->name, p->fn->name);
+    capacity_missing(p, x);
+}
+
+void proto_compile_all(struct proto *p, const struct proto_expr *skip,
+                       const struct proto_expr *success)
+{
+    for (uint32_t i = 0; i < p->fn->param_count; i++)
+        param_programs(p, &p->fn->params[i]);
+    p->skip = skip == NULL ? TC_NO_EXPR : proto_program(p, skip, WHEN_BEFORE, false);
+    p->success = success == NULL ? TC_NO_EXPR : proto_program(p, success, WHEN_AFTER, false);
+}

@@ -1,0 +1,352 @@
+/* What a parameter is: its direction, its shape and its extents, by the rules of the language. */
+#include <string.h>
+
+#include "service/resolve/proto_ast.h"
+
+#define MAX_DIMS PROTO_MAX_TYPE
+
+struct dims {
+    const struct proto_dim *dim[MAX_DIMS];
+    uint32_t count;
+};
+
+static const char *fn_name(const struct proto *p)
+{
+    return p->fn->name;
+}
+
+static bool is_integer(const struct proto_type *t)
+{
+    return t->kind == K_SCALAR && t->scalar != TC_F32 && t->scalar != TC_F64;
+}
+
+/* A parameter that may say how many there are: a value behind `x`, else in front of it. */
+const char *proto_count_hint(const struct proto *p, const struct proto_param *x)
+{
+    const char *before = "COUNT";
+
+    for (uint32_t i = 0; i < p->fn->param_count; i++) {
+        const struct proto_param *y = &p->fn->params[i];
+
+        if (y == x || y->name == NULL || !is_integer(y->type) || y->type->scalar == TC_BOOL ||
+            y->type->is_char || y->dir == TC_HIDDEN)
+            continue;
+        if (y > x)
+            return y->name;
+        before = y->name;
+    }
+    return before;
+}
+
+/* Takes the type apart: dimensions, and the element behind them. */
+static struct dims take_apart(struct proto *p, struct proto_param *x)
+{
+    struct dims d = {.count = 0};
+    struct proto_type *t = x->type;
+    bool is_const = false;
+
+    for (; t->kind == K_ARRAY; t = t->to) {
+        is_const = is_const || t->is_const;
+        d.dim[d.count++] = &t->dim;
+    }
+    x->is_pointer = d.count > 0 || t->kind == K_POINTER || t->kind == K_FUNCTION;
+    x->value = t;
+    if (!x->is_pointer)
+        return d;
+    x->elem = d.count > 0 || t->kind == K_FUNCTION ? t : t->to;
+    if (is_const && !x->elem->is_const) {
+        struct proto_type *own = proto_new(p, sizeof *own);
+
+        *own = *x->elem;
+        own->is_const = true;
+        x->elem = own;
+    }
+    x->value = proto_pointer_to(p, x->elem);
+    return d;
+}
+
+_Noreturn static void not_yet(struct proto *p, const struct proto_param *x, proto_at at,
+                              const char *remedy, const char *what)
+{
+    proto_fail(p, TC_R_NOT_YET, at, remedy, "parameter '%.50s' of '%.50s': %s built yet", x->name,
+               fn_name(p), what);
+}
+
+_Noreturn static void bad(struct proto *p, const struct proto_param *x, proto_at at,
+                          const char *remedy, const char *what)
+{
+    proto_fail(p, TC_R_BAD_PROTOTYPE, at, remedy, "parameter '%.50s' of '%.50s' %s", x->name,
+               fn_name(p), what);
+}
+
+static const char *direction_word(uint8_t dir)
+{
+    return dir == TC_OUT ? "out " : dir == TC_INOUT ? "inout " : dir == TC_IN ? "in " : "";
+}
+
+_Noreturn static void extent_missing(struct proto *p, const struct proto_param *x)
+{
+    const char *word = x->elem->is_const ? "" : direction_word(x->dir);
+    const char *remedy = proto_format(
+        p, "%s%s[%s]", word, proto_type_text(p, x->elem, x->name, false), proto_count_hint(p, x));
+
+    proto_fail(p, TC_R_EXTENT_MISSING, x->at, remedy, "parameter '%.60s' of '%.60s' has no extent",
+               x->name, fn_name(p));
+}
+
+/* ---- values ---- */
+
+static void refuse_value(struct proto *p, const struct proto_param *x)
+{
+    const struct proto_type *t = x->value;
+
+    switch (t->kind) {
+    case K_VECTOR:
+        proto_fail(p, TC_R_VECTOR_TYPE, x->type_at, NULL,
+                   "parameter '%.50s' of '%.50s' has a vector type", x->name, fn_name(p));
+    case K_VA_LIST:
+        proto_fail(p, TC_R_VARIADIC, x->type_at, NULL,
+                   "parameter '%.50s' of '%.50s' is a list of arguments that nobody knows", x->name,
+                   fn_name(p));
+    case K_UNBUILT:
+        not_yet(p, x, x->type_at, NULL, proto_format(p, "values of type %s aren't", t->spelled));
+    case K_RECORD:
+        if (t->record->complete)
+            not_yet(p, x, x->type_at, NULL, "structs and unions aren't");
+        proto_fail(p, TC_R_UNKNOWN_TYPE, x->type_at, NULL, "the members of '%.60s' aren't declared",
+                   t->spelled);
+    case K_VOID:
+        bad(p, x, x->type_at, "", "has the type void");
+    case K_FILE:
+        bad(p, x, x->type_at, "", "is a FILE; programs pass pointers to it");
+    default:
+        return;
+    }
+}
+
+static void value_shape(struct proto *p, struct proto_param *x)
+{
+    if (x->file || x->is_malloc)
+        bad(p, x, x->qualifier_at, "",
+            x->file ? "is a value: `file` needs a path, `file const char *`"
+                    : "is a value: `malloc` needs `out malloc T *p[EXTENT]`");
+    refuse_value(p, x);
+    if (x->dir == TC_OUT || x->dir == TC_INOUT)
+        bad(p, x, x->qualifier_at,
+            proto_format(p, "%s%s[1]", direction_word(x->dir),
+                         proto_type_text(p, x->value, x->name, false)),
+            "is a value: only memory behind a pointer can be written");
+    if (x->dir == TC_HIDDEN && !is_integer(x->value))
+        bad(p, x, x->qualifier_at, "", "isn't a length: `hidden` is for integers");
+    x->shape = TC_SHAPE_SCALAR;
+    x->direction = x->dir != 0 ? x->dir : TC_IN;
+}
+
+/* ---- extents ---- */
+
+static struct proto_expr *product(struct proto *p, struct proto_expr *a, struct proto_expr *b)
+{
+    struct proto_expr *e = proto_new(p, sizeof *e);
+
+    e->kind = E_MUL;
+    e->at = a->at;
+    e->first = a->first;
+    e->a = a;
+    e->b = b;
+    return e;
+}
+
+static void check_capacity(struct proto *p, const struct proto_param *x, const struct dims *d)
+{
+    for (uint32_t i = 0; i < d->count; i++) {
+        if (d->dim[i]->capacity == NULL)
+            continue;
+        if (x->direction == TC_IN)
+            bad(p, x, d->dim[i]->capacity->first, "", "is an input: a capacity is for outputs");
+        if (x->direction == TC_INOUT)
+            not_yet(p, x, d->dim[i]->capacity->first, NULL, "capacities of `inout` aren't");
+        if (d->count > 1)
+            not_yet(p, x, d->dim[i]->capacity->first, NULL,
+                    "capacities in several dimensions aren't");
+    }
+}
+
+/* Dimensions become pieces of a length, a stride apart: all but the last are contiguous counts. */
+static void take_extents(struct proto *p, struct proto_param *x, const struct dims *d)
+{
+    uint32_t last = d->count - 1;
+
+    for (uint32_t i = 0; i < last; i++) {
+        if (d->dim[i]->stride != NULL)
+            not_yet(p, x, d->dim[i]->stride->first, NULL,
+                    "strides in another than the last dimension aren't");
+        x->pieces = i == 0 ? d->dim[0]->count : product(p, x->pieces, d->dim[i]->count);
+    }
+    if (last == 0 && d->dim[0]->stride != NULL)
+        bad(p, x, d->dim[0]->stride->first, proto_format(p, "%s[COUNT][1 : STRIDE]", x->name),
+            "has a stride, but one dimension: say how many pieces there are");
+    x->length = d->dim[last]->count;
+    x->stride = d->dim[last]->stride;
+    x->capacity = d->dim[last]->capacity;
+    check_capacity(p, x, d);
+}
+
+/* ---- pointers ---- */
+
+static void refuse_qualifiers(struct proto *p, const struct proto_param *x)
+{
+    if (x->file)
+        not_yet(p, x, x->qualifier_at, NULL, "`file` inputs aren't");
+    if (x->codec != NULL)
+        not_yet(p, x, x->qualifier_at, NULL, "codecs aren't");
+    if (x->is_malloc)
+        not_yet(p, x, x->qualifier_at, NULL, "`malloc` outputs aren't");
+    if (x->dir == TC_HIDDEN)
+        bad(p, x, x->qualifier_at, "", "isn't a length: `hidden` is for integers");
+}
+
+static bool incomplete(const struct proto_type *t)
+{
+    return t->kind == K_FILE || t->kind == K_VA_LIST ||
+           (t->kind == K_RECORD && !t->record->complete);
+}
+
+static bool is_text(const struct proto_type *t)
+{
+    return t->kind == K_SCALAR && t->is_char;
+}
+
+static bool points_at_text(const struct proto_type *t)
+{
+    return t->kind == K_POINTER && is_text(t->to);
+}
+
+static void opaque(struct proto_param *x, enum tc_dir dir)
+{
+    x->shape = TC_SHAPE_OPAQUE;
+    x->direction = (uint8_t)dir;
+}
+
+/* Elements that can be read or written: scalars, bytes behind void. */
+static void refuse_element(struct proto *p, const struct proto_param *x)
+{
+    const struct proto_type *t = x->elem;
+
+    switch (t->kind) {
+    case K_VECTOR:
+        proto_fail(p, TC_R_VECTOR_TYPE, x->type_at, NULL,
+                   "parameter '%.50s' of '%.50s' points at vectors", x->name, fn_name(p));
+    case K_UNBUILT:
+        not_yet(p, x, x->type_at, NULL, proto_format(p, "elements of type %s aren't", t->spelled));
+    case K_RECORD:
+        if (t->record->complete)
+            not_yet(p, x, x->type_at, NULL, "structs and unions aren't");
+        break;
+    case K_POINTER:
+        not_yet(p, x, x->at, NULL, "pointers in memory aren't");
+    case K_FUNCTION:
+        not_yet(p, x, x->at, "ignore", "function pointers as inputs aren't");
+    default:
+        break;
+    }
+    if (incomplete(t))
+        proto_fail(p, TC_R_UNKNOWN_TYPE, x->type_at, NULL,
+                   "parameter '%.40s' of '%.40s' has a direction, but the members of '%.40s' "
+                   "aren't declared",
+                   x->name, fn_name(p), t->spelled);
+}
+
+/* `T *p` or `T p[]`: no extent was written. */
+static void without_extent(struct proto *p, struct proto_param *x, bool brackets)
+{
+    const struct proto_type *t = x->elem;
+    bool input = x->dir == TC_IN || (x->dir == 0 && t->is_const);
+
+    if (incomplete(t) && x->dir != TC_OUT && x->dir != TC_INOUT) {
+        opaque(x, TC_IN);
+        return;
+    }
+    if (x->dir == 0 && !t->is_const && !(brackets && points_at_text(t) && t->to->is_const)) {
+        opaque(x, TC_IN);
+        return;
+    }
+    x->direction = input ? TC_IN : x->dir;
+    if (input && is_text(t)) {
+        x->shape = TC_SHAPE_STRING;
+        return;
+    }
+    if (x->dir == 0 || brackets || t->kind == K_VOID || t->kind == K_ARRAY)
+        extent_missing(p, x);
+    refuse_element(p, x);
+    x->shape = TC_SHAPE_ARRAY;
+}
+
+static void with_extent(struct proto *p, struct proto_param *x, const struct dims *d)
+{
+    const struct proto_type *t = x->elem;
+    bool strings =
+        points_at_text(t) && (x->dir == TC_IN || (x->dir == 0 && (t->is_const || t->to->is_const)));
+    bool pointers_at_const = t->kind == K_POINTER && t->to->is_const;
+
+    if (x->dir == 0 && !t->is_const && !pointers_at_const) {
+        opaque(x, TC_IN);
+        return;
+    }
+    x->direction = x->dir != 0 ? x->dir : TC_IN;
+    take_extents(p, x, d);
+    if (!strings)
+        refuse_element(p, x);
+    if (strings && d->count > 1)
+        not_yet(p, x, x->at, NULL, "strings in several dimensions aren't");
+    x->shape = strings ? TC_SHAPE_STRINGS : TC_SHAPE_ARRAY;
+}
+
+static bool has_extent(struct proto *p, const struct proto_param *x, const struct dims *d)
+{
+    for (uint32_t i = 1; i < d->count; i++)
+        if (d->dim[i]->count == NULL)
+            bad(p, x, d->dim[i]->at, "", "has an empty extent inside");
+    return d->count > 0 && d->dim[0]->count != NULL;
+}
+
+static void pointer_shape(struct proto *p, struct proto_param *x, const struct dims *d)
+{
+    refuse_qualifiers(p, x);
+    if (x->dir == TC_IGNORE) {
+        opaque(x, TC_IGNORE);
+        return;
+    }
+    if (x->elem->kind == K_FUNCTION)
+        not_yet(p, x, x->at,
+                proto_format(p, "ignore %s", proto_type_text(p, x->value, x->name, false)),
+                "function pointers as inputs aren't");
+    if ((x->dir == TC_OUT || x->dir == TC_INOUT) && x->elem->is_const)
+        bad(p, x, x->at, "", "points at const: nothing can be written there");
+    if (has_extent(p, x, d))
+        with_extent(p, x, d);
+    else
+        without_extent(p, x, d->count > 0);
+}
+
+void proto_check_shape(struct proto *p, struct proto_param *x)
+{
+    struct dims d = take_apart(p, x);
+
+    if (x->name == NULL)
+        proto_fail(p, TC_R_BAD_PROTOTYPE, x->type_at,
+                   proto_type_text(p, x->is_pointer ? x->value : x->type, "NAME", false),
+                   "parameter %u of '%.60s' has no name", (unsigned)(x - p->fn->params) + 1,
+                   fn_name(p));
+    if (x->value->kind == K_VA_LIST && x->dir == TC_IGNORE) {
+        /* An array of one struct in C: its address is passed. */
+        x->is_pointer = true;
+        x->elem = x->value;
+        x->value = proto_pointer_to(p, x->elem);
+    }
+    if (!x->is_pointer && x->codec != NULL)
+        not_yet(p, x, x->qualifier_at, NULL, "codecs aren't");
+    if (x->is_pointer)
+        pointer_shape(p, x, &d);
+    else
+        value_shape(p, x);
+}
