@@ -1,0 +1,44 @@
+# What the build and the tests need, from Debian's packages. Sourced by demo.sh and test.sh.
+BUILD_PACKAGES="build-essential meson ninja-build pkg-config liblmdb-dev libelf-dev libdw-dev libzydis-dev libzycore-dev libxxhash-dev libfyaml-dev python3-minimal"
+DEMO_PACKAGES="python3 python3-numpy liblapack3"
+TEST_PACKAGES="libcmocka-dev clang gfortran gdb valgrind procps zstd libjemalloc2 sqlite3 gnupg xz-utils"
+
+# need_packages PACKAGE...: installs those that are missing, as root or through sudo; with INSTALL=0 only says which.
+need_packages() {
+    local missing="" p
+    for p in "$@"; do
+        case "$(dpkg-query -W -f '${Status}' "$p" 2>/dev/null)" in
+        "install ok installed") ;;
+        *) missing="$missing $p" ;;
+        esac
+    done
+    [ -n "$missing" ] || return 0
+    if [ "${INSTALL:-1}" = 0 ]; then
+        echo "$0: missing packages:$missing" >&2
+        echo "  try: apt-get install$missing" >&2
+        return 1
+    fi
+    local root=""
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || { echo "$0: missing packages:$missing; be root, or install sudo" >&2; return 1; }
+        root=sudo
+    fi
+    echo "$0: installing$missing" >&2
+    # shellcheck disable=SC2086
+    { $root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $root apt-get install -y -qq --no-install-recommends $missing; } \
+        >/tmp/taskcache-apt.$$ 2>&1 || { cat /tmp/taskcache-apt.$$ >&2; rm -f /tmp/taskcache-apt.$$; return 1; }
+    rm -f /tmp/taskcache-apt.$$
+}
+
+# build_tree DIR OPTION...: configures once, then builds.
+build_tree() {
+    local dir=$1
+    shift
+    if [ ! -f "$dir/build.ninja" ]; then
+        meson setup "$dir" "$@" >"$dir.setup.log" 2>&1 || { cat "$dir.setup.log" >&2; return 1; }
+    elif [ $# -gt 0 ]; then
+        meson configure "$dir" "$@" >/dev/null || return 1
+    fi
+    rm -f "$dir.setup.log"
+    ninja -C "$dir" ${VERBOSE:+-v} >"$dir/build.log" 2>&1 || { tail -n 60 "$dir/build.log" >&2; return 1; }
+}
