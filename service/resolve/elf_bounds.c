@@ -311,7 +311,8 @@ void tc_bounds_free(struct tc_bounds *b)
     *b = (struct tc_bounds){0};
 }
 
-static const struct tc_range *around(const struct tc_range *ranges, size_t count, uint64_t vaddr)
+/* How many ranges begin at or before `vaddr`. */
+static size_t begun(const struct tc_range *ranges, size_t count, uint64_t vaddr)
 {
     size_t low = 0, high = count;
 
@@ -322,10 +323,16 @@ static const struct tc_range *around(const struct tc_range *ranges, size_t count
         else
             high = middle;
     }
-    while (low > 0 && ranges[low - 1].highest_end > vaddr) {
-        if (ranges[low - 1].end > vaddr)
-            return &ranges[low - 1];
-        low--;
+    return low;
+}
+
+static const struct tc_range *around(const struct tc_range *ranges, size_t count, uint64_t vaddr)
+{
+    size_t at = begun(ranges, count, vaddr);
+
+    for (; at > 0 && ranges[at - 1].highest_end > vaddr; at--) {
+        if (ranges[at - 1].end > vaddr)
+            return &ranges[at - 1];
     }
     return NULL;
 }
@@ -339,4 +346,10 @@ uint64_t tc_bounds_fde_bytes(const struct tc_bounds *b, uint64_t vaddr)
 const struct tc_range *tc_bounds_around(const struct tc_bounds *b, uint64_t vaddr)
 {
     return around(b->ranges, b->range_count, vaddr);
+}
+
+uint64_t tc_bounds_end_before(const struct tc_bounds *b, uint64_t vaddr)
+{
+    size_t at = begun(b->ranges, b->range_count, vaddr);
+    return at > 0 ? b->ranges[at - 1].highest_end : 0;
 }

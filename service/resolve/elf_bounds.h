@@ -28,5 +28,7 @@ void tc_bounds_free(struct tc_bounds *b);
 uint64_t tc_bounds_fde_bytes(const struct tc_bounds *b, uint64_t vaddr);
 /* The innermost known range around `vaddr`; NULL. */
 const struct tc_range *tc_bounds_around(const struct tc_bounds *b, uint64_t vaddr);
+/* Where the known ranges that begin before `vaddr` have all ended; 0: there are none. */
+uint64_t tc_bounds_end_before(const struct tc_bounds *b, uint64_t vaddr);
 
 #endif

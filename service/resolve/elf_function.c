@@ -179,7 +179,7 @@ static int explain_absence(const struct tc_image *im, const char *name, const ch
     char clones[TC_DETAIL_BYTES / 2];
 
     if (c->other_file) {
-        refuse(ret, TC_R_NOT_FOUND, "the one here isn't a static function of %.64s", file);
+        refuse(ret, TC_R_NOT_FOUND, "the one here isn't known to come from %.64s", file);
         return 1;
     }
     if (c->not_function) {

@@ -5,11 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Code of no known function is decoded from where the last one ended, but never from farther away:
+ * x86 code falls into step within a few instructions. */
+#define SWEEP_BYTES 16384u
+#define LONGEST     16u
+
 struct scan {
     const struct tc_image *im;
     const struct tc_arch *arch;
     struct tc_candidate **sorted; /* by entry */
     size_t count;
+    const struct tc_code *code; /* the section at work */
 };
 
 const struct tc_arch *tc_arch_for(uint16_t machine)
@@ -69,15 +75,31 @@ static int by_entry(const void *a, const void *b)
                : x->window.entry_vaddr > y->window.entry_vaddr;
 }
 
-/* Whether decoding the code around `field` in step meets a branch there. What lies in no known
- * function counts as one. */
+static int is_swept_branch(const struct scan *s, uint64_t field)
+{
+    const struct tc_code *all = s->code;
+    uint64_t begin = tc_bounds_end_before(&s->im->bounds, field), left = 0;
+    struct tc_code code = {0};
+
+    if (begin < all->vaddr || begin > field)
+        begin = all->vaddr;
+    if (field - begin > SWEEP_BYTES)
+        begin = field - SWEEP_BYTES;
+    left = all->vaddr + all->bytes - field;
+    code.at = all->at + (begin - all->vaddr);
+    code.vaddr = begin;
+    code.bytes = field - begin + (left < LONGEST ? left : LONGEST);
+    return s->arch->is_branch(&code, field);
+}
+
+/* Whether decoding the code around `field` in step meets a branch there. */
 static int is_branch(const struct scan *s, uint64_t field)
 {
     const struct tc_range *r = tc_bounds_around(&s->im->bounds, field);
     struct tc_code code = {0};
 
     if (r == NULL)
-        return 1;
+        return is_swept_branch(s, field);
     code.vaddr = r->begin;
     code.bytes = r->end - r->begin;
     code.at = tc_elf_at(s->im->elf, code.vaddr, code.bytes);
@@ -139,6 +161,7 @@ static void scan_code(struct scan *s, const unsigned char *at, uint64_t bytes, u
     const struct tc_window *last = &s->sorted[s->count - 1]->window;
     struct tc_code code = {.at = at, .bytes = bytes, .vaddr = vaddr};
 
+    s->code = &code;
     if (at != NULL)
         s->arch->branches(&code, s->sorted[0]->window.entry_vaddr,
                           last->entry_vaddr + 2u * TC_MAX_WINDOW, seen, s);

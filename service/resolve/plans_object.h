@@ -1,0 +1,20 @@
+/*
+ * One object's plans: finds the config's tasks in it and writes their plans into a flat file. For
+ * plans.c. Fails with -ENOMEM only. Host code; one thread.
+ */
+#ifndef TC_SERVICE_RESOLVE_PLANS_OBJECT_H
+#define TC_SERVICE_RESOLVE_PLANS_OBJECT_H
+
+#include "cache/task.h"
+#include "service/resolve/plans.h"
+
+struct tc_plan_tasks {
+    const struct tc_flat *config;
+    const struct tc_task *tasks;
+    uint32_t count;
+};
+
+int tc_plans_object(const struct tc_plan_tasks *t, const struct tc_plans_ref *ref,
+                    struct tc_flat_builder *out, struct tc_object *ret);
+
+#endif
