@@ -1,0 +1,90 @@
+"""A first program replays."""
+from harness import contains, equal
+
+PROGRAM = r"""
+#include <stdio.h>
+#include <stdlib.h>
+
+static void body(const char *name)
+{
+    FILE *f = fopen(getenv("BODY_LOG"), "a");
+    fprintf(f, "%s\n", name);
+    fclose(f);
+}
+
+__attribute__((noinline)) static int local(int a, double x)
+{
+    body("local");
+    return a * 3 + (int)(x * 2);
+}
+
+__attribute__((noinline)) double global(double x, int n)
+{
+    body("global");
+    return x / n;
+}
+
+int main(void)
+{
+    printf("%d %d\n", local(1, 2.5), local(2, 2.5));
+    printf("%.17g\n", global(1, 3));
+    return 0;
+}
+"""
+
+CONFIG = """
+tasks:
+  - symbol: local
+    prototype: |
+      int local(int a, double x)
+    cache_policy: INPUTS + TASK_SOURCE
+  - symbol: global
+    prototype: |
+      double global(double x, int n)
+    cache_policy: INPUTS + TASK_SOURCE
+"""
+
+
+def test_a_second_run_executes_nothing(t):
+    program = t.cc(PROGRAM, "first")
+    config = t.config(CONFIG)
+    bare = t.bare([program])
+    equal(t.bodies(), 3)
+    first = t.run([program], config)
+    equal(first.out, bare.out)
+    equal(t.bodies(), 3, "the first run executes")
+    second = t.run([program], config)
+    equal(second.out, bare.out)
+    equal(t.bodies(), 0, "the second run replays")
+    equal((first.errors, second.errors), ("", ""))
+    s = t.stats(config)
+    equal((s["hits"], s["misses"]), (3, 3))
+
+
+def test_preloaded_by_hand_the_service_starts_itself(t):
+    program = t.cc(PROGRAM, "first")
+    config = t.config(CONFIG)
+    bare = t.bare([program])
+    t.bodies()
+    for expected in (3, 0):
+        r = t.preload([program], config)
+        equal((r.out, r.err), (bare.out, b""))
+        equal(t.bodies(), expected)
+
+
+def test_a_task_from_the_command_line(t):
+    program = t.cc(PROGRAM, "first")
+    t.bare([program])
+    t.bodies()
+    for expected in (3, 2):
+        t.run([program], options=["--task", "double global(double x, int n)"])
+        equal(t.bodies(), expected)
+
+
+def test_the_log_speaks_as_prefect_does(t):
+    program = t.cc(PROGRAM, "first")
+    config = t.config(CONFIG)
+    first = t.run([program], config, env={"TASKCACHE_LOG": "info"})
+    contains(first.errors, "Finished in state Completed()")
+    second = t.run([program], config, env={"TASKCACHE_LOG": "info"})
+    contains(second.errors, "Finished in state Cached(type=COMPLETED)")
