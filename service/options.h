@@ -1,0 +1,23 @@
+/*
+ * The command line of taskcached.
+ */
+#ifndef TC_SERVICE_OPTIONS_H
+#define TC_SERVICE_OPTIONS_H
+
+#include "service/failure.h"
+
+struct tc_options {
+    const char *config; /* --config P, NULL */
+    const char *cache;  /* --cache DIR, NULL */
+    int ready_fd;       /* -1: none */
+    int foreground;
+    int idle_exit_s; /* 0: never */
+    int show_help, show_version;
+};
+
+/* 0 or -EINVAL. The strings stay argv's. */
+int tc_options_parse(struct tc_options *o, int argc, char **argv, struct tc_failure *f);
+
+const char *tc_options_help(void);
+
+#endif

@@ -1,0 +1,219 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "service/service.h"
+
+#define MAX_OBJECTS 4096u
+
+/* A NUL-terminated text inside the packet, NULL. */
+static const char *text_at(const struct tc_packet *p, uint32_t offset)
+{
+    const char *text = (const char *)p->data + offset;
+
+    if (offset >= p->bytes || memchr(text, 0, p->bytes - offset) == NULL)
+        return NULL;
+    return text;
+}
+
+/* Room for `count` entries at an aligned offset? */
+static int fits(const struct tc_packet *p, uint64_t offset, uint64_t count, size_t entry_bytes)
+{
+    return offset % 8 == 0 && offset <= p->bytes && count <= (p->bytes - offset) / entry_bytes;
+}
+
+static int handle_hello(struct tc_service *s, struct tc_connection *c, struct tc_pending *p)
+{
+    const struct tc_hello *m = (const void *)s->packet.data;
+
+    if (s->packet.bytes < sizeof *m)
+        return -EBADMSG;
+    memcpy(c->program, m->program, sizeof c->program - 1);
+    if (p == NULL)
+        return 0;
+    p->hello = ++s->hello_count;
+    p->value = TC_WIRE_VERSION;
+    p->batch_next = s->hellos;
+    s->hellos = p;
+    return 0;
+}
+
+static int handle_config(struct tc_service *s, struct tc_pending *p)
+{
+    const char *path = text_at(&s->packet, sizeof(struct tc_message));
+
+    if (path == NULL)
+        return -EBADMSG;
+    if (path[0] != '/')
+        tc_pending_ready(p, -EINVAL, TC_R_CONFIG_UNREADABLE, 0);
+    else
+        tc_compile(&s->compiler, path, tc_pending_done, p);
+    return 0;
+}
+
+static int handle_plan(struct tc_service *s, struct tc_pending *p)
+{
+    static struct tc_wanted_object objects[MAX_OBJECTS];
+    const struct tc_plan_request *m = (const void *)s->packet.data;
+    const struct tc_object_ref *refs;
+    const char *config;
+
+    if (s->packet.bytes < sizeof *m || m->object_count > MAX_OBJECTS ||
+        !fits(&s->packet, m->objects, m->object_count, sizeof *refs))
+        return -EBADMSG;
+    config = text_at(&s->packet, m->config_path);
+    refs = (const void *)(s->packet.data + m->objects);
+    for (uint32_t i = 0; i < m->object_count; i++) {
+        objects[i] = (struct tc_wanted_object){text_at(&s->packet, refs[i].path), refs[i].id};
+        if (objects[i].path == NULL)
+            return -EBADMSG;
+    }
+    if (config == NULL)
+        return -EBADMSG;
+    if (config[0] != '/')
+        tc_pending_ready(p, -EINVAL, TC_R_CONFIG_UNREADABLE, 0);
+    else
+        tc_plan(&s->planner, config, &m->config_id, objects, m->object_count, tc_pending_done, p);
+    return 0;
+}
+
+static void store_inline(struct tc_service *s, const struct tc_store_request *m,
+                         struct tc_pending *p)
+{
+    struct tc_draft d = {.data = s->packet.data + m->draft,
+                         .bytes = (size_t)m->draft_bytes,
+                         .pid = m->pid,
+                         .program = m->program};
+    int r = tc_store_put(s->store, &d);
+
+    if (r < 0)
+        tc_batch_failed(s, r, p);
+    else
+        tc_batch_add(s, p, 0);
+}
+
+static int handle_store(struct tc_service *s, struct tc_connection *c, struct tc_pending *p)
+{
+    const struct tc_store_request *m = (const void *)s->packet.data;
+    int r;
+
+    if (s->packet.bytes < sizeof *m)
+        return -EBADMSG;
+    if ((m->flags & TC_STORE_MEMFD) == 0) {
+        if (m->draft < sizeof *m || !fits(&s->packet, m->draft, m->draft_bytes, 1))
+            return -EBADMSG;
+        store_inline(s, m, p);
+        return 0;
+    }
+    if (s->packet.fd < 0)
+        return -EBADMSG;
+    r = tc_upload_begin(&s->uploads, c, s->packet.fd, m, p);
+    s->packet.fd = -1;
+    if (r < 0)
+        tc_pending_ready(p, r, TC_R_NOT_STORED, 0);
+    return 0;
+}
+
+static int handle_log(struct tc_service *s, struct tc_pending *p)
+{
+    const struct tc_log_message *m = (const void *)s->packet.data;
+    enum tc_log_level level;
+
+    if (s->packet.bytes < sizeof *m || m->text_bytes > s->packet.bytes - sizeof *m)
+        return -EBADMSG;
+    level = m->level <= TC_LOG_DEBUG ? (enum tc_log_level)m->level : TC_LOG_DEBUG;
+    tc_log_text(&s->log, level, m->reason, m->pid, (const char *)(m + 1), m->text_bytes);
+    tc_pending_ready(p, 0, 0, 0);
+    return 0;
+}
+
+static int handle_remove(struct tc_service *s, struct tc_pending *p)
+{
+    const struct tc_remove_request *m = (const void *)s->packet.data;
+    const struct tc_key *keys = (const void *)(m + 1);
+    uint64_t removed = 0;
+    int r = 0;
+
+    if (s->packet.bytes < sizeof *m || !fits(&s->packet, sizeof *m, m->key_count, sizeof *keys))
+        return -EBADMSG;
+    if (m->everything)
+        r = tc_store_remove_all(s->store, &removed);
+    for (uint32_t i = 0; i < m->key_count && r >= 0 && !m->everything; i++) {
+        r = tc_store_remove(s->store, keys[i]);
+        removed += r > 0;
+    }
+    if (r < 0)
+        tc_batch_failed(s, r, p);
+    else
+        tc_batch_add(s, p, removed);
+    return 0;
+}
+
+static int handle_attach(struct tc_service *s, struct tc_pending *p)
+{
+    const struct tc_attach *m = (const void *)s->packet.data;
+    int r;
+
+    if (s->packet.bytes < sizeof *m)
+        return -EBADMSG;
+    r = tc_server_attach(s, (pid_t)m->pid);
+    tc_pending_ready(p, r, 0, 0);
+    return 0;
+}
+
+static void handle_gc(struct tc_service *s, struct tc_pending *p)
+{
+    if (p == NULL) {
+        s->more_to_evict = 1;
+        return;
+    }
+    p->batch_next = s->collecting;
+    s->collecting = p;
+}
+
+static int dispatch(struct tc_service *s, struct tc_connection *c, unsigned type,
+                    struct tc_pending *p)
+{
+    switch (type) {
+    case TC_MSG_HELLO:
+        return handle_hello(s, c, p);
+    case TC_MSG_CONFIG:
+        return handle_config(s, p);
+    case TC_MSG_PLAN:
+        return handle_plan(s, p);
+    case TC_MSG_STORE:
+        return handle_store(s, c, p);
+    case TC_MSG_LOG:
+        return handle_log(s, p);
+    case TC_MSG_REMOVE:
+        return handle_remove(s, p);
+    case TC_MSG_GC:
+        handle_gc(s, p);
+        return 0;
+    case TC_MSG_PING:
+        tc_pending_ready(p, 0, 0, (uint64_t)getpid());
+        return 0;
+    case TC_MSG_QUIT:
+        s->leaving = 1;
+        tc_batch_add(s, p, 0);
+        return 0;
+    case TC_MSG_ATTACH:
+        return handle_attach(s, p);
+    default:
+        tc_pending_ready(p, -ENOSYS, 0, 0);
+        return 0;
+    }
+}
+
+int tc_handle(struct tc_service *s, struct tc_connection *c)
+{
+    const struct tc_message *m = (const void *)s->packet.data;
+    struct tc_pending *p = tc_pending_new(c, m->seq);
+    int r = dispatch(s, c, m->type, p);
+
+    if (r < 0)
+        tc_pending_ready(p, r, 0, 0);
+    return r;
+}

@@ -1,0 +1,107 @@
+/*
+ * What the files of service/store/ share.
+ */
+#ifndef TC_SERVICE_STORE_INTERNAL_H
+#define TC_SERVICE_STORE_INTERNAL_H
+
+#include <lmdb.h>
+
+#include "cache/record.h"
+#include "cache/totals.h"
+#include "service/store/store.h"
+
+#define TC_STORE_FORMAT "taskcache-store-1"
+
+/* "state" in table "meta": written with every commit that changes it, so that it is right whenever
+ * the records are. */
+struct tc_store_state {
+    uint64_t seed;
+    uint64_t next_record, next_chunk;
+    uint64_t size_bytes, record_count;
+    uint64_t evicted;
+    uint64_t checksum; /* XXH3-64 of what is above: salvage believes the seed of a damaged store */
+};
+
+/* "boot" in table "meta": in which boot the store was written to without a sync. */
+struct tc_store_boot {
+    char id[40];
+    uint64_t clean; /* 1: all of it is on the disk */
+};
+
+/* "upload-%016llx" in table "meta", by the first chunk: chunks without a record yet. */
+struct tc_store_upload {
+    uint64_t first;
+    uint64_t count;
+};
+
+enum tc_table {
+    TC_TABLE_RECORDS,
+    TC_TABLE_CHUNKS,
+    TC_TABLE_DETAILS,
+    TC_TABLE_TASKS,
+    TC_TABLE_META,
+    TC_TABLE_EXPIRY,
+    TC_TABLES,
+};
+
+struct tc_store {
+    struct tc_store_options options;
+    struct tc_shared_page *page;
+    struct tc_log *log;
+    unsigned number; /* of store-N */
+    char data_file[64];
+    char boot_id[40];
+    MDB_env *env;
+    MDB_dbi table[TC_TABLES];
+    uint64_t map_bytes, max_size_bytes;
+
+    MDB_txn *txn;                    /* the write transaction, NULL: none */
+    struct tc_store_state state;     /* with the open transaction's changes */
+    struct tc_store_state committed; /* without */
+    MDB_txn *pin[2];                 /* read transactions, the older one first */
+    uint64_t last_txnid;             /* last committed */
+    int64_t rotated_ms, heated_ms, folded_ms;
+    uint64_t epoch;
+    int marked;   /* "boot" says that the disk lags behind */
+    int dirty;    /* commits since the last sync was begun */
+    int evicting; /* above the limit, not yet down to 90 % */
+    uint64_t random;
+    unsigned char *value; /* TC_RECORD_INLINE_BYTES of scratch memory */
+};
+
+/* store.c */
+int tc_mdb_errno(int rc);
+int tc_store_begin(struct tc_store *s);
+int tc_store_meta_put(struct tc_store *s, const char *key, const void *data, size_t bytes);
+int tc_store_meta_get(struct tc_store *s, MDB_txn *txn, const char *key, void *data, size_t bytes);
+
+/* environment.c: the environment of store-N, its tables and its "meta". `seed`: for a new store. */
+int tc_store_open_environment(struct tc_store *s, uint64_t seed, struct tc_failure *f);
+void tc_store_close_environment(struct tc_store *s);
+void tc_store_read_boot_id(char ret[40]);
+
+/* generation.c */
+/* The newest store-N, 0: none. */
+unsigned tc_store_newest(int cache_fd);
+/* Renames store-N to store-N.damaged; an older one set aside goes. */
+int tc_store_set_aside(struct tc_store *s);
+int tc_store_is_marked_damaged(const struct tc_store *s);
+
+/* crash.c: a crash inside LMDB (a truncated or damaged file) leaves a mark, by which the next
+ * service knows that it mustn't open this store. */
+void tc_crash_guard(int cache_fd, unsigned number);
+void tc_crash_enter(void);
+void tc_crash_leave(void);
+
+/* pins.c */
+int tc_pins_take(struct tc_store *s);
+void tc_pins_drop(struct tc_store *s);
+void tc_pins_rotate(struct tc_store *s);
+/* After a commit: publishes it. */
+int tc_store_publish(struct tc_store *s);
+
+/* records.c */
+int tc_record_drop(struct tc_store *s, uint64_t key_low, const MDB_val *value);
+uint64_t tc_store_random(struct tc_store *s);
+
+#endif

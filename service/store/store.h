@@ -1,0 +1,109 @@
+/*
+ * The store: one LMDB environment in CACHE/store-N/, written by this process alone, and the shared
+ * page by which targets read it without a lock (cache/shared_page.h, cache/lmdb_read.h).
+ *
+ * Tables: "records" and "chunks" (cache/record.h), "details" and "tasks" (cache/totals.h), "meta",
+ * and "expiry" (when which record expires). Changes collect in one write transaction, which the
+ * first of them begins and tc_store_commit() ends; only then does anybody see them.
+ *
+ * Functions return 0 or a negative errno; among them
+ *   -ENOSPC, -EFBIG (record above a quarter of the limit), -EBADMSG (not a sound draft): reported
+ *   -EUCLEAN  LMDB found damage, or refuses to go on: tc_store_recover()
+ * After a failed change other than -EFBIG, -EBADMSG and -ENOENT the transaction is worth nothing:
+ * tc_store_abort(). One thread.
+ */
+#ifndef TC_SERVICE_STORE_H
+#define TC_SERVICE_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/key.h"
+#include "cache/shared_page.h"
+#include "service/failure.h"
+#include "service/log.h"
+
+#define TC_DEFAULT_MAX_SIZE (10ull << 30)
+
+struct tc_store_options {
+    const char *cache; /* the cache directory, absolute */
+    int cache_fd;
+    uint64_t cache_dev, cache_ino;
+    const char *page_path;
+    uint64_t max_size_bytes; /* 0: TC_DEFAULT_MAX_SIZE */
+    struct tc_log *log;
+};
+
+struct tc_store;
+
+/* Failures: store-format (another format: left as it is), store-full, service-failed. A damaged
+ * store, or one that an unclean reboot left behind, is set aside and a new one begun. The strings
+ * of `o` must outlive the store. */
+int tc_store_open(const struct tc_store_options *o, struct tc_store **ret, struct tc_failure *f);
+
+/* Commits, folds, syncs, lets go of the pins. */
+void tc_store_close(struct tc_store *s);
+
+/* After -EUCLEAN: opens the store anew, or sets it aside and begins another one. */
+int tc_store_recover(struct tc_store *s, struct tc_failure *f);
+
+void tc_store_set_limit(struct tc_store *s, uint64_t max_size_bytes);
+
+/* A record to keep. `bytes` are the draft: header, identity, material, extents, and, if
+ * `chunk_count` is 0, the outputs. */
+struct tc_draft {
+    const void *data;
+    size_t bytes;
+    uint64_t chunk_first;
+    uint32_t chunk_count;
+    uint32_t pid;
+    const char *program; /* at most 32 bytes are read */
+};
+
+/* Takes the place of a record of the same key. */
+int tc_store_put(struct tc_store *s, const struct tc_draft *d);
+
+/* Chunks of a record that is too large for one value: numbers are reserved, the chunks written over
+ * several commits, and the record put last. What a service that was killed in between left behind
+ * is removed by the next one. */
+int tc_store_reserve_chunks(struct tc_store *s, uint64_t output_bytes, uint32_t count,
+                            uint64_t *ret_first);
+int tc_store_put_chunk(struct tc_store *s, uint64_t number, const void *data, size_t bytes);
+int tc_store_drop_chunks(struct tc_store *s, uint64_t first, uint32_t count);
+/* Removes all chunks without a record, and commits; only while nothing is being written. */
+int tc_store_remove_uploads(struct tc_store *s);
+/* Changes when everything was removed or the store was replaced: chunks from before are gone. */
+uint64_t tc_store_epoch(const struct tc_store *s);
+
+/* 1: removed, 0: there was none. */
+int tc_store_remove(struct tc_store *s, struct tc_key key);
+int tc_store_remove_all(struct tc_store *s, uint64_t *ret_removed);
+
+/* A bounded piece of eviction: expired records first (`expired_too` asks for them even below the
+ * limit), then the least valuable ones down to 90 % of the limit. `*ret_more`: there is more to do.
+ */
+int tc_store_evict(struct tc_store *s, int expired_too, uint64_t *ret_removed, int *ret_more);
+int tc_store_is_over_limit(const struct tc_store *s);
+
+/* Publishes what was changed; 0 too if nothing was. On failure nothing of it is there. */
+int tc_store_commit(struct tc_store *s);
+void tc_store_abort(struct tc_store *s);
+
+/* To be called about once a second: counters, pins, heat. */
+int tc_store_fold(struct tc_store *s);
+void tc_store_tick(struct tc_store *s);
+
+/* Syncing is done by a child, on the descriptor: it may take seconds. Returns -1 if there is
+ * nothing to sync. After it: tc_store_synced(). */
+int tc_store_sync_fd(const struct tc_store *s);
+void tc_store_synced(struct tc_store *s);
+void tc_store_sync_begins(struct tc_store *s);
+
+struct tc_store_numbers {
+    uint64_t size_bytes, record_count, max_size_bytes, txnid;
+    unsigned generation; /* N of store-N */
+};
+void tc_store_numbers(const struct tc_store *s, struct tc_store_numbers *ret);
+struct tc_shared_page *tc_store_page(const struct tc_store *s);
+
+#endif
