@@ -15,7 +15,7 @@ struct scan {
     const struct tc_arch *arch;
     struct tc_candidate **sorted; /* by entry */
     size_t count;
-    const struct tc_code *code; /* the section at work */
+    struct tc_code code; /* the section at work */
 };
 
 const struct tc_arch *tc_arch_for(uint16_t machine)
@@ -77,7 +77,7 @@ static int by_entry(const void *a, const void *b)
 
 static int is_swept_branch(const struct scan *s, uint64_t field)
 {
-    const struct tc_code *all = s->code;
+    const struct tc_code *all = &s->code;
     uint64_t begin = tc_bounds_end_before(&s->im->bounds, field), left = 0;
     struct tc_code code = {0};
 
@@ -159,11 +159,10 @@ static void seen(void *arg, const struct tc_branch *b)
 static void scan_code(struct scan *s, const unsigned char *at, uint64_t bytes, uint64_t vaddr)
 {
     const struct tc_window *last = &s->sorted[s->count - 1]->window;
-    struct tc_code code = {.at = at, .bytes = bytes, .vaddr = vaddr};
 
-    s->code = &code;
+    s->code = (struct tc_code){.at = at, .bytes = bytes, .vaddr = vaddr};
     if (at != NULL)
-        s->arch->branches(&code, s->sorted[0]->window.entry_vaddr,
+        s->arch->branches(&s->code, s->sorted[0]->window.entry_vaddr,
                           last->entry_vaddr + 2u * TC_MAX_WINDOW, seen, s);
 }
 
