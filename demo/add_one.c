@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-__attribute__((noinline)) static int add_one(int x)
+__attribute__((noinline, noclone)) static int add_one(int x)
 {
     printf("  (the body of add_one(%d) runs)\n", x);
     fflush(stdout);

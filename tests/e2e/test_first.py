@@ -12,13 +12,13 @@ static void body(const char *name)
     fclose(f);
 }
 
-__attribute__((noinline)) static int local(int a, double x)
+__attribute__((noinline, noclone)) static int local(int a, double x)
 {
     body("local");
     return a * 3 + (int)(x * 2);
 }
 
-__attribute__((noinline)) double global(double x, int n)
+__attribute__((noinline, noclone)) double global(double x, int n)
 {
     body("global");
     return x / n;
