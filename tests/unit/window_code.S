@@ -5,7 +5,9 @@
         .hidden window_codes
 window_codes:
 
-        .text
+        /* Pages of their own: they aren't executable while the test writes to them. */
+        .section .text.window_codes, "ax", @progbits
+        .balign 4096
 
         .macro fn name
         .balign 16
@@ -334,6 +336,7 @@ end_\name:
         /* no alignment: the next one is where it falls to */
 helper: lea     100(%rdi), %rax
         ret
+        .balign 4096
 
         .section .rodata
         .balign 16
