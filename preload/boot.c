@@ -18,6 +18,7 @@
 #endif
 
 struct tc_state tc_state;
+uint32_t tc_sandboxed;
 
 static struct {
     const char *program_path;
@@ -327,8 +328,10 @@ static int make_memory(void)
 
 void tc_after_fork(void)
 {
-    tc_state.pid = tc_sys_getpid();
     *tc_state.wiped_on_fork = 1;
+    if (tc_is_sandboxed())
+        return;
+    tc_state.pid = tc_sys_getpid();
     tc_state.greeted = 0;
     tc_contexts_after_fork();
     tc_client_after_fork();

@@ -203,7 +203,7 @@ static int exchange(const struct tc_outgoing *m, int64_t until_ns, struct tc_rep
  * parent's. */
 static int may_talk(void)
 {
-    if (__atomic_load_n(&tc_state.sandboxed, __ATOMIC_RELAXED))
+    if (tc_is_sandboxed())
         return -EPERM;
     return tc_sys_getpid() == tc_state.pid ? 0 : -ECHILD;
 }

@@ -65,10 +65,13 @@ static struct tc_context *map_new(uint32_t tid)
 
 static struct tc_context *make(void)
 {
-    uint32_t tid = (uint32_t)tc_sys_gettid();
-    struct tc_context *c =
-        __atomic_load_n(&tc_state.sandboxed, __ATOMIC_RELAXED) ? NULL : reuse(tid);
+    struct tc_context *c;
+    uint32_t tid;
 
+    if (tc_is_sandboxed())
+        return NULL;
+    tid = (uint32_t)tc_sys_gettid();
+    c = reuse(tid);
     if (c == NULL)
         c = map_new(tid);
     if (c == NULL)
@@ -88,7 +91,7 @@ static int frame_is_dead(const struct tc_context *c, uint64_t stack)
 {
     stack_t alternative;
 
-    if (stack < c->busy_stack)
+    if (stack < c->busy_stack || tc_is_sandboxed())
         return 0;
     memset(&alternative, 0, sizeof alternative);
     if (TC_SYS(SYS_sigaltstack, NULL, &alternative, 0, 0, 0, 0) < 0)
@@ -108,12 +111,12 @@ struct tc_context *tc_context_enter(uint64_t stack, uint32_t *ret_reason)
 
     if (*tc_state.wiped_on_fork == 0)
         tc_after_fork();
-    if (c != NULL && c->owner == TC_OWNER_FORKED)
+    if (c != NULL && c->owner == TC_OWNER_FORKED && !tc_is_sandboxed())
         c->owner = (uint32_t)tc_sys_gettid();
     if (c == NULL) {
         c = make();
         if (c == NULL) {
-            *ret_reason = TC_R_NO_MEMORY;
+            *ret_reason = tc_is_sandboxed() ? TC_R_SANDBOXED : TC_R_NO_MEMORY;
             return NULL;
         }
     }

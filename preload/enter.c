@@ -32,8 +32,7 @@ static uint64_t eightbytes_to_copy(const struct tc_call *c)
 
     if (from + 8 * wanted <= page_end)
         return wanted;
-    if (!__atomic_load_n(&tc_state.sandboxed, __ATOMIC_RELAXED) &&
-        tc_sys_readable(page_end, 1) == 0)
+    if (!tc_is_sandboxed() && tc_sys_readable(page_end, 1) == 0)
         return wanted;
     return (page_end - from) / 8;
 }
@@ -103,8 +102,7 @@ static uint32_t run(struct tc_context *x, struct tc_call *c)
 /* What other processes stored before this one began is committed when the greeting is answered. */
 static void greet_once(void)
 {
-    if (__atomic_exchange_n(&tc_state.greeted, 1, __ATOMIC_RELAXED) == 0 &&
-        !__atomic_load_n(&tc_state.sandboxed, __ATOMIC_RELAXED))
+    if (__atomic_exchange_n(&tc_state.greeted, 1, __ATOMIC_RELAXED) == 0 && !tc_is_sandboxed())
         tc_greet();
 }
 
@@ -120,7 +118,7 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
     c->probing = __atomic_load_n(&h->probation, __ATOMIC_RELAXED) != 0;
     if (c->probing) {
         __atomic_fetch_sub(&h->probation, 1, __ATOMIC_RELAXED);
-        c->probing = !__atomic_load_n(&tc_state.sandboxed, __ATOMIC_RELAXED);
+        c->probing = !tc_is_sandboxed();
     }
     tc_capture_arguments(c);
     r = tc_capture_skip(c);

@@ -115,7 +115,7 @@ void tc_line_end(struct tc_line *l, enum tc_log_level level)
 {
     int fd = 2;
 
-    if (!tc_log_wanted(level) || __atomic_load_n(&tc_state.sandboxed, __ATOMIC_RELAXED))
+    if (!tc_log_wanted(level) || tc_is_sandboxed())
         return;
     l->text[l->bytes++] = '\n'; /* there is always room for it */
     if (file[0] != 0)

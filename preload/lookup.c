@@ -62,9 +62,8 @@ static const struct mapping *remap(const struct tc_shared_page *page, uint64_t g
     struct mapping *m = NULL;
     uint32_t free_lock = 0;
 
-    if (__atomic_load_n(&tc_state.sandboxed, __ATOMIC_RELAXED) ||
-        !__atomic_compare_exchange_n(&store.lock, &free_lock, 1, 0, __ATOMIC_ACQUIRE,
-                                     __ATOMIC_RELAXED))
+    if (tc_is_sandboxed() || !__atomic_compare_exchange_n(&store.lock, &free_lock, 1, 0,
+                                                          __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         return NULL;
     if (store.count < MAPPINGS) {
         struct tc_lmdb db;

@@ -78,6 +78,8 @@ void tc_notified(void)
 {
     const struct r_debug *r = tc_loader();
 
+    if (tc_is_sandboxed())
+        return;
     if (*tc_state.wiped_on_fork == 0)
         tc_after_fork();
     if (r->r_state == RT_CONSISTENT)

@@ -228,7 +228,7 @@ uint32_t tc_send_result(struct tc_context *x, struct tc_call *c, const struct tc
     uint64_t bytes;
     uint32_t r;
 
-    if (__atomic_load_n(&tc_state.sandboxed, __ATOMIC_RELAXED))
+    if (tc_is_sandboxed())
         return TC_R_SANDBOXED;
     if (tc_sys_getpid() != tc_state.pid)
         return TC_R_VFORK_CHILD;

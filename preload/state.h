@@ -69,13 +69,20 @@ struct tc_state {
     struct tc_run_page *run_page;
     uint32_t *wiped_on_fork; /* 1 in the process that made it, 0 in forked children, 1 in vfork
                                 children */
-    uint32_t sandboxed;      /* atomic: the host has entered seccomp */
     uint32_t greeted;        /* atomic: the service was greeted by this process */
     struct tc_hook *hooks;
     uint32_t hook_count;
 };
 
 extern struct tc_state tc_state;
+
+/* Set by our prctl() and syscall() (arch/) when the host enters seccomp: no system call after that.
+ */
+extern uint32_t tc_sandboxed __attribute__((visibility("hidden")));
+static inline int tc_is_sandboxed(void)
+{
+    return __atomic_load_n(&tc_sandboxed, __ATOMIC_RELAXED) != 0;
+}
 
 /* Strings of the config and of the plans. */
 static inline const char *tc_config_str(struct tc_str s)
