@@ -238,9 +238,11 @@ static void gather_names(const struct tc_symbols *s, const char *name, struct tc
         if (tc_symbol_is(symbol, name, bytes) && symbol->bytes > f->bytes)
             f->bytes = symbol->bytes;
         alias_bytes = symbol->bytes > alias_bytes ? symbol->bytes : alias_bytes;
+        if (i - first >= MAX_CANDIDATES)
+            continue;
         while (k < i && !tc_symbol_is(&s->all[s->by_vaddr[k]], symbol->name, symbol->name_bytes))
             k++;
-        if (k == i && i - first < MAX_CANDIDATES && !tc_symbol_is(symbol, name, bytes))
+        if (k == i && !tc_symbol_is(symbol, name, bytes))
             append(f->names, sizeof f->names, symbol->name, symbol->name_bytes);
     }
     if (f->bytes == 0)
