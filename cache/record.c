@@ -15,7 +15,8 @@ static int take(size_t *left, uint64_t bytes)
     return 0;
 }
 
-int tc_record_decode_draft(const void *value, size_t bytes, struct tc_record_view *ret)
+/* `complete`: outputs are inline or in chunks, one of both. */
+static int decode(const void *value, size_t bytes, int complete, struct tc_record_view *ret)
 {
     struct tc_record_view v = {0};
     const unsigned char *p = value;
@@ -46,23 +47,31 @@ int tc_record_decode_draft(const void *value, size_t bytes, struct tc_record_vie
     } else if (v.head.output_bytes == 0) {
         v.outputs = v.extents + extent_bytes;
     }
+    if (complete && v.outputs == NULL && v.head.chunk_count == 0)
+        return -EBADMSG;
     *ret = v;
     return 0;
 }
 
+int tc_record_decode_draft(const void *value, size_t bytes, struct tc_record_view *ret)
+{
+    return decode(value, bytes, 0, ret);
+}
+
 int tc_record_decode(const void *value, size_t bytes, struct tc_record_view *ret)
 {
-    struct tc_record_view v;
-    int r = tc_record_decode_draft(value, bytes, &v);
+    struct tc_record head;
 
-    if (r < 0)
-        return r;
-    if (v.outputs == NULL && v.head.chunk_count == 0)
+    if (bytes < sizeof head)
         return -EBADMSG;
-    if (tc_record_checksum(value, bytes) != v.head.checksum)
+    memcpy(&head, value, sizeof head);
+    if (head.magic != TC_RECORD_MAGIC)
         return -EBADMSG;
-    *ret = v;
-    return 0;
+    if (head.version != TC_RECORD_VERSION)
+        return -EPROTONOSUPPORT;
+    if (tc_record_checksum(value, bytes) != head.checksum)
+        return -EBADMSG;
+    return decode(value, bytes, 1, ret);
 }
 
 /* In two parts, so that the value needn't be copied: the header with its field zeroed, and the

@@ -131,9 +131,27 @@ static int replay_output(const struct tc_call *c, uint32_t i, struct tc_extent e
     return 0;
 }
 
+/* The registers that a result may go to. */
+struct result_registers {
+    uint64_t integer, vector[2];
+};
+
+static struct result_registers save_result(const struct tc_frame *f)
+{
+    return (struct result_registers){f->rax, {f->xmm[0][0], f->xmm[0][1]}};
+}
+
+static void restore_result(struct tc_frame *f, const struct result_registers *r)
+{
+    f->rax = r->integer;
+    f->xmm[0][0] = r->vector[0];
+    f->xmm[0][1] = r->vector[1];
+}
+
+/* On failure the frame holds the arguments again, as the call goes on in the original. */
 static int replay_all(struct tc_call *c, const struct tc_record_view *v, struct source *s)
 {
-    struct tc_frame before = *c->frame;
+    struct result_registers before = save_result(c->frame);
     int r = 0;
 
     for (uint32_t i = 0; r == 0 && i < c->out_count; i++) {
@@ -142,10 +160,22 @@ static int replay_all(struct tc_call *c, const struct tc_record_view *v, struct 
             continue;
         r = e.param == UINT32_MAX ? replay_result(c, s) : replay_output(c, i, e, s);
     }
-    if (r < 0) { /* the call goes on in the original: its arguments as they came */
-        c->frame->rax = before.rax;
-        c->frame->xmm[0][0] = before.xmm[0][0];
-        c->frame->xmm[0][1] = before.xmm[0][1];
+    if (r < 0)
+        restore_result(c->frame, &before);
+    return r;
+}
+
+/* Straight into the caller's memory, which the function would write whole if this came to nothing.
+ */
+static int replay_directly(struct tc_call *c, const struct tc_record_view *v,
+                           const struct tc_store_view *store, struct source *s)
+{
+    struct result_registers before = save_result(c->frame);
+    int r = replay_all(c, v, s);
+
+    if (r == 0 && !tc_store_was_protected(store)) {
+        restore_result(c->frame, &before);
+        r = -ESTALE;
     }
     return r;
 }
@@ -216,15 +246,9 @@ static int replay_value(struct tc_context *x, struct tc_call *c, uint32_t epoch,
         return -EINTR;
     if ((copied && v.outputs != NULL) || v.head.output_bytes == 0)
         r = replay_all(c, &v, &s);
-    else if (writes_whole(c)) {
-        struct tc_frame before = *c->frame;
-        r = replay_all(c, &v, &s);
-        if (r == 0 && !tc_store_was_protected(store)) {
-            c->frame->rax = before.rax;
-            memcpy(c->frame->xmm, before.xmm, sizeof before.xmm);
-            r = -ESTALE;
-        }
-    } else
+    else if (writes_whole(c))
+        r = replay_directly(c, &v, store, &s);
+    else
         r = replay_aside(c, &v, store, &s);
     if (r == 0)
         *ret = (struct tc_replayed){v.head.created_ns, v.head.duration_ns,

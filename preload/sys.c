@@ -55,7 +55,7 @@ void *tc_sys_map_file(const char *path, int writable, uint32_t owner, size_t *re
 
 enum {
     PAGE = 4096, /* the smallest there is: probing more often than needed does no harm */
-    BATCH = 64,
+    BATCH = 16,
 };
 
 int tc_sys_readable(uint64_t address, uint64_t bytes)
