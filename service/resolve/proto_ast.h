@@ -123,7 +123,7 @@ enum proto_kind {
 
 /* One pair of brackets behind a declarator. */
 struct proto_dim {
-    proto_at at;              /* of the bracket */
+    proto_at at;              /* of what is between the brackets */
     struct proto_expr *count; /* NULL: [] */
     struct proto_expr *capacity, *stride;
 };
@@ -281,8 +281,10 @@ struct proto_type *proto_declarator(struct proto *p, struct proto_type *base, co
 /* proto_types.c */
 struct proto_storage {
     bool is_typedef, is_extern, is_static, packed, vector;
-    proto_at at;
+    proto_at at;      /* of the storage class */
+    proto_at base_at; /* of the type's first word, behind qualifiers */
 };
+bool proto_is_keyword(const char *word); /* no name */
 bool proto_starts_type(const struct proto *p, const struct proto_token *t);
 struct proto_type *proto_specifiers(struct proto *p, struct proto_storage *ret);
 void proto_attributes(struct proto *p, struct proto_storage *s);
@@ -297,6 +299,7 @@ struct proto_symbol *proto_find(const struct proto *p, enum proto_symbol_kind ki
                                 const char *name);
 struct proto_symbol *proto_declare(struct proto *p, enum proto_symbol_kind kind, const char *name,
                                    struct proto_type *type);
+bool proto_is_type_name(const struct proto *p, const char *name);
 struct proto_type *proto_typedef(struct proto *p, const char *name);
 _Noreturn void proto_unknown_type(struct proto *p, proto_at at, const char *name);
 bool proto_is_qualifier(const char *word);

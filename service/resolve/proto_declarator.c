@@ -40,14 +40,14 @@ static bool type_qualifier(struct proto *p, bool *ret_const)
 /* `[`, then C's words for parameters, then COUNT [<= CAPACITY] [: STRIDE] */
 static struct proto_dim dimension(struct proto *p)
 {
-    struct proto_dim d = {.at = p->tok->at};
+    struct proto_dim d = {0};
     bool ignored = false;
 
     proto_expect(p, '[', "`[`");
     while (proto_accept_word(p, "static") || type_qualifier(p, &ignored))
         ;
+    d.at = p->tok->at;
     if (!proto_is(p, ']')) {
-        d.at = p->tok->at;
         d.count = proto_extent_expression(p);
         if (proto_accept(p, TOK_LE))
             d.capacity = proto_extent_expression(p);
@@ -124,8 +124,8 @@ static void parameter(struct proto *p, struct proto_param *x)
     struct proto_storage storage = {0};
 
     qualifiers(p, x);
-    x->type_at = p->tok->at;
     x->type = proto_specifiers(p, &storage);
+    x->type_at = storage.base_at;
     if (storage.is_typedef || storage.is_extern || storage.is_static)
         proto_fail(p, TC_R_BAD_PROTOTYPE, storage.at, "", "a parameter has no storage class");
     x->type = proto_declarator(p, x->type, &x->name, &x->at);
@@ -227,7 +227,7 @@ static struct proto_type *declarator(struct proto *p, struct proto_type *base,
     *ret_at = p->tok->at;
     if (inner_declarator(p))
         return parenthesised(p, base, ret_name, ret_at);
-    if (proto_is(p, TOK_WORD))
+    if (proto_is(p, TOK_WORD) && !proto_is_keyword(p->tok->word))
         *ret_name = p->tok++->word;
     return suffixes(p, base);
 }

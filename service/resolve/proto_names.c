@@ -143,6 +143,17 @@ struct proto_symbol *proto_declare(struct proto *p, enum proto_symbol_kind kind,
     return s;
 }
 
+bool proto_is_type_name(const struct proto *p, const char *name)
+{
+    bool known = proto_find(p, SYM_TYPEDEF, name) != NULL || is_vector_name(name);
+
+    for (size_t i = 0; i < BASES && !known; i++)
+        known = strcmp(name, bases[i].name) == 0;
+    for (size_t i = 0; i < OTHERS && !known; i++)
+        known = strcmp(name, others[i].name) == 0;
+    return known;
+}
+
 /* A fresh copy, so that its user may add `const`; NULL: no such name. */
 struct proto_type *proto_typedef(struct proto *p, const char *name)
 {

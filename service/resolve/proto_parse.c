@@ -96,8 +96,8 @@ void proto_parse_prototype(struct proto *p)
     struct proto_type *t;
 
     result_qualifiers(p, f);
-    f->result_at = p->tok->at;
     t = proto_specifiers(p, &storage);
+    f->result_at = storage.base_at;
     if (storage.is_typedef)
         proto_fail(p, TC_R_BAD_PROTOTYPE, storage.at, "", "a typedef belongs under `types:`");
     t = proto_declarator(p, t, &f->name, &f->at);

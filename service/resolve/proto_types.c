@@ -62,15 +62,19 @@ static const char *const tags[] = {"struct", "union", "enum", NULL};
 static const char *const attribute_words[] = {"__attribute__", "__attribute", "__asm__",
                                               "asm",           "_Alignas",    NULL};
 
+bool proto_is_keyword(const char *word)
+{
+    return arithmetic_word(word) < ARITHMETIC || word_in(word, no_meaning) ||
+           word_in(word, constness) || word_in(word, storages) || word_in(word, tags) ||
+           word_in(word, attribute_words) || strcmp(word, "_Atomic") == 0 ||
+           strcmp(word, "return") == 0 || strcmp(word, "NULL") == 0;
+}
+
 bool proto_starts_type(const struct proto *p, const struct proto_token *t)
 {
     if (t->kind != TOK_WORD)
         return false;
-    return arithmetic_word(t->word) < ARITHMETIC || word_in(t->word, no_meaning) ||
-           word_in(t->word, constness) || word_in(t->word, storages) || word_in(t->word, tags) ||
-           word_in(t->word, attribute_words) || strcmp(t->word, "_Atomic") == 0 ||
-           proto_find(p, SYM_TYPEDEF, t->word) != NULL ||
-           proto_base_type((struct proto *)p, t->word) != NULL;
+    return proto_is_keyword(t->word) || proto_is_type_name(p, t->word);
 }
 
 static bool attribute_is(const char *word, const char *name)
@@ -249,6 +253,8 @@ static bool specifier(struct proto *p, struct proto_storage *s, struct words *w,
         proto_fail(p, TC_R_NOT_YET, p->tok->at, NULL, "atomic types aren't built yet");
     if (*t != NULL)
         return false;
+    if (w->all == 0)
+        s->base_at = p->tok->at;
     if (count_word(p, w))
         return true;
     if (w->all > 0)

@@ -1,0 +1,362 @@
+/* What is refused: the reason, the exact place, the sentence and the remedy. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/proto_fixture.h"
+
+/* '@' in one of the texts marks where the error must point. */
+struct refusal {
+    const char *prototype;
+    enum tc_reason reason;
+    const char *sentence; /* a part of it; NULL: any */
+    const char *remedy;   /* NULL: the reason's own */
+    const char *types, *skip, *success;
+};
+
+static char *unmark(const char *text, enum tc_proto_field field, enum tc_proto_field *ret_field,
+                    size_t *ret_at)
+{
+    const char *mark = text == NULL ? NULL : strchr(text, '@');
+    char *r = text == NULL ? NULL : strdup(text);
+
+    if (mark != NULL) {
+        *ret_field = field;
+        *ret_at = (size_t)(mark - text);
+        memmove(r + *ret_at, r + *ret_at + 1, strlen(r + *ret_at));
+    }
+    return r;
+}
+
+static void compare(const struct refusal *x, const struct compiled *c, enum tc_proto_field field,
+                    size_t at)
+{
+    const char *remedy = x->remedy != NULL ? x->remedy : tc_reason_info(x->reason)->remedy;
+
+    if (c->status != -EINVAL)
+        fail_msg("%s: accepted (%d)", x->prototype, c->status);
+    if (c->error.reason != x->reason)
+        fail_msg("%s: %s: %s", x->prototype, tc_reason_info(c->error.reason)->id,
+                 c->error.sentence);
+    if (c->field != field || c->error.at != at)
+        fail_msg("%s: points at %zu of text %d: %s", x->prototype, c->error.at, (int)c->field,
+                 c->error.sentence);
+    if (x->sentence != NULL && strstr(c->error.sentence, x->sentence) == NULL)
+        fail_msg("%s: says: %s", x->prototype, c->error.sentence);
+    if (strcmp(c->error.remedy, remedy) != 0)
+        fail_msg("%s: %s: remedy: %s", x->prototype, c->error.sentence, c->error.remedy);
+    /* A failure leaves no traces. */
+    assert_int_equal(c->builder.bytes, sizeof(struct tc_flat_header) + sizeof(struct tc_config));
+    assert_int_equal(c->task.params.count, 0);
+}
+
+static void check(const struct refusal *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        enum tc_proto_field field = TC_PROTO_FIELDS;
+        size_t at = 0;
+        char *prototype = unmark(list[i].prototype, TC_PROTO_PROTOTYPE, &field, &at);
+        char *types = unmark(list[i].types, TC_PROTO_TYPES, &field, &at);
+        char *skip = unmark(list[i].skip, TC_PROTO_SKIP, &field, &at);
+        char *success = unmark(list[i].success, TC_PROTO_SUCCESS, &field, &at);
+        const struct tc_proto_text text = {prototype, types, skip, success};
+        struct compiled c;
+
+        compile_text(&c, &text);
+        compare(&list[i], &c, field, at);
+        compiled_free(&c);
+        free(prototype);
+        free(types);
+        free(skip);
+        free(success);
+    }
+}
+#define CHECK(list) check(list, sizeof(list) / sizeof((list)[0]))
+
+static void extents_and_directions(void **state)
+{
+    static const struct refusal list[] = {
+        {"double mean(const double *@x, int n)", TC_R_EXTENT_MISSING,
+         "parameter 'x' of 'mean' has no extent", "const double x[n]"},
+        {"int f(size_t n, const void *@p)", TC_R_EXTENT_MISSING, NULL, "const void p[n]"},
+        {"int f(const float @x[])", TC_R_EXTENT_MISSING, NULL, "const float x[COUNT]"},
+        {"int f(out void *@p, size_t n)", TC_R_EXTENT_MISSING, NULL, "out void p[n]"},
+        {"int f(inout double @x[], int a, int b)", TC_R_EXTENT_MISSING, NULL, "inout double x[a]"},
+        {"int f(const char *@names[], int n)", TC_R_EXTENT_MISSING, NULL, "const char *names[n]"},
+        {"int f(const double a[n][@], int n)", TC_R_BAD_PROTOTYPE, "empty extent", ""},
+        {"int f(out const int @x[3])", TC_R_BAD_PROTOTYPE, "points at const", ""},
+        {"int f(@out int n)", TC_R_BAD_PROTOTYPE, "is a value", "out int n[1]"},
+        {"int f(in @out int *n)", TC_R_BAD_PROTOTYPE, "one direction", "inout"},
+        {"int f(@hidden int *n)", TC_R_BAD_PROTOTYPE, "isn't a length", ""},
+        {"int f(@hidden double n)", TC_R_BAD_PROTOTYPE, "isn't a length", ""},
+        {"int f(@file int n)", TC_R_BAD_PROTOTYPE, "needs a path", ""},
+        {"int f(const double x[n : @n], int n)", TC_R_BAD_PROTOTYPE, "one dimension",
+         "x[COUNT][1 : STRIDE]"},
+        {"int f(const int x[n <= @3], int n)", TC_R_BAD_PROTOTYPE, "for outputs", ""},
+        {"int f(out @struct stats *s)", TC_R_UNKNOWN_TYPE, "aren't declared", NULL},
+    };
+
+    (void)state;
+    CHECK(list);
+}
+
+static void capacities(void **state)
+{
+    static const struct refusal list[] = {
+        {"ssize_t decode(const void in[n], size_t n, out char text[@return], size_t cap)",
+         TC_R_CAPACITY_MISSING, "'text' of 'decode'", "out char text[return <= cap]"},
+        {"int f(out int b[@*len], out size_t *len)", TC_R_CAPACITY_MISSING, NULL,
+         "out int b[*len <= COUNT]"},
+        {"int f(out int b[@*len], inout size_t *len)", TC_R_CAPACITY_MISSING, NULL,
+         "out int b[*len <= old(*len)]"},
+        {"int f(out char s[@strlen(s) + 1], int n)", TC_R_CAPACITY_MISSING, NULL,
+         "out char s[strlen(s) + 1 <= n]"},
+        {"int f(out int b[return <= *@n], inout int *n)", TC_R_BAD_EXPRESSION,
+         "which the call changes", "old(*n)"},
+        {"int f(out int b[return <= @return])", TC_R_BAD_EXPRESSION, "hasn't returned", ""},
+        {"int f(out int b[return <= *@n], out int *n)", TC_R_BAD_EXPRESSION, "read before the call",
+         ""},
+        {"int f(out int b[2][@return], int n)", TC_R_NOT_YET, "several dimensions", NULL},
+        {"int f(out int b[2][return <= @n], int n)", TC_R_NOT_YET, "several dimensions", NULL},
+        {"int f(inout int b[n <= @9], int n)", TC_R_NOT_YET, "`inout`", NULL},
+    };
+
+    (void)state;
+    CHECK(list);
+}
+
+static void expressions(void **state)
+{
+    static const struct refusal list[] = {
+        {"int f(const int x[@lenght], int length)", TC_R_UNKNOWN_PARAMETER,
+         "'f' has no parameter 'lenght'", "length"},
+        {"int f(const int x[@zzz], int length)", TC_R_UNKNOWN_PARAMETER, NULL, ""},
+        {"int f(ignore int x[@zzz], int length)", TC_R_UNKNOWN_PARAMETER, NULL, ""},
+        {"int f(const int x[@lo], double lo)", TC_R_BAD_EXPRESSION, "'lo' of 'f' is floating", ""},
+        {"double f(out int x[@return <= 3])", TC_R_BAD_EXPRESSION, "`return`, which is floating",
+         ""},
+        {"void f(out int x[@return <= 3])", TC_R_BAD_EXPRESSION, "returns void", ""},
+        {"int f(const int x[@return])", TC_R_BAD_EXPRESSION, "hasn't returned", ""},
+        {"int f(const int x[*@n], out int *n)", TC_R_BAD_EXPRESSION, "read before the call", ""},
+        {"int f(const int x[@*n], const double n[1])", TC_R_BAD_EXPRESSION, "floating value", ""},
+        {"int f(const int x[@*n], const void n[1])", TC_R_BAD_EXPRESSION, "pointer to void", ""},
+        {"int f(const int x[@n], const int n[1])", TC_R_BAD_EXPRESSION, "with a pointer", ""},
+        {"int f(const int x[*@n], int n)", TC_R_BAD_EXPRESSION, "isn't a pointer", ""},
+        {"int f(const int x[n @== 1], const int n[1])", TC_R_BAD_EXPRESSION, "isn't 0", ""},
+        {"int f(const int x[n @? n : 1], const int n[1])", TC_R_BAD_EXPRESSION, "different types",
+         ""},
+        {"int f(const int x[@l], hidden int l)", TC_R_BAD_EXPRESSION, "hidden", ""},
+        {"int f(const int x[@strlen(y)], const int y[2])", TC_R_BAD_EXPRESSION, "isn't a string",
+         ""},
+        {"int f(const int x[@strlne(y)], const char *y)", TC_R_BAD_EXPRESSION, "'strlne'",
+         "strlen"},
+        {"int f(const int x[@sizeof(n)], int n)", TC_R_BAD_EXPRESSION, "'sizeof'", ""},
+        {"int f(const int x[min(n@)], int n)", TC_R_BAD_EXPRESSION, "comma", ""},
+        {"int f(const int x[n @& 1], int n)", TC_R_BAD_EXPRESSION, "no operator `&`", ""},
+        {"int f(const int x[n +@], int n)", TC_R_BAD_EXPRESSION, "a value is expected", ""},
+        {"int f(const int x[(n@], int n)", TC_R_BAD_EXPRESSION, "`)` is expected", ""},
+        {"int f(const int x[n @n], int n)", TC_R_BAD_EXPRESSION, "`]` is expected", ""},
+        {"int f(const int x[@1.5])", TC_R_BAD_EXPRESSION, "isn't an integer", ""},
+        {"int f(const int x[@9223372036854775808])", TC_R_BAD_EXPRESSION, "too large", ""},
+        {"int f(const int x[@'ab'])", TC_R_BAD_EXPRESSION, "character constant", "'N'"},
+        {"int f(const int x[@-1])", TC_R_BAD_EXPRESSION, "is negative", ""},
+        {"int f(const int x[@1 / 0])", TC_R_BAD_EXPRESSION, "divides by zero", ""},
+        {"int f(const int x[n@/*m], const int m[1], int n)", TC_R_BAD_PROTOTYPE, "doesn't end",
+         "write a space between `/` and `*` to divide"},
+        {"int f(out int x[old(@old(n)) + *n <= 3], inout int *n)", TC_R_BAD_EXPRESSION, "nests",
+         ""},
+        {"int f(const int x[s->@len], struct s *s)", TC_R_NOT_YET, "members of structs", NULL},
+        {"int f(const int x[n.@len], int n)", TC_R_BAD_EXPRESSION, "isn't a struct", ""},
+    };
+
+    (void)state;
+    CHECK(list);
+}
+
+static void rules(void **state)
+{
+    static const struct refusal list[] = {
+        {"int f(int n)", TC_R_BAD_EXPRESSION, "hasn't returned", "", NULL, "n > @return", NULL},
+        {"int f(int n)", TC_R_UNKNOWN_PARAMETER, NULL, "", NULL, "@m < 0", NULL},
+        {"int f(out int n[1])", TC_R_BAD_EXPRESSION, "read before", "", NULL, "*@n < 0", NULL},
+        {"int f(int n)", TC_R_BAD_EXPRESSION, "end of the expression", "", NULL, "n @n", NULL},
+        {"double f(int n)", TC_R_BAD_EXPRESSION, "floating", "", NULL, NULL, "@return >= 0"},
+        {"int f(int n)", TC_R_UNKNOWN_PARAMETER, NULL, "return", NULL, NULL, "@retrun >= 0"},
+        {"void *f(out char s[3])", TC_R_BAD_EXPRESSION, "reads through `return`", "", NULL, NULL,
+         "*@return == 0"},
+        {"int f(int n)", TC_R_BAD_EXPRESSION, "isn't 0", "", NULL, NULL, "return @== NULL"},
+        {"int f(int n)", TC_R_BAD_EXPRESSION, "a value is expected", "", NULL, NULL, "!@"},
+    };
+
+    (void)state;
+    CHECK(list);
+}
+
+static void types(void **state)
+{
+    static const struct refusal list[] = {
+        {"int f(const @unit8_t x[3])", TC_R_UNKNOWN_TYPE, "'unit8_t'", "uint8_t"},
+        {"int f(@ouput int x[3])", TC_R_UNKNOWN_TYPE, NULL, "out"},
+        {"@Vec3 cross(Vec3 a, Vec3 b)", TC_R_UNKNOWN_TYPE, "'Vec3'", NULL},
+        {"int f(enum @color c)", TC_R_UNKNOWN_TYPE, "'enum color' isn't declared", NULL},
+        {"int f(enum @colour c)", TC_R_UNKNOWN_TYPE, NULL, "enum color", "enum color { RED };"},
+        {"int f(@struct s s)", TC_R_UNKNOWN_TYPE, "'struct s'", NULL},
+        {"int f(@FILE f)", TC_R_BAD_PROTOTYPE, "a FILE", ""},
+        {"int f(@void x)", TC_R_BAD_PROTOTYPE, "has the type void", ""},
+        {"int f(@long float x)", TC_R_BAD_PROTOTYPE, "don't make a type", ""},
+        {"int f(int x)", TC_R_BAD_PROTOTYPE, "types alone", "", "int @x;"},
+        {"int f(int x)", TC_R_UNKNOWN_TYPE, NULL, "size_t", "typedef @sized_t x;"},
+        {"int f(int x)", TC_R_BAD_PROTOTYPE, "`}`", "", "struct s { int a;@"},
+        {"int f(int x)", TC_R_BAD_PROTOTYPE, "declared twice", "",
+         "struct s { int a; }; struct @s {};"},
+        {"int f(int x)", TC_R_BAD_PROTOTYPE, "isn't a constant", "", "enum e { A = @B };"},
+        {"int f(int x)", TC_R_NOT_YET, "'mode'", NULL, "typedef int x __attribute__((@mode(DI)));"},
+    };
+
+    (void)state;
+    CHECK(list);
+}
+
+static void syntax(void **state)
+{
+    static const struct refusal list[] = {
+        {"@", TC_R_BAD_PROTOTYPE, "a type is expected", ""},
+        {"int @x", TC_R_BAD_PROTOTYPE, "doesn't declare a function",
+         "double mean(const double x[n], int n)"},
+        {"int f(int a@", TC_R_BAD_PROTOTYPE, "the end of the text", ""},
+        {"int f(int a @b)", TC_R_BAD_PROTOTYPE, "`,` or `)` is expected here, not `b`", ""},
+        {"int f(int a) @{}", TC_R_BAD_PROTOTYPE, "the end of the prototype", ""},
+        {"int f(@int)", TC_R_BAD_PROTOTYPE, "parameter 1 of 'f' has no name", "int NAME"},
+        {"int f(int a, char @a)", TC_R_BAD_PROTOTYPE, "two parameters 'a'", ""},
+        {"int f(int a; @$)", TC_R_BAD_PROTOTYPE, "'$'", ""},
+        {"int f(int @\"", TC_R_BAD_PROTOTYPE, NULL, ""},
+        {"int f(out @*x)", TC_R_BAD_PROTOTYPE, "a type is expected", ""},
+        {"int f(const @out int x[3])", TC_R_BAD_PROTOTYPE, "in front of the whole parameter", ""},
+        {"@typedef int f(int a)", TC_R_BAD_PROTOTYPE, "`types:`", ""},
+        {"int printf(const char *format, @...)", TC_R_VARIADIC, "'printf' is variadic", NULL},
+        {"int f(const char *format, @va_list ap)", TC_R_VARIADIC, "nobody knows", NULL},
+    };
+
+    (void)state;
+    CHECK(list);
+}
+
+static void not_yet(void **state)
+{
+    static const struct refusal list[] = {
+        {"int compress(const uint8_t in[n], size_t n, out @malloc uint8_t *buf[*len], "
+         "out size_t *len)",
+         TC_R_NOT_YET, "parameter 'buf' of 'compress': `malloc` outputs", NULL},
+        {"@malloc char *lookup(const char *name)", TC_R_NOT_YET, "`malloc` results", NULL},
+        {"@static(16) char *lookup(const char *name)", TC_R_NOT_YET, "`static` results", NULL},
+        {"@malloc int lookup(const char *name)", TC_R_BAD_PROTOTYPE, "returns no pointer", ""},
+        {"double integrate(double (*@f)(double, void *), ignore void *arg, double lo, double hi)",
+         TC_R_NOT_YET, "function pointers", "ignore double (*f)(double, void *)"},
+        {"int parse(@file const char *path, out struct stats *s)", TC_R_NOT_YET, "`file`", NULL},
+        {"int f(@codec(image) void *p)", TC_R_NOT_YET, "codecs", NULL},
+        {"int f(@struct s s)", TC_R_NOT_YET, "structs", NULL, "struct s { int a; };"},
+        {"int f(out @struct s *s)", TC_R_NOT_YET, "structs", NULL, "struct s { int a; };"},
+        {"@Vec3 cross(int a)", TC_R_NOT_YET, "structs", NULL, "typedef struct { double x; } Vec3;"},
+        {"int f(@long double x)", TC_R_NOT_YET, "long double", NULL},
+        {"int f(@double _Complex x)", TC_R_NOT_YET, "double _Complex", NULL},
+        {"int f(const @unsigned __int128 x[2])", TC_R_NOT_YET, NULL, NULL},
+        {"@complex float f(int x)", TC_R_NOT_YET, "float _Complex", NULL},
+        {"int f(const double *@rows[n], int n)", TC_R_NOT_YET, "pointers in memory", NULL},
+        {"int f(out int **@p)", TC_R_NOT_YET, "pointers in memory", NULL},
+        {"int f(const int a[2 : @3][4])", TC_R_NOT_YET, "strides", NULL},
+        {"int f(@__m256d x)", TC_R_VECTOR_TYPE, "vector type", NULL},
+        {"int f(const @__m128 x[2])", TC_R_VECTOR_TYPE, "points at vectors", NULL},
+        {"@__m128i f(int x)", TC_R_VECTOR_TYPE, "returns a vector", NULL},
+        {"int f(@v4 x)", TC_R_VECTOR_TYPE, NULL, NULL,
+         "typedef float v4 __attribute__((vector_size(16)));"},
+        {"@char *lookup(const char *name)", TC_R_OWNERSHIP_MISSING, "'lookup' returns a pointer",
+         NULL},
+        {"@double *f(out int x[3])", TC_R_OWNERSHIP_MISSING, NULL, NULL},
+    };
+
+    (void)state;
+    CHECK(list);
+}
+
+static char *repeat(const char *head, const char *middle, unsigned times, const char *tail)
+{
+    size_t bytes = strlen(middle);
+    char *r = malloc(strlen(head) + times * bytes + strlen(tail) + 1), *end = stpcpy(r, head);
+
+    for (unsigned i = 0; i < times; i++)
+        end = stpcpy(end, middle);
+    (void)strcpy(end, tail);
+    return r;
+}
+
+static void limits(void **state)
+{
+    static const struct {
+        const char *head, *middle, *tail;
+        unsigned times;
+    } cases[] = {
+        {"int f(const int x[", "(", "n], int n)", 50000},
+        {"int f(const int x[", "-", "n], int n)", 50000},
+        {"int f(const int x[n", "+ n", "], int n)", 15000},
+        {"int f(const int x[", "n ? 1 : ", "n], int n)", 5000},
+        {"int f(const int x[", "n || (", "n], int n)", 5000},
+        {"int f(const int x", "[1]", ")", 20000},
+        {"int f(int ", "*", "x)", 60000},
+        {"int f(int ", "(*", "x)", 30000},
+        {"int f(int a0", ", int a", ")", 8000},
+        {"int f(int ", "x", ")", 60000},
+        {"int f(int x)", " ", "", 70000},
+        {"int f(const int x[m[0]", "[0]", "], const int m[1])", 100},
+        {"int f(out int x[", "old(*n + ", "1 <= 1], inout int *n)", 50},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *prototype = repeat(cases[i].head, cases[i].middle, cases[i].times, cases[i].tail);
+        const struct tc_proto_text text = {.prototype = prototype};
+        struct compiled c;
+
+        compile_text(&c, &text);
+        if (c.status != -EINVAL)
+            fail_msg("%s%s...: %d", cases[i].head, cases[i].middle, c.status);
+        compiled_free(&c);
+        free(prototype);
+    }
+}
+
+/* Function types that take one another twice would print exponentially. */
+static void doubling_types_end(void **state)
+{
+    char types[4096] = "typedef void f0(int, int);", *end = types + strlen(types);
+    const struct tc_proto_text text = {.prototype = "int f(ignore f29 *x)", .types = types};
+    struct compiled c;
+
+    (void)state;
+    for (int i = 1; i < 30; i++)
+        end += sprintf(end, "typedef void f%d(f%d *, f%d *);", i, i - 1, i - 1);
+    compile_text(&c, &text);
+    assert_int_equal(c.status, -EINVAL);
+    compiled_free(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(extents_and_directions),
+        cmocka_unit_test(capacities),
+        cmocka_unit_test(expressions),
+        cmocka_unit_test(rules),
+        cmocka_unit_test(types),
+        cmocka_unit_test(syntax),
+        cmocka_unit_test(not_yet),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(doubling_types_end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
