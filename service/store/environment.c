@@ -93,7 +93,8 @@ static int open_sparse(struct tc_store *s)
         rc = try_open(s, path, map);
         s->map_bytes = map;
         map /= 2;
-    } while (rc == ENOMEM && map >= LEAST_MAP);
+        /* ENOMEM from the kernel, EINVAL from valgrind. */
+    } while ((rc == ENOMEM || rc == EINVAL) && map >= LEAST_MAP);
     return rc;
 }
 

@@ -31,20 +31,20 @@ static DIR *open_dir(int fd)
     return d;
 }
 
-unsigned tc_store_newest(int cache_fd)
+unsigned tc_store_number(int cache_fd)
 {
     DIR *d = open_dir(cache_fd);
-    unsigned newest = 0;
+    unsigned newest = 0, aside = 0;
 
     if (d == NULL)
-        return 0;
+        return 1;
     for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        unsigned n = number_of(e->d_name, "");
-        if (n > newest)
-            newest = n;
+        unsigned n = number_of(e->d_name, ""), a = number_of(e->d_name, ".damaged");
+        newest = n > newest ? n : newest;
+        aside = a > aside ? a : aside;
     }
     (void)closedir(d);
-    return newest;
+    return newest != 0 ? newest : aside + 1;
 }
 
 static void remove_store(int cache_fd, const char *name)

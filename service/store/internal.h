@@ -81,8 +81,8 @@ void tc_store_close_environment(struct tc_store *s);
 void tc_store_read_boot_id(char ret[40]);
 
 /* generation.c */
-/* The newest store-N, 0: none. */
-unsigned tc_store_newest(int cache_fd);
+/* N of the newest store-N; of the one to begin, if there is none. */
+unsigned tc_store_number(int cache_fd);
 /* Renames store-N to store-N.damaged; an older one set aside goes. */
 int tc_store_set_aside(struct tc_store *s);
 int tc_store_is_marked_damaged(const struct tc_store *s);

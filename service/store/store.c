@@ -98,9 +98,7 @@ static int open_newest(struct tc_store *s, struct tc_failure *f)
         seed = s->page->seed;
     else if (random_seed(&seed) < 0)
         return tc_fail(f, TC_R_SERVICE_FAILED, EIO, "no random numbers");
-    s->number = tc_store_newest(s->options.cache_fd);
-    if (s->number == 0)
-        s->number = 1;
+    s->number = tc_store_number(s->options.cache_fd);
     for (int attempt = 0; attempt < 2; attempt++) {
         if (tc_store_is_marked_damaged(s))
             r = tc_fail(f, TC_R_STORE_DAMAGED, EUCLEAN, "store-%u: it crashed the service",
