@@ -330,7 +330,9 @@ bool proto_reads_after(const struct proto *p, const struct proto_expr *e);
 
 /* proto_compile.c: one program; returns its first instruction */
 enum proto_when {
-    WHEN_BEFORE = 0, /* before the call: old(e) is e */
+    WHEN_SKIP = 0, /* before everything else: old(e) is e */
+    WHEN_BEFORE,   /* of what the call doesn't change: at any time, with one result */
+    WHEN_SAVED,    /* once before the call; the value is kept, whatever the call does to memory */
     WHEN_AFTER,
     WHEN_CAPACITY, /* at any time, with one result: what the call changes is read by old() alone */
 };

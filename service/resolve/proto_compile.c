@@ -10,6 +10,7 @@ struct gen {
     struct proto *p;
     enum proto_when when;
     bool in_old;
+    bool old_is_now; /* old(e) is e: the whole program runs before the call */
     struct tc_insn *code;
     uint32_t count, allocated, depth;
 };
@@ -347,21 +348,16 @@ static uint32_t finish(struct gen *g, const struct proto_expr *e)
     return first;
 }
 
-/* Programs with one text are one: it is evaluated at each call. */
-static const struct proto_type *gen_old(struct gen *g, const struct proto_expr *e)
+/* The value that `e` has before the call. Programs with one text are one. */
+static const struct proto_type *gen_saved(struct gen *g, const struct proto_expr *e, bool whole)
 {
     struct proto *p = g->p;
-    struct gen own = {.p = p, .when = g->when, .in_old = true};
+    struct gen own = {.p = p, .when = WHEN_BEFORE, .in_old = true, .old_is_now = whole};
     struct proto_buffer text = {0};
-    const struct proto_type *t;
+    const struct proto_type *t = gen(&own, e);
     uint32_t i = 0;
 
-    if (g->in_old)
-        bad(g, e, "nests old() in old()");
-    if (g->when == WHEN_BEFORE)
-        return gen(g, e->a);
-    t = gen(&own, e->a);
-    proto_print_expr(p, &text, e->a);
+    proto_print_expr(p, &text, e);
     while (i < p->old_count && strcmp(p->old_text[i], text.data) != 0)
         i++;
     if (i == TC_EXPR_MAX_OLD)
@@ -369,10 +365,19 @@ static const struct proto_type *gen_old(struct gen *g, const struct proto_expr *
                    TC_EXPR_MAX_OLD);
     if (i == p->old_count) {
         p->old_text[p->old_count] = text.data;
-        p->old_program[p->old_count++] = finish(&own, e->a);
+        p->old_program[p->old_count++] = finish(&own, e);
     }
     (void)emit(g, e, (struct tc_insn){.op = TC_OP_OLD, .arg = (uint16_t)i}, 1);
     return t;
+}
+
+static const struct proto_type *gen_old(struct gen *g, const struct proto_expr *e)
+{
+    if (g->old_is_now)
+        return gen(g, e->a);
+    if (g->in_old)
+        bad(g, e, "nests old() in old()");
+    return gen_saved(g, e->a, false);
 }
 
 static const struct proto_type *gen(struct gen *g, const struct proto_expr *e)
@@ -418,11 +423,10 @@ static const struct proto_type *gen(struct gen *g, const struct proto_expr *e)
 uint32_t proto_program(struct proto *p, const struct proto_expr *e, enum proto_when when,
                        bool extent)
 {
-    struct gen g = {.p = p, .when = when};
+    struct gen g = {.p = p, .when = when, .old_is_now = when == WHEN_SKIP};
+    const struct proto_type *t = when == WHEN_SAVED ? gen_saved(&g, e, true) : gen(&g, e);
 
-    if (extent)
-        gen_integer(&g, e);
-    else
-        (void)gen(&g, e);
+    if (extent && !is_integer(t))
+        bad(&g, e, "is a pointer where a number is needed");
     return finish(&g, e);
 }

@@ -28,6 +28,10 @@ static uint32_t extent(struct proto *p, const struct proto_expr *e, enum proto_w
 
     if (e == NULL)
         return TC_NO_EXPR;
+    /* An input's extent is looked at again after the call, when its outputs are kept and its
+     * inputs compared: it is what it was before, also where the call changes what it reads. */
+    if (when == WHEN_BEFORE && proto_reads_after(p, e))
+        when = WHEN_SAVED;
     program = proto_program(p, e, when, true);
     check_constant(p, e, program);
     return program;
@@ -112,6 +116,6 @@ void proto_compile_all(struct proto *p, const struct proto_expr *skip,
 {
     for (uint32_t i = 0; i < p->fn->param_count; i++)
         param_programs(p, &p->fn->params[i]);
-    p->skip = skip == NULL ? TC_NO_EXPR : proto_program(p, skip, WHEN_BEFORE, false);
+    p->skip = skip == NULL ? TC_NO_EXPR : proto_program(p, skip, WHEN_SKIP, false);
     p->success = success == NULL ? TC_NO_EXPR : proto_program(p, success, WHEN_AFTER, false);
 }

@@ -389,6 +389,44 @@ static void extents_may_wait_for_the_call(void **state)
     compiled_free(&c);
 }
 
+/* What goes in, and what is replayed in place, is measured before the call: its extents are the
+ * same when they are looked at again, although the call has changed what they read. */
+static void extents_of_inputs_are_kept(void **state)
+{
+    struct tc_proto_text text = {
+        .prototype = "void f(inout char s[strlen(s) + 1], const int x[*n], inout int *n, "
+                     "out int y[old(*n) + k], int k)",
+        .skip = "old(*n) < 1",
+    };
+    char s[8] = "four";
+    int n = 3;
+    const uint64_t args[] = {(uintptr_t)s, 0, (uintptr_t)&n, 0, 10};
+    static const struct {
+        const char *name;
+        int64_t length;
+    } expected[] = {{"s", 5}, {"x", 3}, {"y", 13}};
+    struct values v = {.args = args};
+    struct compiled c;
+    int64_t value;
+
+    (void)state;
+    compile_text(&c, &text);
+    assert_int_equal(c.status, 0);
+    assert_int_equal(compiled_eval(&c, c.task.skip, &v, &value), 0);
+    assert_int_equal(value, 0);
+    compiled_olds(&c, &v);
+    s[1] = '\0';
+    n = 0;
+    for (size_t i = 0; i < 3; i++) {
+        const struct tc_param *x = compiled_param(&c, expected[i].name);
+
+        assert_int_equal(x->extent_uses_after, 0);
+        assert_int_equal(compiled_eval(&c, x->length, &v, &value), 0);
+        assert_int_equal(value, expected[i].length);
+    }
+    compiled_free(&c);
+}
+
 static const struct {
     const char *extent;
     int64_t value; /* of n = 10, m[] = {3, -4, 5}, s = "hello", names = {"a", "bcd"}, z = NULL */
@@ -470,6 +508,7 @@ int main(void)
         cmocka_unit_test(function_names_are_found),
         cmocka_unit_test(dgesdd_extents_follow_jobz),
         cmocka_unit_test(extents_may_wait_for_the_call),
+        cmocka_unit_test(extents_of_inputs_are_kept),
         cmocka_unit_test(expressions_have_values),
     };
 
