@@ -82,12 +82,8 @@ static struct tc_flight *open_flight(struct tc_context *x, const struct tc_call 
 
 static uint32_t run(struct tc_context *x, struct tc_call *c)
 {
-    struct tc_flight *f;
-    uint32_t r = tc_capture_olds(c);
+    struct tc_flight *f = open_flight(x, c);
 
-    if (r != 0)
-        return bypass(c, r);
-    f = open_flight(x, c);
     if (f == NULL)
         return bypass(c, TC_R_TOO_DEEP);
     f->errno_before = x->errno_place != NULL ? *x->errno_place : 0;
@@ -122,6 +118,9 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
     }
     tc_capture_arguments(c);
     r = tc_capture_skip(c);
+    /* Extents and capacities may use old(e), on a hit too. */
+    if (r == 0)
+        r = tc_capture_olds(c);
     if (r == 0)
         r = tc_capture_outputs(c, 0);
     if (r == 0)
