@@ -58,9 +58,10 @@ static int find_service(char *ret, size_t bytes)
     return -ENOENT;
 }
 
+/* Untraced: a debugger would take the child for a thread of the host, and follow it. */
 static long fork_silently(void)
 {
-    return TC_SYS(SYS_clone, 0, 0, 0, 0, 0, 0);
+    return TC_SYS(SYS_clone, CLONE_UNTRACED, 0, 0, 0, 0, 0);
 }
 
 /* In the child: everything that the service shouldn't inherit goes. It makes itself a daemon. */
