@@ -19,6 +19,21 @@ EXPORTED_TASK(int may_throw(int a, int b, int c, int d, int e, int f, int g, int
 int outer(int a, double x);
 }
 
+/* What a body prints isn't replayed, so the destructor in a task writes to the log. */
+struct Logged {
+    ~Logged()
+    {
+        body_ran("~outer");
+    }
+};
+
+extern "C" TASK_ATTRIBUTES int outer(int a, double x)
+{
+    Logged l;
+    body_ran("outer");
+    return may_throw(a, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, x) + 1;
+}
+
 struct Noisy {
     const char *name;
     ~Noisy()
@@ -26,13 +41,6 @@ struct Noisy {
         std::printf("  ~%s\n", name);
     }
 };
-
-extern "C" TASK_ATTRIBUTES int outer(int a, double x)
-{
-    Noisy n = {"outer"};
-    body_ran("outer");
-    return may_throw(a, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, x) + 1;
-}
 
 static void attempt(int a)
 {
