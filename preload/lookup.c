@@ -17,6 +17,7 @@ struct mapping {
 enum {
     MAPPINGS = 64,
     TRIES = 8,
+    PATIENCE = 1000,
 };
 
 static struct {
@@ -55,33 +56,54 @@ static int map_data(const struct tc_shared_page *page, uint64_t generation, size
     return p == NULL ? -ENODEV : 0;
 }
 
-/* One thread maps; the others go without for this call rather than wait. */
+/* Under the lock. */
+static const struct mapping *map_more(const struct tc_shared_page *page, uint64_t generation,
+                                      size_t bytes)
+{
+    struct mapping *m = &store.made[store.count];
+    struct tc_lmdb db;
+
+    if (store.count == MAPPINGS || map_data(page, generation, bytes, m) < 0)
+        return NULL;
+    db = (struct tc_lmdb){m->map, bytes};
+    if (tc_lmdb_check(&db) < 0) {
+        tc_sys_munmap((void *)(uintptr_t)m->map, m->bytes);
+        return NULL;
+    }
+    store.count++;
+    __atomic_store_n(&store.current, m, __ATOMIC_RELEASE);
+    return m;
+}
+
+static int reaches(const struct mapping *m, uint64_t generation, size_t bytes)
+{
+    return m != NULL && m->generation == generation && m->bytes >= bytes;
+}
+
+/* One thread maps, the others wait for it, though not for ever: it may have been stopped. */
 static const struct mapping *remap(const struct tc_shared_page *page, uint64_t generation,
                                    size_t bytes)
 {
-    struct mapping *m = NULL;
-    uint32_t free_lock = 0;
+    const struct mapping *m;
 
-    if (tc_is_sandboxed() || !__atomic_compare_exchange_n(&store.lock, &free_lock, 1, 0,
-                                                          __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+    if (tc_is_sandboxed())
         return NULL;
-    if (store.count < MAPPINGS) {
-        struct tc_lmdb db;
-        m = &store.made[store.count];
-        if (map_data(page, generation, bytes, m) < 0)
-            m = NULL;
-        db = m != NULL ? (struct tc_lmdb){m->map, bytes} : (struct tc_lmdb){0};
-        if (m != NULL && tc_lmdb_check(&db) < 0) {
-            tc_sys_munmap((void *)(uintptr_t)m->map, m->bytes);
-            m = NULL;
+    for (int i = 0; i < PATIENCE; i++) {
+        uint32_t free_lock = 0;
+        if (__atomic_compare_exchange_n(&store.lock, &free_lock, 1, 0, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED)) {
+            m = __atomic_load_n(&store.current, __ATOMIC_ACQUIRE);
+            if (!reaches(m, generation, bytes))
+                m = map_more(page, generation, bytes);
+            __atomic_store_n(&store.lock, 0, __ATOMIC_RELEASE);
+            return m;
         }
-        if (m != NULL) {
-            store.count++;
-            __atomic_store_n(&store.current, m, __ATOMIC_RELEASE);
-        }
+        TC_SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+        m = __atomic_load_n(&store.current, __ATOMIC_ACQUIRE);
+        if (reaches(m, generation, bytes))
+            return m;
     }
-    __atomic_store_n(&store.lock, 0, __ATOMIC_RELEASE);
-    return m;
+    return NULL;
 }
 
 static int map_current(const struct tc_shared_page *page, struct tc_lmdb *ret)
@@ -92,7 +114,7 @@ static int map_current(const struct tc_shared_page *page, struct tc_lmdb *ret)
 
     if (generation & 1 || bytes == 0)
         return -EAGAIN;
-    if (m == NULL || m->generation != generation || m->bytes < bytes)
+    if (!reaches(m, generation, bytes))
         m = remap(page, generation, bytes);
     if (m == NULL || __atomic_load_n(&page->generation, __ATOMIC_ACQUIRE) != generation)
         return -ENODEV;
