@@ -313,8 +313,11 @@ static void propose(struct tc_slice name, const char *const *known, char *ret, s
         (void)snprintf(ret, bytes, "%s", near);
         return;
     }
-    for (size_t i = 0; known[i] != NULL && at < bytes; i++)
-        at += (size_t)snprintf(ret + at, bytes - at, "%s%s", i == 0 ? "one of " : ", ", known[i]);
+    for (size_t i = 0; known[i] != NULL && at < bytes; i++) {
+        const char *before = i > 0 ? ", " : known[1] != NULL ? "one of " : "";
+
+        at += (size_t)snprintf(ret + at, bytes - at, "%s%s", before, known[i]);
+    }
 }
 
 static void exclude(struct making *m, const struct tc_param *params, struct tc_slice name)
