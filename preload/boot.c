@@ -11,6 +11,7 @@
 #include "preload/client.h"
 #include "preload/context.h"
 #include "preload/log.h"
+#include "preload/lookup.h"
 #include "preload/state.h"
 
 #ifndef MADV_WIPEONFORK
@@ -335,6 +336,7 @@ void tc_after_fork(void)
     tc_state.greeted = 0;
     tc_contexts_after_fork();
     tc_client_after_fork();
+    tc_store_after_fork();
 }
 
 static void tell_config_errors(void)

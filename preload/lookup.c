@@ -122,6 +122,11 @@ static int map_current(const struct tc_shared_page *page, struct tc_lmdb *ret)
     return 0;
 }
 
+void tc_store_after_fork(void)
+{
+    store.lock = 0; /* a thread that isn't here may have held it */
+}
+
 int tc_store_open(struct tc_store_view *ret)
 {
     const struct tc_shared_page *page = tc_state.page;
