@@ -30,7 +30,7 @@ need_packages() {
     rm -f /tmp/taskcache-apt.$$
 }
 
-# build_tree DIR OPTION...: configures once, then builds.
+# build_tree DIR OPTION...: configures once, then builds $TARGETS (unset: everything).
 build_tree() {
     local dir=$1
     shift
@@ -40,5 +40,6 @@ build_tree() {
         meson configure "$dir" "$@" >/dev/null || return 1
     fi
     rm -f "$dir.setup.log"
-    ninja -C "$dir" ${VERBOSE:+-v} >"$dir/build.log" 2>&1 || { tail -n 60 "$dir/build.log" >&2; return 1; }
+    # shellcheck disable=SC2086
+    ninja -C "$dir" ${VERBOSE:+-v} ${TARGETS:-} >"$dir/build.log" 2>&1 || { tail -n 60 "$dir/build.log" >&2; return 1; }
 }

@@ -144,7 +144,7 @@ class Fixture:
 
     def records(self, config=None):
         c = ["-c", config] if config else []
-        return json.loads(self.ctl("ls", *c, "--json").out)["records"]
+        return json.loads(self.ctl("ls", *c, "--json").out)
 
     # What bodies did.
     def bodies(self):
