@@ -11,7 +11,7 @@
 
 #include "cache/places.h"
 
-#define ENV(...) ((char *const[]){(char *)__VA_ARGS__, NULL})
+#define ENV(...) ((char *const *)(const char *const[]){__VA_ARGS__, NULL})
 
 static void variables(void **state)
 {
