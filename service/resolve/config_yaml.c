@@ -27,6 +27,7 @@ struct reader {
     struct open open[DEEPEST + 1];
     unsigned depth, flow_depth, documents;
     const struct tc_yaml_node *last_key;
+    size_t last_end; /* of what was read last */
     int reported, no_memory;
 };
 
@@ -98,6 +99,20 @@ static size_t token_start(struct reader *r, struct fy_token *t)
     return m ? clamp(r, m->input_pos) : SIZE_MAX;
 }
 
+/* The next `-` of a block list, for an item of which there is nothing else. */
+static size_t next_dash(const struct reader *r, size_t otherwise)
+{
+    const char *text = r->y->text;
+    size_t at = r->last_end;
+
+    while (at < r->y->bytes && strchr(" \t\r\n#", text[at]) != NULL) {
+        const char *end = text[at] == '#' ? memchr(text + at, '\n', r->y->bytes - at) : NULL;
+
+        at = end ? (size_t)(end - text) : at + 1;
+    }
+    return at < r->y->bytes && text[at] == '-' ? at : otherwise;
+}
+
 /* Nothing has a place of its own where YAML found nothing: it is then told at the key. */
 static size_t place_of_nothing(const struct reader *r)
 {
@@ -105,7 +120,7 @@ static size_t place_of_nothing(const struct reader *r)
 
     if (o != NULL && o->key != NULL)
         return o->key->start;
-    return o != NULL ? o->node->start : 0;
+    return o != NULL ? next_dash(r, o->node->start) : 0;
 }
 
 static void refuse_decoration(struct reader *r, struct tc_yaml_node *n, struct fy_token *tag,
@@ -405,8 +420,11 @@ static int read_events(struct reader *r, struct fy_parser *parser, struct fy_dia
     int status = 0, ended = 0;
 
     while (status == 0 && !ended && (e = fy_parser_parse(parser)) != NULL) {
+        const struct fy_mark *end = fy_event_end_mark(e);
+
         ended = e->type == FYET_STREAM_END;
         status = take_event(r, e);
+        r->last_end = end ? clamp(r, end->input_pos) : r->last_end;
         fy_parser_event_free(parser, e);
         if (r->no_memory)
             status = -ENOMEM;
