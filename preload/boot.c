@@ -27,10 +27,21 @@ static struct {
     int secure;
 } kernel;
 
+/* As it was started; absolute, as the service has a directory of its own. NULL if it can't be told.
+ */
 const char *tc_program_path(void);
 const char *tc_program_path(void)
 {
-    return kernel.program_path;
+    static char absolute[TC_PATH_BYTES];
+    long n;
+
+    if (kernel.program_path == NULL || kernel.program_path[0] == '/')
+        return kernel.program_path;
+    n = TC_SYS(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", absolute, sizeof absolute - 1, 0, 0);
+    if (n <= 0)
+        return NULL;
+    absolute[n] = 0;
+    return absolute;
 }
 
 static void read_auxv(char *const *env)
@@ -96,14 +107,16 @@ static int left_out(void)
     return 1;
 }
 
+/* What was missing then (its identity is all zero) and is missing now hasn't changed. */
 static int deps_unchanged(const struct tc_flat *f, const struct tc_config *c)
 {
     const struct tc_dep *deps = tc_flat_at(f, c->deps.off, c->deps.count, sizeof *deps);
 
     for (uint32_t i = 0; deps != NULL && i < c->deps.count; i++) {
         struct tc_file_id now;
-        if (tc_sys_file_id(tc_flat_str(f, deps[i].path), &now) < 0 ||
-            memcmp(&now, &deps[i].id, sizeof now) != 0)
+        if (tc_sys_file_id(tc_flat_str(f, deps[i].path), &now) < 0)
+            memset(&now, 0, sizeof now);
+        if (memcmp(&now, &deps[i].id, sizeof now) != 0)
             return 0;
     }
     return 1;

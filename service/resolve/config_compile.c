@@ -383,11 +383,14 @@ static void digest_text(struct tc_load *l, const char *text)
 /* What plans depend on, in the order of the tasks: plans name them by index. */
 static void digest_task(struct making *m)
 {
+    const uint32_t disabled = m->task.flags & TC_TASK_DISABLED;
+
     digest_text(m->l, built(m, m->task.symbol));
     digest_text(m->l, built(m, m->task.object));
     digest_text(m->l, built(m, m->task.file));
     digest_text(m->l, m->task.name.off ? built(m, m->task.name) : NULL);
     tc_hash_add(m->l->resolve, m->task.prototype_digest, sizeof m->task.prototype_digest);
+    tc_hash_add(m->l->resolve, &disabled, sizeof disabled); /* such a task isn't resolved */
     digest_text(m->l, joined_types(m));
 }
 
