@@ -40,12 +40,13 @@ static int check_parents(const char *path, struct tc_failure *f)
 static int open_own(const char *path, int flags, enum tc_reason missing, int *ret_fd,
                     struct tc_failure *f)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags), error = errno;
     struct stat st;
 
+    if (fd < 0 && lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+        return tc_fail(f, TC_R_UNTRUSTED, EPERM, "%s: it is a symbolic link", path);
     if (fd < 0)
-        return tc_fail(f, errno == ELOOP ? TC_R_UNTRUSTED : missing, errno, "%s: %s", path,
-                       strerror(errno));
+        return tc_fail(f, missing, error, "%s: %s", path, strerror(error));
     if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & S_IWOTH) != 0) {
         (void)close(fd);
         return tc_fail(f, TC_R_UNTRUSTED, EPERM, "%s: it isn't yours alone to write to", path);

@@ -21,7 +21,7 @@ static void say(int *fd, const char *line)
     *fd = -1;
 }
 
-static int give_up(struct tc_service *s, const struct tc_failure *f)
+static void give_up(struct tc_service *s, const struct tc_failure *f)
 {
     char line[700];
 
@@ -31,7 +31,6 @@ static int give_up(struct tc_service *s, const struct tc_failure *f)
     if (s->log.dirfd >= 0)
         tc_log_line(&s->log, TC_LOG_ERROR, f->reason, "%s", f->text);
     say(&s->options.ready_fd, line);
-    return 1;
 }
 
 static char *absolute(const char *path)
@@ -148,13 +147,13 @@ static int serve(struct tc_service *s)
         return 1;
     r = begin(s, &f);
     if (r < 0)
-        r = give_up(s, &f);
+        give_up(s, &f);
     else
         say(&s->options.ready_fd, "ok\n");
-    if (s->listen_fd >= 0 && s->store != NULL && r == 1 && f.text[0] == 0)
+    if (r == 1)
         tc_service_run(s);
     end(s);
-    return f.text[0] != 0;
+    return r < 0;
 }
 
 static int parse(struct tc_options *o, int argc, char **argv)
