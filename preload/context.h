@@ -14,6 +14,7 @@
 #include "cache/key.h"
 #include "cache/record.h"
 #include "preload/arch/arch.h"
+#include "preload/lookup.h"
 #include "preload/state.h"
 
 #define TC_SCRATCH_BYTES (64u * 1024u)
@@ -68,6 +69,7 @@ struct tc_context {
     uint32_t flight; /* newest entry, or TC_NO_FLIGHT */
     uint32_t flight_end;
     struct tc_call call;
+    struct tc_store_view store; /* as the last look-up saw it */
     struct tc_hash_state hash;
     unsigned char material[TC_MATERIAL_BYTES];
     unsigned char check[TC_MATERIAL_BYTES]; /* a component, captured again after the body */

@@ -106,10 +106,9 @@ static const struct mapping *remap(const struct tc_shared_page *page, uint64_t g
     return NULL;
 }
 
-static int map_current(const struct tc_shared_page *page, struct tc_lmdb *ret)
+static int map_current(const struct tc_shared_page *page, uint64_t generation, struct tc_lmdb *ret)
 {
     const struct mapping *m = __atomic_load_n(&store.current, __ATOMIC_ACQUIRE);
-    uint64_t generation = __atomic_load_n(&page->generation, __ATOMIC_ACQUIRE);
     uint64_t bytes = __atomic_load_n(&page->data_bytes, __ATOMIC_ACQUIRE);
 
     if (generation & 1 || bytes == 0)
@@ -127,43 +126,74 @@ void tc_store_after_fork(void)
     store.lock = 0; /* a thread that isn't here may have held it */
 }
 
-int tc_store_open(struct tc_store_view *ret)
+int tc_store_open(const struct tc_store_view *last, struct tc_store_view *ret)
 {
     const struct tc_shared_page *page = tc_state.page;
 
     for (int i = 0; i < TRIES; i++) {
+        uint64_t generation = __atomic_load_n(&page->generation, __ATOMIC_ACQUIRE);
         uint64_t ceiling = __atomic_load_n(&page->ceiling, __ATOMIC_ACQUIRE);
-        int r = map_current(page, &ret->db);
+        int r;
+
+        if (last->db.map != NULL && last->ceiling == ceiling && last->generation == generation) {
+            *ret = *last;
+            return 0;
+        }
+        r = map_current(page, generation, &ret->db);
         if (r < 0)
             return r;
         r = tc_lmdb_snapshot(&ret->db, ceiling, &ret->snapshot);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         /* Any change means that the meta page may have been overwritten while it was read. */
-        if (__atomic_load_n(&page->ceiling, __ATOMIC_ACQUIRE) == ceiling)
-            return r;
+        if (__atomic_load_n(&page->ceiling, __ATOMIC_ACQUIRE) != ceiling)
+            continue;
+        ret->generation = generation;
+        ret->ceiling = ceiling;
+        ret->has_records = 0;
+        return r;
     }
     return -EAGAIN;
 }
 
-static int get(const struct tc_store_view *v, const char *table, size_t table_bytes, uint64_t key,
-               const void **ret_value, size_t *ret_bytes)
+/* A signal handler that takes the thread's context over may find this half done: db.map is NULL
+ * meanwhile. */
+void tc_store_remember(struct tc_store_view *last, const struct tc_store_view *v)
 {
-    struct tc_lmdb_table t;
-    int r = tc_lmdb_table(&v->db, &v->snapshot, table, table_bytes, &t);
+    const unsigned char *volatile *map = (const unsigned char *volatile *)&last->db.map;
 
-    return r < 0 ? r : tc_lmdb_get(&v->db, &v->snapshot, &t, key, ret_value, ret_bytes);
+    if (last->db.map == v->db.map && last->ceiling == v->ceiling &&
+        last->generation == v->generation)
+        return;
+    *map = NULL;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    last->db.bytes = v->db.bytes;
+    last->snapshot = v->snapshot;
+    last->generation = v->generation;
+    last->ceiling = v->ceiling;
+    last->records = v->records;
+    last->has_records = v->has_records;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    *map = v->db.map;
 }
 
-int tc_store_find(const struct tc_store_view *v, uint64_t key_low, const void **ret_value,
+int tc_store_find(struct tc_store_view *v, uint64_t key_low, const void **ret_value,
                   size_t *ret_bytes)
 {
-    return get(v, "records", 7, key_low, ret_value, ret_bytes);
+    int r = v->has_records ? 0 : tc_lmdb_table(&v->db, &v->snapshot, "records", 7, &v->records);
+
+    if (r < 0)
+        return r;
+    v->has_records = 1;
+    return tc_lmdb_get(&v->db, &v->snapshot, &v->records, key_low, ret_value, ret_bytes);
 }
 
 int tc_store_chunk(const struct tc_store_view *v, uint64_t number, const void **ret_value,
                    size_t *ret_bytes)
 {
-    return get(v, "chunks", 6, number, ret_value, ret_bytes);
+    struct tc_lmdb_table chunks;
+    int r = tc_lmdb_table(&v->db, &v->snapshot, "chunks", 6, &chunks);
+
+    return r < 0 ? r : tc_lmdb_get(&v->db, &v->snapshot, &chunks, number, ret_value, ret_bytes);
 }
 
 int tc_store_was_protected(const struct tc_store_view *v)

@@ -12,16 +12,25 @@
 #include "cache/lmdb_read.h"
 
 struct tc_store_view {
-    struct tc_lmdb db;
+    struct tc_lmdb db; /* db.map NULL: nothing is remembered here */
     struct tc_lmdb_snapshot snapshot;
+    uint64_t generation, ceiling; /* of the shared page: the view holds while they do */
+    struct tc_lmdb_table records;
+    int has_records; /* it was looked up */
 };
 
 /* A consistent view of the store as it is now: 0, or a negative errno (no store, nothing readable
- * at this moment). */
-int tc_store_open(struct tc_store_view *ret);
+ * at this moment). `last` is one that was remembered: nothing is read if nothing was committed
+ * since. Its copy may be torn if the context was taken over meanwhile: the caller looks at the
+ * epoch before it uses it. */
+int tc_store_open(const struct tc_store_view *last, struct tc_store_view *ret);
+
+/* Keeps a view for the next call. It must have been found protected, and been good for a look-up.
+ */
+void tc_store_remember(struct tc_store_view *last, const struct tc_store_view *v);
 
 /* The record's value under `key`, inside the mapping: 0, -ENOENT or another negative errno. */
-int tc_store_find(const struct tc_store_view *v, uint64_t key_low, const void **ret_value,
+int tc_store_find(struct tc_store_view *v, uint64_t key_low, const void **ret_value,
                   size_t *ret_bytes);
 
 /* A chunk's value. */

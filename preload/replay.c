@@ -264,19 +264,26 @@ int tc_replay(struct tc_context *x, struct tc_call *c, uint32_t epoch, struct tc
         struct tc_store_view store;
         const void *value;
         size_t bytes;
-        int r = tc_store_open(&store);
+        int r = tc_store_open(&x->store, &store);
         if (r < 0) {
             *ret_why = TC_R_NO_STORE;
             return 0;
         }
+        if (!tc_context_current(x, epoch))
+            return 0;
         r = tc_store_find(&store, c->key.low, &value, &bytes);
         if (r == 0)
             r = replay_value(x, c, epoch, &store, value, bytes, ret, ret_why);
-        if (r == 0)
+        if (r == 0) {
+            tc_store_remember(&x->store, &store);
             return 1;
+        }
         /* Nothing counts that wasn't protected, not even that there is nothing. */
-        if (tc_store_was_protected(&store))
+        if (tc_store_was_protected(&store)) {
+            if (r == -ENOENT)
+                tc_store_remember(&x->store, &store);
             return 0;
+        }
     }
     return 0;
 }
