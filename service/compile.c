@@ -80,6 +80,7 @@ static int compile_file(void *arg)
     r = tc_config_compile(c->path, &o, &b);
     if (r == 0)
         r = tc_flat_builder_write(&b, AT_FDCWD, c->temp);
+    tc_flat_builder_free(&b);
     return r;
 }
 

@@ -86,8 +86,8 @@ static void confine(const struct tc_job_spec *spec, pid_t parent)
     /* A sanitizer's shadow memory is larger than any limit. */
 #ifndef __SANITIZE_ADDRESS__
     limit(RLIMIT_AS, MEMORY_BYTES);
-#endif
     limit(RLIMIT_DATA, MEMORY_BYTES);
+#endif
     limit(RLIMIT_CPU, spec->cpu_s);
     limit(RLIMIT_CORE, 0);
 }

@@ -97,6 +97,7 @@ static int resolve(void *arg)
 
     if (r == 0)
         r = tc_flat_builder_write(&b, AT_FDCWD, q->temp);
+    tc_flat_builder_free(&b);
     return r;
 }
 

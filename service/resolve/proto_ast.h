@@ -1,7 +1,7 @@
 /*
  * What the parts of the prototype compiler share: the syntax tree and the state of one compilation.
  *
- * lex -> types, parse, expr (text to tree) -> check (directions, shapes, places) -> compile
+ * lex, float -> types, parse, expr (text to tree) -> check (directions, shapes, places) -> compile
  * (expressions to programs) -> print (canonical text) -> proto.c (tables).
  *
  * Every failure goes through proto_fail() and proto_no_memory(), which don't return: they unwind to
@@ -36,6 +36,7 @@ enum proto_tok {
     /* single characters stand for themselves */
     TOK_WORD = 256,
     TOK_NUMBER,
+    TOK_FLOAT,
     TOK_CHAR,
     TOK_STRING,
     TOK_EQ,
@@ -56,12 +57,13 @@ struct proto_token {
     const char *start;
     uint32_t bytes;
     const char *word; /* TOK_WORD: NUL-terminated */
-    int64_t value;    /* TOK_NUMBER, TOK_CHAR */
+    int64_t value;    /* TOK_NUMBER, TOK_CHAR; TOK_FLOAT: a double's bits */
 };
 
 enum proto_expr_kind {
     E_INT = 0,
     E_CHAR,
+    E_FLOAT,
     E_NULL,
     E_NAME,
     E_RETURN,
@@ -103,7 +105,7 @@ struct proto_expr {
     proto_at first;   /* of the first token */
     uint32_t height;  /* of the tree */
     bool arrow;       /* E_MEMBER */
-    int64_t value;    /* E_INT, E_CHAR */
+    int64_t value;    /* E_INT, E_CHAR; E_FLOAT: a double's bits */
     const char *name; /* E_NAME, E_MEMBER */
     struct proto_expr *a, *b, *c;
 };
@@ -261,6 +263,12 @@ void proto_near(struct proto_nearest *n, const char *word, const char *known);
 const struct proto_token *proto_lex(struct proto *p, enum tc_proto_field field, const char *text);
 /* "'x'", "the end of the text" ... for messages. */
 const char *proto_describe(struct proto *p, const struct proto_token *t);
+
+/* proto_float.c: decimal fractions as C writes them, in no locale but C's. */
+/* The bits of the nearest double; -ERANGE: it would be infinite, or 0 without being written so. */
+int proto_float_parse(struct proto *p, const char *start, const char *end, int64_t *ret_bits);
+/* The shortest text that is that double again; finite, not negative. */
+const char *proto_float_text(struct proto *p, int64_t bits);
 
 /* proto_parse.c */
 bool proto_is(const struct proto *p, int kind);

@@ -2,6 +2,7 @@
  * task's code. */
 #include <string.h>
 
+#include "cache/f64.h"
 #include "service/resolve/proto_ast.h"
 
 #define LONGEST_PROGRAM 4096u
@@ -16,6 +17,8 @@ struct gen {
 };
 
 static const struct proto_type integer = {.kind = K_SCALAR, .scalar = TC_I64, .plain = "long"};
+/* float is widened where it is read: on the stack there are doubles only. */
+static const struct proto_type floating = {.kind = K_SCALAR, .scalar = TC_F64, .plain = "double"};
 static struct proto_type nothing = {.kind = K_VOID, .plain = "void"};
 static const struct proto_type null_pointer = {.kind = K_POINTER, .to = &nothing};
 
@@ -93,10 +96,34 @@ static bool is_integer(const struct proto_type *t)
     return t->kind == K_SCALAR && t->scalar != TC_F32 && t->scalar != TC_F64;
 }
 
+static bool is_floating(const struct proto_type *t)
+{
+    return t->kind == K_SCALAR && !is_integer(t);
+}
+
 static void gen_integer(struct gen *g, const struct proto_expr *e)
 {
-    if (!is_integer(gen(g, e)))
+    const struct proto_type *t = gen(g, e);
+
+    if (is_floating(t))
+        bad(g, e, "computes with a floating value: they can only be compared and tested");
+    if (!is_integer(t))
         bad(g, e, "computes with a pointer: pointers can only be compared and read through");
+}
+
+/* 0 or another number, for what only asks which. */
+static void gen_truth(struct gen *g, const struct proto_expr *e)
+{
+    if (is_floating(gen(g, e)))
+        emit_op(g, e, TC_OP_F64_BOOL, 0);
+}
+
+/* The type that a scalar's image on the stack is then of. */
+static const struct proto_type *widen(struct gen *g, const struct proto_expr *e, uint8_t scalar)
+{
+    if (scalar == TC_F32)
+        emit_op(g, e, TC_OP_F32_TO_F64, 0);
+    return scalar == TC_F32 || scalar == TC_F64 ? &floating : &integer;
 }
 
 static const struct proto_type *gen_name(struct gen *g, const struct proto_expr *e)
@@ -113,11 +140,8 @@ static const struct proto_type *gen_name(struct gen *g, const struct proto_expr 
                    "'%.50s' of '%.50s' is hidden: callers may leave it out, so nothing can depend "
                    "on it",
                    x->name, fn_name(g));
-    if (!x->is_pointer && !is_integer(x->value))
-        proto_fail(g->p, TC_R_BAD_EXPRESSION, e->at, "",
-                   "'%.50s' of '%.50s' is floating: expressions are integers", x->name, fn_name(g));
     (void)emit(g, e, (struct tc_insn){.op = TC_OP_ARG, .arg = (uint16_t)(x - g->p->fn->params)}, 1);
-    return x->is_pointer ? x->value : &integer;
+    return x->is_pointer ? x->value : widen(g, e, x->value->scalar);
 }
 
 static const struct proto_type *gen_return(struct gen *g, const struct proto_expr *e)
@@ -128,10 +152,8 @@ static const struct proto_type *gen_return(struct gen *g, const struct proto_exp
         bad(g, e, "uses `return` where the call hasn't returned yet");
     if (t->kind == K_VOID)
         bad(g, e, "uses `return`, but the function returns void");
-    if (t->kind == K_SCALAR && !is_integer(t))
-        bad(g, e, "uses `return`, which is floating: expressions are integers");
     emit_op(g, e, TC_OP_RETURN, 1);
-    return t->kind == K_POINTER ? t : &integer;
+    return t->kind == K_POINTER ? t : widen(g, e, t->scalar);
 }
 
 /* ---- memory ---- */
@@ -169,12 +191,11 @@ static const struct proto_type *load(struct gen *g, const struct proto_expr *e,
     }
     if (to->kind == K_VOID)
         bad(g, e, "reads through a pointer to void");
-    if (to->kind == K_SCALAR && !is_integer(to))
-        bad(g, e, "reads a floating value: expressions are integers");
     if (to->kind != K_SCALAR)
-        bad(g, e, "reads something that isn't an integer");
-    emit_load(g, e, to->scalar);
-    return &integer;
+        bad(g, e, "reads something that isn't a number");
+    /* Floating values are loaded as the bits they are. */
+    emit_load(g, e, to->scalar == TC_F32 ? TC_U32 : to->scalar == TC_F64 ? TC_I64 : to->scalar);
+    return widen(g, e, to->scalar);
 }
 
 static const struct proto_type *gen_pointer(struct gen *g, const struct proto_expr *e)
@@ -256,15 +277,39 @@ static bool is_zero(const struct proto_expr *e)
     return e->kind == E_INT && e->value == 0;
 }
 
+/* As in C a NaN is unequal to everything, itself included, and in no order with it. */
+static void compare_floating(struct gen *g, const struct proto_expr *e, const struct proto_type *a,
+                             const struct proto_type *b)
+{
+    static const uint8_t relations[] = {
+        [E_LT] = TC_REL_LESS,    [E_LE] = TC_REL_LESS | TC_REL_EQUAL,
+        [E_GT] = TC_REL_GREATER, [E_GE] = TC_REL_GREATER | TC_REL_EQUAL,
+        [E_EQ] = TC_REL_EQUAL,   [E_NE] = TC_REL_LESS | TC_REL_GREATER | TC_REL_UNORDERED,
+    };
+    uint32_t asked = relations[e->kind];
+
+    if (a->kind == K_POINTER || b->kind == K_POINTER)
+        bad(g, e, "compares a pointer with a floating value");
+    if (is_integer(a))
+        asked |= TC_REL_LEFT_INTEGER;
+    if (is_integer(b))
+        asked |= TC_REL_RIGHT_INTEGER;
+    (void)emit(g, e, (struct tc_insn){.op = TC_OP_F64_COMPARE, .arg = (uint16_t)asked}, -1);
+}
+
 static const struct proto_type *gen_comparison(struct gen *g, const struct proto_expr *e)
 {
     static const uint8_t ops[] = {
         [E_LT] = TC_OP_LT, [E_LE] = TC_OP_LE, [E_GT] = TC_OP_GT,
         [E_GE] = TC_OP_GE, [E_EQ] = TC_OP_EQ, [E_NE] = TC_OP_NE,
     };
-    bool a = is_integer(gen(g, e->a)), b = is_integer(gen(g, e->b));
+    const struct proto_type *a = gen(g, e->a), *b = gen(g, e->b);
 
-    if (a != b && !(a ? is_zero(e->a) : is_zero(e->b)))
+    if (is_floating(a) || is_floating(b)) {
+        compare_floating(g, e, a, b);
+        return &integer;
+    }
+    if (is_integer(a) != is_integer(b) && !is_zero(is_integer(a) ? e->a : e->b))
         bad(g, e, "compares a pointer with an integer that isn't 0");
     emit_op(g, e, (enum tc_op)ops[e->kind], -1);
     return &integer;
@@ -275,9 +320,9 @@ static const struct proto_type *gen_logical(struct gen *g, const struct proto_ex
 {
     uint32_t decided, end;
 
-    (void)gen(g, e->a);
+    gen_truth(g, e->a);
     decided = emit_jump(g, e, e->kind == E_AND ? TC_OP_JZ : TC_OP_JNZ);
-    (void)gen(g, e->b);
+    gen_truth(g, e->b);
     emit_op(g, e, TC_OP_BOOL, 0);
     end = emit_jump(g, e, TC_OP_JUMP);
     land(g, decided);
@@ -301,7 +346,7 @@ static const struct proto_type *gen_cond(struct gen *g, const struct proto_expr 
     const struct proto_type *b, *c;
     uint32_t otherwise, end;
 
-    (void)gen(g, e->a);
+    gen_truth(g, e->a);
     otherwise = emit_jump(g, e, TC_OP_JZ);
     b = gen(g, e->b);
     end = emit_jump(g, e, TC_OP_JUMP);
@@ -312,7 +357,7 @@ static const struct proto_type *gen_cond(struct gen *g, const struct proto_expr 
     if (is_integer(b) && is_integer(c))
         return &integer;
     if (b == &null_pointer || c == &null_pointer) {
-        if (!is_integer(b) && !is_integer(c))
+        if (b->kind == K_POINTER && c->kind == K_POINTER)
             return b == &null_pointer ? c : b;
     } else if (same_pointee(b, c)) {
         return b;
@@ -320,14 +365,33 @@ static const struct proto_type *gen_cond(struct gen *g, const struct proto_expr 
     bad(g, e, "chooses between things of different types");
 }
 
+/* A floating literal with signs in front. */
+static bool floating_constant(const struct proto_expr *e, int64_t *ret_bits)
+{
+    if (e->kind == E_FLOAT) {
+        *ret_bits = e->value;
+        return true;
+    }
+    if (e->kind != E_NEG || !floating_constant(e->a, ret_bits))
+        return false;
+    *ret_bits ^= INT64_MIN;
+    return true;
+}
+
 static const struct proto_type *gen_unary(struct gen *g, const struct proto_expr *e)
 {
+    int64_t bits;
+
     if (e->kind == E_DEREF)
         return load(g, e, gen_pointer(g, e->a));
+    if (floating_constant(e, &bits)) {
+        emit_push(g, e, bits);
+        return &floating;
+    }
     if (e->kind == E_NEG)
         gen_integer(g, e->a);
     else
-        (void)gen(g, e->a);
+        gen_truth(g, e->a);
     emit_op(g, e, e->kind == E_NEG ? TC_OP_NEG : TC_OP_NOT, 0);
     return &integer;
 }
@@ -391,6 +455,9 @@ static const struct proto_type *gen(struct gen *g, const struct proto_expr *e)
     case E_CHAR:
         emit_push(g, e, e->value);
         return &integer;
+    case E_FLOAT:
+        emit_push(g, e, e->value);
+        return &floating;
     case E_NULL:
         emit_push(g, e, 0);
         return &null_pointer;
@@ -426,7 +493,11 @@ uint32_t proto_program(struct proto *p, const struct proto_expr *e, enum proto_w
     struct gen g = {.p = p, .when = when, .old_is_now = when == WHEN_SKIP};
     const struct proto_type *t = when == WHEN_SAVED ? gen_saved(&g, e, true) : gen(&g, e);
 
+    if (extent && is_floating(t))
+        bad(&g, e, "is a floating value where an integer is needed");
     if (extent && !is_integer(t))
         bad(&g, e, "is a pointer where a number is needed");
+    if (is_floating(t))
+        emit_op(&g, e, TC_OP_F64_BOOL, 0);
     return finish(&g, e);
 }

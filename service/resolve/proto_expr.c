@@ -123,10 +123,10 @@ static struct proto_expr *primary(struct proto *p)
         return parenthesised(p);
     if (t->kind == TOK_WORD)
         return name_or_call(p);
-    if (t->kind != TOK_NUMBER && t->kind != TOK_CHAR)
+    if (t->kind != TOK_NUMBER && t->kind != TOK_FLOAT && t->kind != TOK_CHAR)
         proto_unexpected(p, "a value");
     p->tok++;
-    e = new_expr(p, t->kind == TOK_NUMBER ? E_INT : E_CHAR, t->at);
+    e = new_expr(p, t->kind == TOK_NUMBER ? E_INT : t->kind == TOK_FLOAT ? E_FLOAT : E_CHAR, t->at);
     e->value = t->value;
     return e;
 }

@@ -1,4 +1,3 @@
-#include <ctype.h>
 #include <limits.h>
 #include <string.h>
 
@@ -121,7 +120,52 @@ static bool is_suffix(const char *s, const char *end)
     return u <= 1 && l <= 2;
 }
 
-static void lex_number(struct lexer *l)
+static const char *skip_digits(const char *s)
+{
+    while (is_digit(*s))
+        s++;
+    return s;
+}
+
+/* Where the exponent at `s` ends; `s`: there is none. */
+static const char *skip_exponent(const char *s)
+{
+    const char *digits = s + 1;
+
+    if (*s != 'e' && *s != 'E')
+        return s;
+    if (*digits == '+' || *digits == '-')
+        digits++;
+    return is_digit(*digits) ? skip_digits(digits) : s;
+}
+
+/* A decimal number with a fraction or an exponent: where it ends, its suffix included. NULL: it is
+ * none of those. */
+static const char *float_end(const char *s)
+{
+    const char *whole = skip_digits(s), *end;
+
+    end = skip_exponent(*whole == '.' ? skip_digits(whole + 1) : whole);
+    if (end == whole)
+        return NULL;
+    return *end == 'f' || *end == 'F' ? end + 1 : end;
+}
+
+static void lex_float(struct lexer *l, const char *end)
+{
+    const char *start = l->at;
+    int64_t bits = 0;
+
+    if (is_letter(*end) || is_digit(*end) || *end == '.')
+        proto_fail(l->p, TC_R_BAD_EXPRESSION, place(l, start), "",
+                   "this isn't a number: 12, 0x1f, 0.5, 1e-9 are");
+    if (proto_float_parse(l->p, start, end, &bits) != 0)
+        proto_fail(l->p, TC_R_BAD_EXPRESSION, place(l, start), "",
+                   "the number is too large or too small for its type");
+    add(l, TOK_FLOAT, start, end)->value = bits;
+}
+
+static void lex_integer(struct lexer *l)
 {
     const char *start = l->at, *end = start, *s = start;
     int base = 10;
@@ -136,7 +180,8 @@ static void lex_number(struct lexer *l)
         base = 8;
     }
     if (base == 16 && digit_value(*s) >= base)
-        proto_fail(l->p, TC_R_BAD_EXPRESSION, place(l, start), "", "this isn't an integer");
+        proto_fail(l->p, TC_R_BAD_EXPRESSION, place(l, start), "",
+                   "this isn't a number: 12, 0x1f, 0.5, 1e-9 are");
     for (; s < end && digit_value(*s) < base; s++) {
         if (value > ((uint64_t)INT64_MAX - (unsigned)digit_value(*s)) / (unsigned)base)
             proto_fail(l->p, TC_R_BAD_EXPRESSION, place(l, start), "",
@@ -145,8 +190,18 @@ static void lex_number(struct lexer *l)
     }
     if (!is_suffix(s, end))
         proto_fail(l->p, TC_R_BAD_EXPRESSION, place(l, start), "",
-                   "this isn't an integer; expressions know no other numbers");
+                   "this isn't a number: 12, 0x1f, 0.5, 1e-9 are");
     add(l, TOK_NUMBER, start, end)->value = (int64_t)value;
+}
+
+static void lex_number(struct lexer *l)
+{
+    const char *end = float_end(l->at);
+
+    if (end != NULL)
+        lex_float(l, end);
+    else
+        lex_integer(l);
 }
 
 /* The escape behind a backslash at *s. -1: not one. */

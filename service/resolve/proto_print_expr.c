@@ -150,6 +150,9 @@ static void put_expr(const struct printer *w, const struct proto_expr *e)
     case E_CHAR:
         put_char(w, e->value);
         break;
+    case E_FLOAT:
+        put(w, proto_float_text(w->p, e->value));
+        break;
     case E_NULL:
         put(w, "NULL");
         break;

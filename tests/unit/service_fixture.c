@@ -37,6 +37,22 @@ static void find_service(char *ret, size_t bytes)
     snprintf(ret, bytes, "%s/service/taskcached", self);
 }
 
+/* TC_TEST_VALGRIND=1: a mistake in the service is an exit status of 9. */
+static void become_valgrind(const char *path, char *const *argv, char **env)
+{
+    char *wrapped[MAX_ARGUMENTS + 16] = {(char *)(uintptr_t) "valgrind",
+                                         (char *)(uintptr_t) "-q",
+                                         (char *)(uintptr_t) "--error-exitcode=9",
+                                         (char *)(uintptr_t) "--leak-check=full",
+                                         (char *)(uintptr_t) "--errors-for-leak-kinds=definite",
+                                         (char *)(uintptr_t) "--show-leak-kinds=definite",
+                                         (char *)(uintptr_t)path};
+
+    for (int i = 1; argv[i] != NULL; i++)
+        wrapped[6 + i] = argv[i];
+    execve("/usr/bin/valgrind", wrapped, env);
+}
+
 static void become_service(const struct place *p, const char *const *arguments, int ready)
 {
     char path[600], number[16], home[100], run[100];
@@ -58,6 +74,8 @@ static void become_service(const struct place *p, const char *const *arguments, 
         int null = open("/dev/null", O_WRONLY);
         dup2(null, STDERR_FILENO);
     }
+    if (getenv("TC_TEST_VALGRIND") != NULL)
+        become_valgrind(path, argv, env);
     execve(path, argv, env);
     _exit(127);
 }
