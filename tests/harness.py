@@ -20,6 +20,10 @@ class Failure(AssertionError):
     pass
 
 
+class Later(Exception):
+    """A test of what isn't built yet: neither passed nor failed."""
+
+
 class Result:
     def __init__(self, status, out, err, seconds):
         self.status, self.out, self.err, self.seconds = status, out, err, seconds

@@ -32,6 +32,10 @@ def run_one(name, f, options):
     try:
         f(t)
         error = None
+    except harness.Later as e:
+        error = e
+    except harness.Failure as e:
+        error = "".join(traceback.format_tb(e.__traceback__)[-2:]) + f"{e}\n"
     except Exception:
         error = traceback.format_exc()
     finally:
@@ -48,11 +52,15 @@ def main():
     options = p.parse_args()
     tests = [(n, f) for n, f in load(options.part) if not options.names or any(w in n for w in options.names)]
     together = [t for t in tests if not getattr(t[1], "alone", False)]
-    passed = failed = 0
+    passed = failed = later = 0
 
     def report(result):
-        nonlocal passed, failed
+        nonlocal passed, failed, later
         name, error, seconds = result
+        if isinstance(error, harness.Later):
+            print(f"later {name}\n      {error}", flush=True)
+            later += 1
+            return
         print(f"{'FAIL' if error else 'ok  '} {name} ({seconds:.1f} s)", flush=True)
         if error:
             print(error, flush=True)
@@ -66,8 +74,10 @@ def main():
     for t in tests:
         if getattr(t[1], "alone", False):
             report(run_one(*t, options))
+    if later:
+        print(f"{later} not counted: not built yet")
     print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
+    return 1 if failed or not passed + later else 0
 
 
 sys.exit(main())
