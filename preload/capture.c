@@ -322,79 +322,23 @@ static uint32_t add_input(struct tc_call *c, uint32_t param, struct tc_material 
     return r == 0 && tc_material_end(m) < 0 ? TC_R_INPUTS_CHANGED : r;
 }
 
-static int enters_key(const struct tc_call *c, uint32_t param)
-{
-    const struct tc_param *p = &c->hook->params[param];
-
-    return (p->dir == TC_IN || p->dir == TC_INOUT) && !(c->hook->task->excluded >> param & 1);
-}
-
-struct named {
-    const char *name;
-    const void *content;
-    size_t bytes;
-};
-
-static uint32_t add_named(struct tc_material *m, const struct named *n)
-{
-    if (tc_material_begin(m, n->name, strlen(n->name), TC_TAG_BYTES, n->bytes) < 0)
-        return TC_R_NO_KEY;
-    tc_material_content(m, n->content, n->bytes);
-    return tc_material_end(m) < 0 ? TC_R_NO_KEY : 0;
-}
-
-/* The components whose names begin with '=', in order. Returns how many; `*ret_keyed` counts
- * members of the policy. */
-static int list_named(const struct tc_call *c, unsigned char fp[16], struct named ret[5])
-{
-    uint32_t policy = c->hook->active.policy;
-    int n = 0;
-
-    if (c->hook->task->flags & TC_TASK_FLOAT)
-        ret[n++] = (struct named){"=fpenv", fp, tc_arch_fp_control(fp)};
-    if (policy & TC_POLICY_RUN_ID)
-        ret[n++] = (struct named){"=run_id", tc_state.run_id, tc_state.run_id_bytes};
-    if (policy & TC_POLICY_SOURCE)
-        ret[n++] = (struct named){"=source", c->hook->plan->source, sizeof c->hook->plan->source};
-    ret[n++] = (struct named){"=task", c->hook->task_digest, sizeof c->hook->task_digest};
-    return n;
-}
-
-/* Does any member of the policy give a key? INPUTS of a task without inputs doesn't; with all of
- * them excluded it does. */
-static int policy_gives_key(const struct tc_hook *h)
-{
-    uint32_t members =
-        h->active.policy & (TC_POLICY_SOURCE | TC_POLICY_RUN_ID | TC_POLICY_FLOW_PARAMETERS);
-
-    return members != 0 || ((h->active.policy & TC_POLICY_INPUTS) && h->input_count != 0);
-}
-
 uint32_t tc_capture_key(struct tc_context *x, struct tc_call *c)
 {
+    const struct tc_hook *h = c->hook;
     struct tc_material *m = &c->material;
-    const int inputs = (c->hook->active.policy & TC_POLICY_INPUTS) != 0;
-    unsigned char fp[16];
-    struct named named[5];
-    int named_count = list_named(c, fp, named);
     uint32_t r = 0;
 
-    if (!policy_gives_key(c->hook))
+    if (h->prefix_bytes == 0)
         return TC_R_NO_KEY;
     tc_material_init(m, x->material, &x->hash, tc_state.page->seed);
-    for (int i = 0; i < named_count; i++)
-        tc_material_announce(m, strlen(named[i].name));
-    for (uint32_t i = 0; inputs && i < c->hook->param_count; i++)
-        if (enters_key(c, i))
-            tc_material_announce(m, c->hook->params[i].name.bytes);
-    for (int i = 0; r == 0 && i < named_count; i++)
-        r = add_named(m, &named[i]);
-    for (uint32_t i = 0; r == 0 && inputs && i < c->hook->param_count; i++) {
-        uint32_t param = c->hook->sorted[i];
-        if (!enters_key(c, param))
-            continue;
-        c->bad_param = param;
-        r = add_input(c, param, m);
+    memcpy(m->memory, h->prefix, h->prefix_bytes);
+    m->bytes = h->prefix_bytes;
+    m->reserved = h->reserved;
+    if (h->fpenv_at != 0)
+        tc_arch_fp_control(m->memory + h->fpenv_at);
+    for (uint32_t i = 0; r == 0 && i < h->key_param_count; i++) {
+        c->bad_param = h->key_params[i];
+        r = add_input(c, h->key_params[i], m);
     }
     if (r == 0)
         c->key = tc_material_key(m);

@@ -6,6 +6,7 @@
 
 #include "preload/arch/arch.h"
 #include "preload/log.h"
+#include "preload/prepare.h"
 #include "preload/state.h"
 
 #define PAGE 4096ull
@@ -83,16 +84,6 @@ int tc_write_text(uint64_t address, const void *bytes, size_t n)
     return r == 0 ? 0 : write_by_mprotect(address, bytes, n);
 }
 
-/* Parameters that can be part of a key. */
-static uint32_t count_inputs(const struct tc_hook *h)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < h->param_count; i++)
-        n += h->params[i].dir == TC_IN || h->params[i].dir == TC_INOUT;
-    return n;
-}
-
 /* "=task": what the key always holds. A namespace stands for identity and prototype and shares on
  * purpose. */
 static void digest_task(struct tc_hook *h)
@@ -136,10 +127,10 @@ static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struc
     h->identity = tc_flat_str(plans, plan->identity);
     h->identity_bytes = (uint32_t)strlen(h->identity);
     h->task_hash = tc_hash64(h->identity, h->identity_bytes);
-    h->input_count = count_inputs(h);
     h->active = tc_activation(t, &tc_state.switches);
     h->probation = TC_PROBATION;
     digest_task(h);
+    tc_prepare_key(h);
     if (tc_state.page != NULL)
         h->counters = tc_counters_claim(tc_state.page->task, TC_PAGE_TASKS, &tc_state.page->totals,
                                         h->task_hash, h->identity);

@@ -120,6 +120,14 @@ int memcmp(const void *a, const void *b, size_t n)
 {
     const unsigned char *x = a, *y = b;
 
+#ifdef __x86_64__
+    for (; n >= 16; n -= 16, x += 16, y += 16) {
+        __m128i p = _mm_loadu_si128((const __m128i *)(const void *)x);
+        __m128i q = _mm_loadu_si128((const __m128i *)(const void *)y);
+        if (_mm_movemask_epi8(_mm_cmpeq_epi8(p, q)) != 0xffff)
+            break;
+    }
+#endif
     for (; n >= sizeof(word); n -= sizeof(word), x += sizeof(word), y += sizeof(word))
         if (*(const word *)x != *(const word *)y)
             break;

@@ -17,8 +17,9 @@
 #include "preload/arch/arch.h"
 #include "preload/sys.h"
 
-#define TC_MAX_HOOKS 4096u
-#define TC_PROBATION 16u /* calls of a task whose inputs are probed before they are read */
+#define TC_MAX_HOOKS    4096u
+#define TC_PREFIX_BYTES 384u /* all of them inside: 28 of "=fpenv", 278 of "=run_id", 39, 37 */
+#define TC_PROBATION    16u  /* calls of a task whose inputs are probed before they are read */
 
 /* One patched function. Constant once it is live, but for the atomic fields. */
 struct tc_hook {
@@ -32,7 +33,6 @@ struct tc_hook {
     uint32_t index;
     const char *identity;
     uint32_t identity_bytes;
-    uint32_t input_count; /* parameters that may enter the key: none means INPUTS has no key */
     uint64_t task_hash;
     uint64_t stub;     /* the near stub, to which the entry jumps */
     uint64_t original; /* the displaced instructions and the way back */
@@ -41,9 +41,16 @@ struct tc_hook {
     struct tc_counters *counters;     /* in the shared page, or NULL */
     struct tc_counters *run_counters; /* in the run's page, or NULL */
     uint8_t task_digest[16];          /* content of the component "=task" */
-    uint32_t probation;               /* atomic: calls left */
-    uint32_t told;                    /* atomic: bit per reason that was reported once */
-    uint32_t patched;                 /* 0: refused late, or its object was unloaded */
+    /* Of key material, see prepare.h. */
+    uint32_t prefix_bytes; /* 0: the policy gives no key */
+    uint32_t fpenv_at;     /* offset of the content of "=fpenv", 0: there is none */
+    uint32_t reserved;     /* for the parameters, as struct tc_material counts it */
+    uint32_t key_param_count;
+    uint8_t key_params[TC_MAX_PARAMS]; /* by name */
+    uint8_t prefix[TC_PREFIX_BYTES];
+    uint32_t probation; /* atomic: calls left */
+    uint32_t told;      /* atomic: bit per reason that was reported once */
+    uint32_t patched;   /* 0: refused late, or its object was unloaded */
 };
 
 struct tc_state {

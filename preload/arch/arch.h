@@ -60,8 +60,8 @@ int tc_arch_jump(uint64_t from, uint64_t to, unsigned char ret_bytes[8]);
  * for a jump? Says where the jump goes. */
 int tc_arch_is_empty_function(const unsigned char *code, size_t bytes, size_t *ret_offset);
 
-/* The control bits that change results of floating point: returns how many bytes were written (at
- * most 16). */
-size_t tc_arch_fp_control(unsigned char ret[16]);
+/* The control bits that change results of floating point. */
+#define TC_FP_CONTROL_BYTES 6u
+void tc_arch_fp_control(unsigned char ret[TC_FP_CONTROL_BYTES]);
 
 #endif

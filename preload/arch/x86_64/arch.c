@@ -180,7 +180,7 @@ int tc_arch_is_empty_function(const unsigned char *code, size_t bytes, size_t *r
     return 1;
 }
 
-size_t tc_arch_fp_control(unsigned char ret[16])
+void tc_arch_fp_control(unsigned char ret[TC_FP_CONTROL_BYTES])
 {
     uint32_t mxcsr;
     uint16_t x87;
@@ -190,5 +190,4 @@ size_t tc_arch_fp_control(unsigned char ret[16])
     mxcsr &= 0xffc0u; /* without the exception flags, which are results */
     memcpy(ret, &mxcsr, 4);
     memcpy(ret + 4, &x87, 2);
-    return 6;
 }

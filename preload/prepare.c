@@ -1,0 +1,98 @@
+#include "preload/prepare.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cache/key.h"
+
+#define FPENV "=fpenv"
+
+struct named {
+    const char *name;
+    const void *content;
+    size_t bytes;
+};
+
+/* The components whose names begin with '=', in order: they come before any parameter. The content
+ * of "=fpenv" is filled in at each call. */
+static int list_named(const struct tc_hook *h, struct named ret[4])
+{
+    static const unsigned char fp[TC_FP_CONTROL_BYTES];
+    uint32_t policy = h->active.policy;
+    int n = 0;
+
+    if (h->task->flags & TC_TASK_FLOAT)
+        ret[n++] = (struct named){FPENV, fp, sizeof fp};
+    if (policy & TC_POLICY_RUN_ID)
+        ret[n++] = (struct named){"=run_id", tc_state.run_id, tc_state.run_id_bytes};
+    if (policy & TC_POLICY_SOURCE)
+        ret[n++] = (struct named){"=source", h->plan->source, sizeof h->plan->source};
+    ret[n++] = (struct named){"=task", h->task_digest, sizeof h->task_digest};
+    return n;
+}
+
+static int add_named(struct tc_material *m, const struct named *n)
+{
+    int r = tc_material_begin(m, n->name, strlen(n->name), TC_TAG_BYTES, n->bytes);
+
+    if (r < 0)
+        return r;
+    tc_material_content(m, n->content, n->bytes);
+    return tc_material_end(m);
+}
+
+static int is_input(const struct tc_param *p)
+{
+    return p->dir == TC_IN || p->dir == TC_INOUT;
+}
+
+/* Does any member of the policy give a key? INPUTS of a task without inputs doesn't; with all of
+ * them excluded it does. */
+static int policy_gives_key(const struct tc_hook *h)
+{
+    uint32_t members =
+        h->active.policy & (TC_POLICY_SOURCE | TC_POLICY_RUN_ID | TC_POLICY_FLOW_PARAMETERS);
+    int inputs = 0;
+
+    for (uint32_t i = 0; i < h->param_count; i++)
+        inputs |= is_input(&h->params[i]);
+    return members != 0 || ((h->active.policy & TC_POLICY_INPUTS) && inputs);
+}
+
+static void choose_params(struct tc_hook *h)
+{
+    h->key_param_count = 0;
+    if (!(h->active.policy & TC_POLICY_INPUTS))
+        return;
+    for (uint32_t i = 0; i < h->param_count; i++) {
+        uint8_t param = h->sorted[i];
+        if (is_input(&h->params[param]) && !(h->task->excluded >> param & 1))
+            h->key_params[h->key_param_count++] = param;
+    }
+}
+
+void tc_prepare_key(struct tc_hook *h)
+{
+    static unsigned char memory[TC_MATERIAL_BYTES];
+    static struct tc_hash_state state;
+    struct tc_material m;
+    struct named named[4];
+    int count = list_named(h, named), r = policy_gives_key(h) ? 0 : -ENOENT;
+
+    choose_params(h);
+    tc_material_init(&m, memory, &state, tc_state.page != NULL ? tc_state.page->seed : 0);
+    for (int i = 0; i < count; i++)
+        tc_material_announce(&m, strlen(named[i].name));
+    for (uint32_t i = 0; i < h->key_param_count; i++)
+        tc_material_announce(&m, h->params[h->key_params[i]].name.bytes);
+    for (int i = 0; r == 0 && i < count; i++)
+        r = add_named(&m, &named[i]);
+    h->prefix_bytes = 0;
+    if (r < 0 || m.bytes > sizeof h->prefix)
+        return;
+    memcpy(h->prefix, memory, m.bytes);
+    h->prefix_bytes = (uint32_t)m.bytes;
+    h->reserved = (uint32_t)m.reserved;
+    if (h->task->flags & TC_TASK_FLOAT)
+        h->fpenv_at = sizeof(struct tc_component_head) + sizeof FPENV - 1;
+}
