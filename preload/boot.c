@@ -312,6 +312,26 @@ static void choose_run_id(void)
     tc_state.run_id_bytes = 32;
 }
 
+/* FLOW_PARAMETERS of a process run: argv[1..], each with its length. A digest under the seed: what
+ * was typed is in no record. */
+static void digest_arguments(int argc, char *const *argv)
+{
+    struct tc_hash_state state;
+    struct tc_hash128 digest;
+
+    if (argc < 2 || tc_state.page == NULL)
+        return;
+    tc_hash_begin(&state, tc_state.page->seed);
+    for (int i = 1; i < argc && argv[i] != NULL; i++) {
+        uint64_t bytes = strlen(argv[i]);
+        tc_hash_add(&state, &bytes, sizeof bytes);
+        tc_hash_add(&state, argv[i], bytes);
+    }
+    digest = tc_hash_end128(&state);
+    memcpy(tc_state.flow_parameters, &digest, sizeof digest);
+    tc_state.has_flow_parameters = 1;
+}
+
 static int private_directory(const char *path)
 {
     struct tc_file_id id;
@@ -364,7 +384,7 @@ static void tell_config_errors(void)
                           tc_config_str(p[i].text));
 }
 
-static void boot(char *const *env)
+static void boot(int argc, char *const *argv, char *const *env)
 {
     read_auxv(env);
     tc_state.env = env;
@@ -393,6 +413,7 @@ static void boot(char *const *env)
     if (tc_state.task_count == 0 || make_memory() < 0)
         return;
     choose_run_id();
+    digest_arguments(argc, argv);
     tc_map_plans();
     tc_state.live = 1;
     tc_scan_objects();
@@ -401,11 +422,9 @@ static void boot(char *const *env)
 
 __attribute__((constructor)) static void construct(int argc, char **argv, char **envp)
 {
-    (void)argc;
-    (void)argv;
     if (tc_state.env != NULL || envp == NULL)
         return;
     tc_state.constructing = 1;
-    boot(envp);
+    boot(argc, argv, envp);
     tc_state.constructing = 0;
 }

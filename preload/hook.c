@@ -167,7 +167,8 @@ static void hook_task(const struct tc_plan *plan, const struct tc_flat *plans, u
     }
     h->stub = stub;
     tc_state.hook_count++;
-    if (h->active.reason == TC_R_CACHING_OFF)
+    /* Who wrote `persist_result: false` knows. */
+    if (h->active.reason == TC_R_CACHING_OFF && h->task->persist != TC_FALSE)
         tc_log_reason(TC_LOG_WARN, h->identity, TC_R_CACHING_OFF, "");
 }
 

@@ -7,22 +7,26 @@
 
 #define FPENV "=fpenv"
 
+/* Stands for the content of "=fpenv" until a call fills it in. */
+static const unsigned char fp_place[TC_FP_CONTROL_BYTES];
+
 struct named {
     const char *name;
     const void *content;
     size_t bytes;
 };
 
-/* The components whose names begin with '=', in order: they come before any parameter. The content
- * of "=fpenv" is filled in at each call. */
-static int list_named(const struct tc_hook *h, struct named ret[4])
+/* The components whose names begin with '=', in order: they come before any parameter. */
+static int list_named(const struct tc_hook *h, struct named ret[5])
 {
-    static const unsigned char fp[TC_FP_CONTROL_BYTES];
     uint32_t policy = h->active.policy;
     int n = 0;
 
+    if (policy & TC_POLICY_FLOW_PARAMETERS && tc_state.has_flow_parameters)
+        ret[n++] =
+            (struct named){"=flow", tc_state.flow_parameters, sizeof tc_state.flow_parameters};
     if (h->task->flags & TC_TASK_FLOAT)
-        ret[n++] = (struct named){FPENV, fp, sizeof fp};
+        ret[n++] = (struct named){FPENV, fp_place, sizeof fp_place};
     if (policy & TC_POLICY_RUN_ID)
         ret[n++] = (struct named){"=run_id", tc_state.run_id, tc_state.run_id_bytes};
     if (policy & TC_POLICY_SOURCE)
@@ -47,12 +51,14 @@ static int is_input(const struct tc_param *p)
 }
 
 /* Does any member of the policy give a key? INPUTS of a task without inputs doesn't; with all of
- * them excluded it does. */
+ * them excluded it does. FLOW_PARAMETERS of a process without arguments doesn't. */
 static int policy_gives_key(const struct tc_hook *h)
 {
-    uint32_t members =
-        h->active.policy & (TC_POLICY_SOURCE | TC_POLICY_RUN_ID | TC_POLICY_FLOW_PARAMETERS);
+    uint32_t members = h->active.policy & (TC_POLICY_SOURCE | TC_POLICY_RUN_ID);
     int inputs = 0;
+
+    if (tc_state.has_flow_parameters)
+        members |= h->active.policy & TC_POLICY_FLOW_PARAMETERS;
 
     for (uint32_t i = 0; i < h->param_count; i++)
         inputs |= is_input(&h->params[i]);
@@ -76,7 +82,7 @@ void tc_prepare_key(struct tc_hook *h)
     static unsigned char memory[TC_MATERIAL_BYTES];
     static struct tc_hash_state state;
     struct tc_material m;
-    struct named named[4];
+    struct named named[5];
     int count = list_named(h, named), r = policy_gives_key(h) ? 0 : -ENOENT;
 
     choose_params(h);
@@ -85,14 +91,15 @@ void tc_prepare_key(struct tc_hook *h)
         tc_material_announce(&m, strlen(named[i].name));
     for (uint32_t i = 0; i < h->key_param_count; i++)
         tc_material_announce(&m, h->params[h->key_params[i]].name.bytes);
-    for (int i = 0; r == 0 && i < count; i++)
+    for (int i = 0; r == 0 && i < count; i++) {
+        if (named[i].content == fp_place)
+            h->fpenv_at = (uint32_t)m.bytes + sizeof(struct tc_component_head) + sizeof FPENV - 1;
         r = add_named(&m, &named[i]);
+    }
     h->prefix_bytes = 0;
     if (r < 0 || m.bytes > sizeof h->prefix)
         return;
     memcpy(h->prefix, memory, m.bytes);
     h->prefix_bytes = (uint32_t)m.bytes;
     h->reserved = (uint32_t)m.reserved;
-    if (h->task->flags & TC_TASK_FLOAT)
-        h->fpenv_at = sizeof(struct tc_component_head) + sizeof FPENV - 1;
 }

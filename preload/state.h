@@ -17,9 +17,10 @@
 #include "preload/arch/arch.h"
 #include "preload/sys.h"
 
-#define TC_MAX_HOOKS    4096u
-#define TC_PREFIX_BYTES 384u /* all of them inside: 28 of "=fpenv", 278 of "=run_id", 39, 37 */
-#define TC_PROBATION    16u  /* calls of a task whose inputs are probed before they are read */
+#define TC_MAX_HOOKS 4096u
+#define TC_PREFIX_BYTES \
+    424u /* all of them inside: 37 of "=flow", 28 of "=fpenv", 278 of "=run_id", 39, 37 */
+#define TC_PROBATION 16u /* calls of a task whose inputs are probed before they are read */
 
 /* One patched function. Constant once it is live, but for the atomic fields. */
 struct tc_hook {
@@ -64,6 +65,8 @@ struct tc_state {
     char program[64]; /* basename, for logs */
     char run_id[256];
     uint32_t run_id_bytes;
+    uint32_t has_flow_parameters; /* the process was given arguments */
+    uint8_t flow_parameters[16];  /* their digest, under the storage's seed */
     struct tc_file_id config_id;
     struct tc_flat config_flat;
     const struct tc_config *config;
