@@ -85,7 +85,8 @@ static void confine(const struct tc_job_spec *spec, pid_t parent)
     unmap_shared();
     /* A sanitizer's shadow memory is larger than any limit. */
 #ifndef __SANITIZE_ADDRESS__
-    limit(RLIMIT_AS, MEMORY_BYTES);
+    if (!spec->maps_files)
+        limit(RLIMIT_AS, MEMORY_BYTES);
     limit(RLIMIT_DATA, MEMORY_BYTES);
 #endif
     limit(RLIMIT_CPU, spec->cpu_s);
@@ -123,6 +124,8 @@ int tc_job_start(struct tc_jobs *jobs, const struct tc_job_spec *spec)
         free(job);
         return -EAGAIN;
     }
+    if (spec->ret_pid != NULL)
+        *spec->ret_pid = job->pid;
     job->deadline_ms = tc_monotonic_ms() + spec->wall_ms;
     job->done = spec->done;
     job->ctx = spec->ctx;

@@ -22,6 +22,8 @@ struct tc_job_spec {
     void *ctx;
     int keep_fd; /* -1: none */
     unsigned cpu_s, wall_ms;
+    int maps_files; /* larger ones than the limit on address space allows */
+    pid_t *ret_pid; /* NULL */
 };
 
 struct tc_jobs {

@@ -2,7 +2,7 @@
 #include <unistd.h>
 
 #include "service/clock.h"
-#include "service/service.h"
+#include "service/salvage.h"
 
 #define FOLD_MS        1000
 #define LOOK_MS        2000
@@ -104,6 +104,7 @@ static void do_timed(struct tc_service *s)
         sync_store(s);
     if (is_due(&s->swept_ms, now, SWEEP_MS))
         sweep(s);
+    tc_salvage_start(s);
     check_idle(s, now);
 }
 

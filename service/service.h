@@ -47,6 +47,7 @@ struct tc_service {
 
     int leaving;
     int syncing;
+    pid_t salvage_pid; /* 0: none is under way */
     int64_t idle_since_ms, looked_ms, folded_ms, synced_ms, swept_ms, deaf_until_ms;
     int last_store_error;
     int64_t store_error_ms;

@@ -109,7 +109,8 @@ static int handle_store(struct tc_service *s, struct tc_connection *c, struct tc
     }
     if (s->packet.fd < 0)
         return -EBADMSG;
-    r = tc_upload_begin(&s->uploads, c, s->packet.fd, m, p);
+    r = tc_upload_begin(&s->uploads, c, s->packet.fd, m,
+                        s->salvage_pid != 0 && c->pid == s->salvage_pid, p);
     s->packet.fd = -1;
     if (r < 0)
         tc_pending_ready(p, r, TC_R_NOT_STORED, 0);

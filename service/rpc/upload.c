@@ -24,6 +24,7 @@ struct tc_upload {
     uint64_t chunk_first;
     uint64_t epoch;
     uint32_t pid;
+    int only_if_missing;
     char program[32];
     unsigned char *buffer; /* TC_RECORD_INLINE_BYTES */
 };
@@ -47,7 +48,8 @@ static int read_all(int fd, void *to, size_t bytes, uint64_t offset)
 }
 
 int tc_upload_begin(struct tc_uploads *list, struct tc_connection *c, int fd,
-                    const struct tc_store_request *request, struct tc_pending *p)
+                    const struct tc_store_request *request, int only_if_missing,
+                    struct tc_pending *p)
 {
     struct tc_upload *u;
     struct stat st;
@@ -70,6 +72,7 @@ int tc_upload_begin(struct tc_uploads *list, struct tc_connection *c, int fd,
     u->fd = fd;
     u->bytes = request->draft_bytes;
     u->pid = request->pid;
+    u->only_if_missing = only_if_missing;
     memcpy(u->program, request->program, sizeof u->program);
     c->uploads++;
     if (list->last != NULL)
@@ -148,7 +151,8 @@ static int put_record(struct tc_upload *u, struct tc_store *store)
                          .chunk_first = u->chunk_first,
                          .chunk_count = u->chunk_count,
                          .pid = u->pid,
-                         .program = u->program};
+                         .program = u->program,
+                         .only_if_missing = u->only_if_missing};
     int r;
 
     d.bytes = u->chunk_count > 0 ? u->head_bytes : (size_t)u->bytes;

@@ -19,7 +19,8 @@ struct tc_uploads {
 /* Takes the descriptor. `c` isn't read until the upload is through. 0 or a negative errno; then
  * nothing was begun. */
 int tc_upload_begin(struct tc_uploads *u, struct tc_connection *c, int fd,
-                    const struct tc_store_request *request, struct tc_pending *p);
+                    const struct tc_store_request *request, int only_if_missing,
+                    struct tc_pending *p);
 
 /* The connection is gone; its uploads go on. */
 void tc_uploads_forget(struct tc_uploads *u, const struct tc_connection *c);

@@ -83,6 +83,7 @@ int tc_store_set_aside(struct tc_store *s)
     if (renameat(s->options.cache_fd, from, s->options.cache_fd, to) < 0)
         return -errno;
     remove_older_damaged(s->options.cache_fd, s->number);
+    s->aside = s->number;
     return 0;
 }
 

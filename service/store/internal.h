@@ -49,6 +49,7 @@ struct tc_store {
     struct tc_shared_page *page;
     struct tc_log *log;
     unsigned number; /* of store-N */
+    unsigned aside;  /* of a store that was set aside and not salvaged yet, 0 */
     char data_file[64];
     char boot_id[40];
     MDB_env *env;

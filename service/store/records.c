@@ -98,6 +98,13 @@ static int drop_if_there(struct tc_store *s, uint64_t key_low)
     return r < 0 ? r : 1;
 }
 
+static int is_there(struct tc_store *s, uint64_t key_low)
+{
+    MDB_val key = integer(&key_low), value;
+
+    return mdb_get(s->txn, s->table[TC_TABLE_RECORDS], &key, &value) == 0;
+}
+
 static int put_details(struct tc_store *s, const struct tc_draft *d, const struct tc_record *head)
 {
     struct tc_details details = {.bytes = sizeof details, .pid = d->pid};
@@ -180,6 +187,8 @@ int tc_store_put(struct tc_store *s, const struct tc_draft *d)
         r = tc_store_begin(s);
     if (r < 0)
         return r;
+    if (d->only_if_missing && is_there(s, head.key_low))
+        return d->chunk_count > 0 ? tc_store_drop_chunks(s, d->chunk_first, d->chunk_count) : 0;
     tc_crash_enter();
     r = drop_if_there(s, head.key_low);
     if (r >= 0) {

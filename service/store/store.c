@@ -359,6 +359,14 @@ void tc_store_synced(struct tc_store *s)
     tc_crash_leave();
 }
 
+unsigned tc_store_take_aside(struct tc_store *s)
+{
+    unsigned number = s->aside;
+
+    s->aside = 0;
+    return number;
+}
+
 uint64_t tc_store_epoch(const struct tc_store *s)
 {
     return s->epoch;

@@ -47,6 +47,9 @@ void tc_store_close(struct tc_store *s);
 /* After -EUCLEAN: opens the store anew, or sets it aside and begins another one. */
 int tc_store_recover(struct tc_store *s, struct tc_failure *f);
 
+/* N of a store that was set aside since this was asked last, 0: none. */
+unsigned tc_store_take_aside(struct tc_store *s);
+
 void tc_store_set_limit(struct tc_store *s, uint64_t max_size_bytes);
 
 /* A record to keep. `bytes` are the draft: header, identity, material, extents, and, if
@@ -58,6 +61,7 @@ struct tc_draft {
     uint32_t chunk_count;
     uint32_t pid;
     const char *program; /* at most 32 bytes are read */
+    int only_if_missing; /* a salvaged record: what is there is newer */
 };
 
 /* Takes the place of a record of the same key. */

@@ -94,6 +94,31 @@ static void test_the_last_store_wins_and_aborted_ones_leave_nothing(void **state
     place_remove(&p);
 }
 
+static void test_a_salvaged_record_replaces_none(void **state)
+{
+    struct draft_spec spec = {.key = 1, .output_bytes = 100, .fill = 'o'};
+    struct tc_draft d = {.program = "prog", .only_if_missing = 1};
+    unsigned char *draft = draft_make(&spec, &d.bytes);
+    struct place p;
+    struct tc_store *s;
+
+    (void)state;
+    place_make(&p);
+    s = open_store(&p);
+    d.data = draft;
+    put_ok(s, 1, 100, 'n');
+    assert_int_equal(tc_store_put(s, &d), 0);
+    assert_int_equal(tc_store_commit(s), 0);
+    assert_true(has(&p, 1, 100, 'n'));
+    assert_int_equal(tc_store_remove(s, (struct tc_key){1, ~1ull}), 1);
+    assert_int_equal(tc_store_put(s, &d), 0);
+    assert_int_equal(tc_store_commit(s), 0);
+    assert_true(has(&p, 1, 100, 'o'));
+    free(draft);
+    tc_store_close(s);
+    place_remove(&p);
+}
+
 /* Stores a record of `bytes` with chunks, in `steps` commits. */
 static void put_chunked(struct tc_store *s, uint64_t key, size_t bytes, unsigned char fill)
 {
@@ -429,6 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_record_is_seen_after_the_commit_and_not_before),
         cmocka_unit_test(test_the_last_store_wins_and_aborted_ones_leave_nothing),
+        cmocka_unit_test(test_a_salvaged_record_replaces_none),
         cmocka_unit_test(test_chunks_come_and_go_with_their_record),
         cmocka_unit_test(test_a_killed_service_leaves_committed_records_and_no_chunks),
         cmocka_unit_test(test_removing_everything),
