@@ -1,0 +1,298 @@
+/* cachectl doctor: what would be hooked, and what not and why, before anything runs. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/policy.h"
+#include "tools/chosen_config.h"
+#include "tools/json.h"
+#include "tools/options.h"
+#include "tools/plans.h"
+#include "tools/render.h"
+#include "tools/units.h"
+
+struct doctor {
+    struct tc_parsed parsed;
+    struct tc_words tasks, plugins;
+    struct tc_session session;
+    struct tc_program program;
+    struct tc_libraries libraries;
+    struct tc_plan_file plans;
+    struct tc_findings findings;
+    struct tc_switches switches;
+};
+
+static bool is_on(const char *name)
+{
+    return tc_boolean(getenv(name)) == TC_TRUE;
+}
+
+static void read_switches(struct tc_switches *s)
+{
+    s->disable_caching = is_on("TASKCACHE_DISABLE_CACHING");
+    s->default_no_cache = is_on("TASKCACHE_DEFAULT_NO_CACHE");
+    s->default_persist_result = (uint8_t)tc_boolean(getenv("TASKCACHE_DEFAULT_PERSIST_RESULT"));
+    s->refresh_cache = (uint8_t)tc_boolean(getenv("TASKCACHE_REFRESH_CACHE"));
+}
+
+static const char *const state_names[] = {"", "hookable", "refused", "pending"};
+
+static void policy_text(const struct doctor *d, const struct tc_finding *f, uint32_t policy,
+                        struct tc_text *to)
+{
+    static const char *const names[] = {"INPUTS", "TASK_SOURCE", "RUN_ID", "FLOW_PARAMETERS"};
+    const struct tc_flat *flat = &d->session.config_flat;
+    const struct tc_span span = f->task->params;
+    const struct tc_param *p = tc_flat_at(flat, span.off, span.count, sizeof *p);
+    for (unsigned i = 0; i < 4; i++)
+        if (policy >> i & 1)
+            tc_text_add(to, "%s%s", to->bytes ? " + " : "", names[i]);
+    for (uint32_t i = 0; p && i < span.count && i < 32; i++)
+        if (f->task->excluded >> i & 1)
+            tc_text_add(to, " - %s", tc_flat_str(flat, p[i].name));
+}
+
+static void text_window(const struct tc_plan *plan)
+{
+    struct tc_text t = {0};
+    for (uint32_t i = 0; i < plan->window_bytes && i < TC_MAX_WINDOW; i++) {
+        tc_text_add(&t, "%s", i ? " " : "");
+        tc_render_hex(&t, plan->window + i, 1);
+    }
+    if (t.bytes)
+        printf("    window     %s (%u bytes at +%" PRIu64 ")\n", t.data, plan->window_bytes,
+               plan->patch_vaddr - plan->entry_vaddr);
+    tc_text_free(&t);
+}
+
+static void text_place(const struct doctor *d, const struct tc_finding *f)
+{
+    char size[TC_UNITS_BYTES];
+    if (f->path)
+        printf("    where      %s\n", f->path);
+    if (!f->plan || !f->plan->entry_bytes)
+        return;
+    printf("    function   %s at 0x%" PRIx64 ", %s, %s\n",
+           tc_flat_str(&d->plans.flat, f->plan->symbol), f->plan->entry_vaddr,
+           tc_units_bytes(f->plan->entry_bytes, size), f->plan->exported ? "exported" : "static");
+    text_window(f->plan);
+}
+
+static void text_caching(const struct doctor *d, const struct tc_finding *f)
+{
+    struct tc_active active = tc_activation(f->task, &d->switches);
+    struct tc_text policy = {0};
+    char text[TC_UNITS_BYTES];
+    if (active.reason) {
+        const struct tc_reason_info *why = tc_reason_info(active.reason);
+        printf("    caching    %soff%s: %s: %s\n", tc_style(stdout, TC_WARN),
+               tc_style(stdout, TC_PLAIN), why->id, why->sentence);
+        if (*why->remedy)
+            printf("      try: %s\n", why->remedy);
+        return;
+    }
+    policy_text(d, f, active.policy, &policy);
+    printf("    caching    on: %s", policy.data ? policy.data : "");
+    if (f->task->flags & TC_TASK_EXPIRES)
+        printf(", for %s", tc_units_duration(f->task->expiration_ns, text));
+    puts(active.refresh ? ", refreshed at every call" : "");
+    tc_text_free(&policy);
+}
+
+static void text_finding(const struct doctor *d, const struct tc_finding *f)
+{
+    static const enum tc_style styles[] = {TC_PLAIN, TC_GOOD, TC_BAD, TC_WARN};
+    TC_CLEANUP(tc_free_text) char *subject = tc_finding_subject(&d->session, &d->plans, f);
+    const char *prototype = tc_flat_str(&d->session.config_flat, f->task->prototype);
+    struct tc_cause cause;
+    printf("  %s%s%s: %s%s%s", tc_style(stdout, TC_BOLD), subject, tc_style(stdout, TC_PLAIN),
+           tc_style(stdout, styles[f->state]), state_names[f->state], tc_style(stdout, TC_PLAIN));
+    if (f->state != TC_FINDING_HOOKABLE) {
+        tc_finding_cause(&d->session, &d->plans, f, &cause);
+        printf(": %s: %s", tc_reason_info(f->reason)->id, cause.sentence);
+        if (f->state == TC_FINDING_REFUSED && *cause.remedy)
+            printf("\n      try: %s", cause.remedy);
+    }
+    putchar('\n');
+    text_place(d, f);
+    if (*prototype)
+        printf("    prototype  %s\n", prototype);
+    text_caching(d, f);
+    printf("    from       %s\n", tc_flat_str(&d->session.config_flat, f->task->origin));
+}
+
+static void count_states(const struct doctor *d, unsigned ret[4])
+{
+    memset(ret, 0, 4 * sizeof *ret);
+    for (size_t i = 0; i < d->findings.count; i++)
+        ret[d->findings.finding[i].state]++;
+}
+
+static void print_text(const struct doctor *d)
+{
+    unsigned count[4];
+    const struct tc_cause *stop = &d->program.finding;
+    printf("%s%s%s", tc_style(stdout, TC_BOLD), d->program.path, tc_style(stdout, TC_PLAIN));
+    if (strcmp(d->program.path, d->program.binary) != 0)
+        printf(", which %s runs", d->program.binary);
+    printf("\n  config     %s\n  cache      %s\n", d->session.config_path, d->session.cache);
+    if (stop->reason) {
+        printf("  %srefused%s: %s: %s\n", tc_style(stdout, TC_BAD), tc_style(stdout, TC_PLAIN),
+               tc_reason_info(stop->reason)->id, stop->sentence);
+        if (*stop->remedy)
+            printf("      try: %s\n", stop->remedy);
+        return;
+    }
+    for (size_t i = 0; i < d->findings.count; i++)
+        text_finding(d, &d->findings.finding[i]);
+    count_states(d, count);
+    printf("%u hookable, %u refused, %u pending\n", count[TC_FINDING_HOOKABLE],
+           count[TC_FINDING_REFUSED], count[TC_FINDING_PENDING]);
+}
+
+static void json_plan(const struct doctor *d, struct tc_json *j, const struct tc_plan *plan)
+{
+    struct tc_text window = {0};
+    uint32_t bytes = plan->window_bytes < TC_MAX_WINDOW ? plan->window_bytes : TC_MAX_WINDOW;
+    tc_json_text(j, "symbol", tc_flat_str(&d->plans.flat, plan->symbol));
+    tc_json_u64(j, "address", plan->entry_vaddr);
+    tc_json_u64(j, "bytes", plan->entry_bytes);
+    tc_json_bool(j, "exported", plan->exported);
+    tc_render_hex(&window, plan->window, bytes);
+    tc_json_text(j, "window", window.data ? window.data : "");
+    tc_text_free(&window);
+}
+
+static void json_cause(struct tc_json *j, const struct tc_cause *c)
+{
+    tc_json_text(j, "reason", tc_reason_info(c->reason)->id);
+    tc_json_text(j, "sentence", c->sentence);
+    tc_json_text(j, "remedy", *c->remedy ? c->remedy : NULL);
+}
+
+static void json_finding(const struct doctor *d, struct tc_json *j, const struct tc_finding *f)
+{
+    TC_CLEANUP(tc_free_text) char *subject = tc_finding_subject(&d->session, &d->plans, f);
+    const char *prototype = tc_flat_str(&d->session.config_flat, f->task->prototype);
+    struct tc_active active = tc_activation(f->task, &d->switches);
+    struct tc_text policy = {0};
+    struct tc_cause cause;
+    tc_json_object(j, NULL);
+    tc_json_text(j, "task", subject);
+    tc_json_text(j, "state", state_names[f->state]);
+    if (f->state != TC_FINDING_HOOKABLE) {
+        tc_finding_cause(&d->session, &d->plans, f, &cause);
+        json_cause(j, &cause);
+        tc_json_text(j, "detail", f->detail && *f->detail ? f->detail : NULL);
+    }
+    tc_json_text(j, "object", f->path);
+    if (f->plan)
+        json_plan(d, j, f->plan);
+    tc_json_text(j, "prototype", *prototype ? prototype : NULL);
+    policy_text(d, f, active.policy, &policy);
+    tc_json_bool(j, "caching", !active.reason);
+    tc_json_text(j, "caching_reason", active.reason ? tc_reason_info(active.reason)->id : NULL);
+    tc_json_text(j, "policy", active.reason || !policy.data ? NULL : policy.data);
+    tc_json_text(j, "origin", tc_flat_str(&d->session.config_flat, f->task->origin));
+    tc_json_close_object(j);
+    tc_text_free(&policy);
+}
+
+static void print_json(const struct doctor *d)
+{
+    struct tc_json j;
+    const struct tc_cause *stop = &d->program.finding;
+    tc_json_begin(&j, stdout);
+    tc_json_object(&j, NULL);
+    tc_json_text(&j, "program", d->program.path);
+    tc_json_text(&j, "binary", d->program.binary);
+    tc_json_text(&j, "config", d->session.config_path);
+    tc_json_text(&j, "cache", d->session.cache);
+    if (stop->reason) {
+        tc_json_object(&j, "refused");
+        json_cause(&j, stop);
+        tc_json_close_object(&j);
+    } else {
+        tc_json_null(&j, "refused");
+    }
+    tc_json_array(&j, "tasks");
+    for (size_t i = 0; !stop->reason && i < d->findings.count; i++)
+        json_finding(d, &j, &d->findings.finding[i]);
+    tc_json_close_array(&j);
+    tc_json_close_object(&j);
+    tc_json_end(&j);
+}
+
+static int diagnose(struct doctor *d)
+{
+    struct tc_cause cause;
+    bool refused = d->program.finding.reason;
+    if (!refused) {
+        tc_gather_libraries(&d->session, &d->program, &d->libraries);
+        if (tc_plan_ahead(&d->session, &d->libraries, &cause) < 0) {
+            tc_problem(&cause);
+            return TC_EXIT_USAGE;
+        }
+        (void)tc_plan_file_open(&d->session, &d->plans);
+        tc_findings_collect(&d->session, &d->plans, &d->libraries, &d->findings);
+    }
+    for (size_t i = 0; i < d->findings.count; i++)
+        refused |= d->findings.finding[i].grave;
+    if (d->parsed.common.json)
+        print_json(d);
+    else
+        print_text(d);
+    return refused ? TC_EXIT_FOUND : TC_EXIT_DONE;
+}
+
+static int examine(struct doctor *d)
+{
+    struct tc_cause cause;
+    if (tc_program_find(d->parsed.words.word[0], &d->program, &cause) < 0) {
+        tc_problem(&cause);
+        return TC_EXIT_USAGE;
+    }
+    int e = tc_chosen_config(&d->session, d->parsed.common.config, &d->tasks, &d->plugins,
+                             TC_WANT_CONFIG | TC_WANT_SERVICE | TC_WANT_LOCAL, &cause);
+    if (tc_session_print_problems(&d->session) > 0)
+        return TC_EXIT_USAGE;
+    if (e < 0) {
+        tc_problem(&cause);
+        return TC_EXIT_USAGE;
+    }
+    read_switches(&d->switches);
+    return diagnose(d);
+}
+
+static int run_doctor(const struct tc_command *self, int argc, char **argv)
+{
+    struct doctor d = {.session.client.fd = -1};
+    const struct tc_option options[] = {{0, "task", TC_OPTION_LIST, &d.tasks},
+                                        {0, "plugin", TC_OPTION_LIST, &d.plugins},
+                                        {0, NULL, TC_OPTION_FLAG, NULL}};
+    int status;
+    if (!tc_options_parse(self, options, TC_OPTIONS_ANYWHERE, argc, argv, &d.parsed, &status))
+        return status;
+    if (d.parsed.words.count != 1)
+        return tc_usage(self, "which program?");
+    if (d.parsed.common.config && d.tasks.count + d.plugins.count)
+        return tc_usage(self, "-c goes with neither --task nor --plugin");
+    status = examine(&d);
+    tc_findings_free(&d.findings);
+    tc_plan_file_close(&d.plans);
+    tc_libraries_free(&d.libraries);
+    tc_program_free(&d.program);
+    tc_session_close(&d.session);
+    return status;
+}
+
+const struct tc_command tc_command_doctor = {
+    .name = "doctor",
+    .summary = "Say which functions of a program can be cached, and which not and why",
+    .usage = "doctor [-c FILE | --task 'PROTOTYPE@OBJECT'... --plugin NAME...] PROGRAM",
+    .help = "      --task 'PROTO@OBJECT'  as `cachectl run` has it\n"
+            "      --plugin NAME          as `cachectl run` has it\n",
+    .run = run_doctor,
+};

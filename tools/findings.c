@@ -1,0 +1,136 @@
+/* What the plans say of each task, put together for `run` and `doctor`. */
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/plans.h"
+
+static bool object_is_named(const struct tc_flat *config, const struct tc_task *task,
+                            const struct tc_flat *plans, const struct tc_object *object,
+                            const char *path)
+{
+    const char *glob = tc_flat_str(config, task->object);
+    return *glob && (fnmatch(glob, tc_basename(path), 0) == 0 ||
+                     fnmatch(glob, tc_basename(tc_flat_str(plans, object->path)), 0) == 0 ||
+                     fnmatch(glob, tc_flat_str(plans, object->soname), 0) == 0);
+}
+
+static struct tc_finding *add(struct tc_findings *f, const struct tc_finding *finding)
+{
+    f->finding = tc_grow(f->finding, f->count, &f->allocated, sizeof *f->finding);
+    f->finding[f->count] = *finding;
+    return &f->finding[f->count++];
+}
+
+struct collector {
+    const struct tc_session *session;
+    const struct tc_plan_file *plans;
+    struct tc_findings *to;
+    bool named;               /* an object was there that the task's glob names */
+    struct tc_finding absent; /* the first object that was searched in vain */
+};
+
+static void look_into_object(struct collector *c, const struct tc_finding *base,
+                             const struct tc_object *object)
+{
+    const struct tc_flat *flat = &c->plans->flat;
+    const struct tc_plan *plan =
+        tc_flat_at(flat, object->plans.off, object->plans.count, sizeof *plan);
+    bool named = object_is_named(&c->session->config_flat, base->task, flat, object, base->path);
+    if (named && !c->named)
+        c->absent = *base;
+    c->named |= named;
+    if (object->reason && named) {
+        struct tc_finding refused = *base;
+        refused.state = TC_FINDING_REFUSED;
+        refused.reason = object->reason;
+        (void)add(c->to, &refused);
+    }
+    for (uint32_t i = 0; plan && i < object->plans.count; i++) {
+        if (plan[i].task != base->task_index || plan[i].reason == TC_R_NOT_FOUND ||
+            plan[i].reason == TC_R_PENDING)
+            continue;
+        struct tc_finding found = *base;
+        found.state = plan[i].reason ? TC_FINDING_REFUSED : TC_FINDING_HOOKABLE;
+        found.plan = &plan[i];
+        found.reason = plan[i].reason;
+        found.detail = tc_flat_str(flat, plan[i].detail);
+        (void)add(c->to, &found);
+    }
+}
+
+/* Nothing was found: its object is there and doesn't define it, or may still come. */
+static void nowhere(struct collector *c, const struct tc_task *task, uint32_t index)
+{
+    struct tc_finding f = {.state = TC_FINDING_PENDING, .reason = TC_R_PENDING};
+    if (c->named) {
+        f = c->absent;
+        f.state = TC_FINDING_REFUSED;
+        f.reason = TC_R_NOT_FOUND;
+    }
+    f.task = task;
+    f.task_index = index;
+    (void)add(c->to, &f);
+}
+
+static void collect_task(struct collector *c, const struct tc_libraries *l,
+                         const struct tc_task *task, uint32_t index)
+{
+    size_t first = c->to->count;
+    bool hookable = false;
+    c->named = false;
+    for (size_t i = 0; c->plans->open && i < l->count; i++) {
+        const struct tc_object *object = tc_plans_find(&c->plans->flat, &l->library[i].id);
+        struct tc_finding base = {.task = task,
+                                  .task_index = index,
+                                  .path = l->library[i].path,
+                                  .listed = l->library[i].origin == TC_LIBRARY_LISTED};
+        if (object)
+            look_into_object(c, &base, object);
+    }
+    if (c->to->count == first)
+        nowhere(c, task, index);
+    for (size_t i = first; i < c->to->count; i++)
+        hookable |= c->to->finding[i].state == TC_FINDING_HOOKABLE;
+    for (size_t i = first; i < c->to->count; i++) {
+        struct tc_finding *f = &c->to->finding[i];
+        f->grave = f->state == TC_FINDING_REFUSED && (f->listed || !hookable);
+    }
+}
+
+void tc_findings_collect(const struct tc_session *s, const struct tc_plan_file *plans,
+                         const struct tc_libraries *l, struct tc_findings *ret)
+{
+    uint32_t count;
+    const struct tc_task *tasks = tc_session_tasks(s, &count);
+    struct collector c = {.session = s, .plans = plans, .to = ret};
+    for (uint32_t i = 0; tasks && i < count; i++)
+        if (!(tasks[i].flags & TC_TASK_DISABLED))
+            collect_task(&c, l, &tasks[i], i);
+}
+
+void tc_findings_free(struct tc_findings *f)
+{
+    free(f->finding);
+    *f = (struct tc_findings){0};
+}
+
+char *tc_finding_subject(const struct tc_session *s, const struct tc_plan_file *plans,
+                         const struct tc_finding *f)
+{
+    const char *identity = f->plan ? tc_flat_str(&plans->flat, f->plan->identity) : "";
+    return *identity ? tc_copy(identity) : tc_task_label(&s->config_flat, f->task);
+}
+
+void tc_finding_cause(const struct tc_session *s, const struct tc_plan_file *plans,
+                      const struct tc_finding *f, struct tc_cause *ret)
+{
+    TC_CLEANUP(tc_free_text) char *subject = tc_finding_subject(s, plans, f);
+    bool detailed = f->detail && *f->detail;
+    (void)tc_cause_set(ret, 0, f->reason, subject, "%s%s%s%s", tc_reason_info(f->reason)->sentence,
+                       detailed ? " (" : "", detailed ? f->detail : "", detailed ? ")" : "");
+    if (f->reason == TC_R_NOT_FOUND && f->path)
+        (void)snprintf(ret->sentence, sizeof ret->sentence, "%s doesn't define this function",
+                       tc_basename(f->path));
+}

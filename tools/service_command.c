@@ -1,0 +1,76 @@
+/* cachectl service: its state, and its end. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/json.h"
+#include "tools/options.h"
+#include "tools/session.h"
+
+static int status_of(struct tc_session *s, bool json)
+{
+    struct tc_message m;
+    struct tc_reply reply = {0};
+    struct tc_json j;
+    int e = tc_session_connect(s);
+    if (e == 0)
+        e = tc_client_request(&s->client, &m, TC_MSG_PING, sizeof m, 2000, &reply);
+    if (json) {
+        tc_json_begin(&j, stdout);
+        tc_json_object(&j, NULL);
+        tc_json_bool(&j, "running", e == 0);
+        tc_json_u64(&j, "pid", reply.value);
+        tc_json_text(&j, "cache", s->cache);
+        tc_json_close_object(&j);
+        tc_json_end(&j);
+    } else if (e == 0) {
+        printf("running, pid %llu, %s\n", (unsigned long long)reply.value, s->cache);
+    } else {
+        printf("not running (%s), %s\n", strerror(-e), s->cache);
+    }
+    return e == 0 ? TC_EXIT_DONE : TC_EXIT_FOUND;
+}
+
+static int stop(struct tc_session *s)
+{
+    struct tc_message m;
+    struct tc_reply reply;
+    if (tc_session_connect(s) < 0) {
+        puts("not running");
+        return TC_EXIT_DONE;
+    }
+    int e = tc_client_request(&s->client, &m, TC_MSG_QUIT, sizeof m, 10000, &reply);
+    if (e < 0 && e != -ECONNRESET && e != -EPIPE) {
+        fprintf(stderr, "cachectl: the service didn't stop: %s\n", strerror(-e));
+        return TC_EXIT_USAGE;
+    }
+    puts("stopped");
+    return TC_EXIT_DONE;
+}
+
+static int run_service(const struct tc_command *self, int argc, char **argv)
+{
+    struct tc_parsed parsed;
+    struct tc_session session;
+    int status;
+    if (!tc_options_parse(self, NULL, TC_OPTIONS_ANYWHERE, argc, argv, &parsed, &status))
+        return status;
+    const char *what = parsed.words.count == 1 ? parsed.words.word[0] : "";
+    if (strcmp(what, "status") != 0 && strcmp(what, "stop") != 0)
+        return tc_usage(self, "status or stop?");
+    status = TC_EXIT_USAGE;
+    if (tc_session_inspect(&session, parsed.common.config, 0))
+        status =
+            strcmp(what, "stop") == 0 ? stop(&session) : status_of(&session, parsed.common.json);
+    tc_session_close(&session);
+    return status;
+}
+
+const struct tc_command tc_command_service = {
+    .name = "service",
+    .summary = "Ask the service for its state, or end it",
+    .usage = "service status|stop",
+    .help = "",
+    .run = run_service,
+    .hidden = true,
+};

@@ -1,0 +1,478 @@
+/* cachectl show: all about one record. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/options.h"
+#include "tools/render.h"
+#include "tools/shown_record.h"
+#include "tools/units.h"
+
+struct show {
+    struct tc_parsed parsed;
+    bool all, raw;
+    struct tc_shown_record record;
+    const struct tc_item *item;
+    struct tc_json json;
+};
+
+/* A value with what is known about it. */
+struct shown_value {
+    const char *name;
+    size_t name_bytes;
+    const struct tc_param *param; /* NULL */
+    uint8_t type;                 /* enum tc_scalar of the elements; TC_VOID: unknown */
+    bool is_char, is_array;
+    uint64_t pieces, piece_bytes;
+    const unsigned char *data; /* the first `bytes` of `total` */
+    size_t bytes;
+    uint64_t total;
+};
+
+static size_t shown_bytes(const struct show *s, const struct shown_value *v)
+{
+    uint64_t size = tc_scalar_bytes(v->type) ? tc_scalar_bytes(v->type) : 1;
+    uint64_t limit = v->is_char || v->type == TC_VOID ? TC_RENDER_CHARS : TC_RENDER_ELEMENTS * size;
+    return s->all || v->total < limit ? (size_t)v->total : (size_t)limit;
+}
+
+/* "double[3][4] ", "char[12] ", "" for a single value. */
+static void text_type(struct tc_text *to, const struct shown_value *v)
+{
+    uint64_t size = tc_scalar_bytes(v->type);
+    if (!v->is_array || (size && v->total == size && !v->is_char))
+        return;
+    tc_text_add(to, "%s", v->is_char ? "char" : size ? tc_scalar_name(v->type) : "byte");
+    size = size ? size : 1;
+    if (v->pieces != 1)
+        tc_text_add(to, "[%llu]", (unsigned long long)v->pieces);
+    tc_text_add(to, "[%llu] ", (unsigned long long)(v->piece_bytes / size));
+}
+
+static void text_value(const struct show *s, const struct shown_value *v)
+{
+    struct tc_text t = {0};
+    uint64_t size = tc_scalar_bytes(v->type);
+    text_type(&t, v);
+    if (v->is_char) {
+        tc_render_string(&t, v->data, v->bytes, v->total);
+    } else if (!size) {
+        tc_render_hex(&t, v->data, v->bytes);
+        tc_text_add(&t, "%s", v->total > v->bytes ? "..." : "");
+    } else if (v->total == size) {
+        tc_render_scalar(&t, v->type, v->data);
+    } else {
+        tc_render_array(&t, v->type, v->data, v->bytes, v->total / size);
+    }
+    printf("  %-12.*s %s\n", (int)v->name_bytes, v->name, t.data ? t.data : "");
+    tc_text_free(&t);
+    if (s->raw) {
+        tc_render_dump(&t, v->data, v->bytes, 0);
+        fputs(t.data ? t.data : "", stdout);
+        tc_text_free(&t);
+    }
+}
+
+static void json_elements(struct tc_json *j, const struct shown_value *v)
+{
+    size_t size = tc_scalar_bytes(v->type);
+    tc_json_array(j, "value");
+    for (size_t i = 0; i + size <= v->bytes; i += size)
+        tc_render_json_scalar(j, NULL, v->type, v->data + i);
+    tc_json_close_array(j);
+}
+
+static void json_value(struct tc_json *j, const struct shown_value *v)
+{
+    size_t size = tc_scalar_bytes(v->type);
+    struct tc_text hex = {0};
+    tc_json_object(j, NULL);
+    tc_json_textn(j, "name", v->name, v->name_bytes);
+    tc_json_text(j, "type", v->is_char ? "char" : size ? tc_scalar_name(v->type) : "bytes");
+    if (v->is_array) {
+        tc_json_u64(j, "pieces", v->pieces);
+        tc_json_u64(j, "piece_bytes", v->piece_bytes);
+    }
+    tc_json_u64(j, "bytes", v->total);
+    if (v->is_char) {
+        tc_json_textn(j, "value", (const char *)v->data, v->bytes);
+    } else if (size && !v->is_array && v->bytes >= size) {
+        tc_render_json_scalar(j, "value", v->type, v->data);
+    } else if (size) {
+        json_elements(j, v);
+    } else {
+        tc_render_hex(&hex, v->data, v->bytes);
+        tc_json_text(j, "value", hex.data ? hex.data : "");
+        tc_text_free(&hex);
+    }
+    if (v->bytes < v->total)
+        tc_json_bool(j, "truncated", true);
+    tc_json_close_object(j);
+}
+
+static void emit(struct show *s, struct shown_value *v)
+{
+    v->bytes = shown_bytes(s, v);
+    if (s->parsed.common.json)
+        json_value(&s->json, v);
+    else
+        text_value(s, v);
+}
+
+/* A value that is no run of elements: NULL, a digest, a place in an argument. */
+static void emit_word(struct show *s, const char *name, size_t name_bytes, const char *kind,
+                      const char *text)
+{
+    if (!s->parsed.common.json) {
+        printf("  %-12.*s %s%s%s\n", (int)name_bytes, name, kind, *kind ? " " : "", text);
+        return;
+    }
+    tc_json_object(&s->json, NULL);
+    tc_json_textn(&s->json, "name", name, name_bytes);
+    tc_json_text(&s->json, "type", *kind ? kind : "null");
+    if (*kind)
+        tc_json_text(&s->json, "value", text);
+    else
+        tc_json_null(&s->json, "value");
+    tc_json_close_object(&s->json);
+}
+
+static void emit_digest(struct show *s, const struct tc_component *c)
+{
+    struct tc_text t = {0};
+    char size[TC_UNITS_BYTES];
+    tc_render_hex(&t, c->content, 16);
+    if (!s->parsed.common.json)
+        tc_text_add(&t, " of %s", tc_units_bytes(c->head.content_bytes, size));
+    emit_word(s, c->name, c->head.name_bytes, "digest", t.data);
+    tc_text_free(&t);
+}
+
+/* Names, ids and digests: text if it is printable, else hex digits. */
+static void emit_bytes(struct show *s, const struct tc_component *c)
+{
+    struct tc_text t = {0};
+    size_t n = (size_t)c->head.content_bytes;
+    bool printable = n > 0;
+    for (size_t i = 0; i < n; i++)
+        printable &= c->content[i] >= 0x20 && c->content[i] < 0x7f;
+    if (printable)
+        tc_text_addn(&t, (const char *)c->content, n);
+    else
+        tc_render_hex(&t, c->content, n);
+    emit_word(s, c->name, c->head.name_bytes, printable ? "id" : "digest", t.data ? t.data : "");
+    tc_text_free(&t);
+}
+
+/* count, then (length, bytes) each. */
+static void emit_strings(struct show *s, const struct tc_component *c)
+{
+    struct tc_text t = {0};
+    uint64_t left = c->head.content_bytes, count, bytes;
+    const unsigned char *p = c->content;
+    if (left < sizeof count)
+        return;
+    memcpy(&count, p, sizeof count);
+    p += sizeof count;
+    left -= sizeof count;
+    tc_text_addn(&t, "{", 1);
+    for (uint64_t i = 0; i < count && left >= sizeof bytes; i++) {
+        memcpy(&bytes, p, sizeof bytes);
+        p += sizeof bytes;
+        left -= sizeof bytes;
+        if (bytes > left)
+            break;
+        tc_text_add(&t, "%s", i ? ", " : "");
+        tc_render_string(&t, p, (size_t)bytes, bytes);
+        p += bytes;
+        left -= bytes;
+    }
+    tc_text_addn(&t, "}", 1);
+    emit_word(s, c->name, c->head.name_bytes, s->parsed.common.json ? "strings" : "char *[]",
+              t.data);
+    tc_text_free(&t);
+}
+
+static void emit_array(struct show *s, const struct tc_component *c, struct shown_value *v)
+{
+    uint64_t extent[2];
+    if (c->head.content_bytes < sizeof extent)
+        return;
+    memcpy(extent, c->content, sizeof extent);
+    v->pieces = extent[0];
+    v->piece_bytes = extent[1];
+    v->data = c->content + sizeof extent;
+    v->total = c->head.content_bytes - sizeof extent;
+    v->is_array = true;
+    v->type = v->param ? v->param->elem : TC_VOID;
+    v->is_char = v->param && v->param->is_char;
+    emit(s, v);
+}
+
+static void emit_component(struct show *s, const struct tc_component *c)
+{
+    struct shown_value v = {.name = c->name,
+                            .name_bytes = c->head.name_bytes,
+                            .pieces = 1,
+                            .piece_bytes = c->head.content_bytes,
+                            .data = c->content,
+                            .total = c->head.content_bytes};
+    v.param = tc_shown_param_named(&s->record, v.name, v.name_bytes);
+    if (c->head.tag == TC_TAG_NULL) {
+        emit_word(s, v.name, v.name_bytes, "", "NULL");
+    } else if (c->head.form == 1) {
+        emit_digest(s, c);
+    } else if (c->head.tag >= TC_TAG_SCALAR) {
+        v.type = (uint8_t)(c->head.tag - TC_TAG_SCALAR);
+        if (tc_scalar_bytes(v.type) == v.total)
+            emit(s, &v);
+    } else if (c->head.tag == TC_TAG_STRING) {
+        v.type = TC_I8;
+        v.is_char = true;
+        emit(s, &v);
+    } else if (c->head.tag == TC_TAG_ARRAY) {
+        emit_array(s, c, &v);
+    } else if (c->head.tag == TC_TAG_STRINGS) {
+        emit_strings(s, c);
+    } else {
+        emit_bytes(s, c);
+    }
+}
+
+static void show_inputs(struct show *s)
+{
+    struct tc_component c;
+    size_t offset = 0;
+    int e;
+    while ((e = tc_material_next(s->record.view.material, s->record.view.head.material_bytes,
+                                 &offset, &c)) > 0)
+        emit_component(s, &c);
+    if (e < 0)
+        emit_word(s, "?", 1, "damaged", "the key material can't be read");
+}
+
+/* The result's type: rax or xmm0, of which the type says how much counts. */
+static void describe_result(const struct show *s, struct shown_value *v)
+{
+    const struct tc_task *task = s->record.task;
+    v->name = "return";
+    v->name_bytes = 6;
+    v->is_array = false;
+    v->type = task ? task->result_type : TC_U64;
+    v->total = tc_scalar_bytes(v->type) ? tc_scalar_bytes(v->type) : v->total;
+}
+
+static void describe_param(const struct show *s, const struct tc_shown_output *o,
+                           struct shown_value *v, char name[32])
+{
+    v->param = tc_shown_param(&s->record, o->extent.param);
+    v->name = name;
+    if (v->param)
+        v->name = tc_flat_str(s->record.config, v->param->name);
+    else
+        (void)snprintf(name, 32, "arg %u", o->extent.param + 1);
+    v->name_bytes = strlen(v->name);
+    v->type = v->param ? v->param->elem : TC_VOID;
+    v->is_char = v->param && v->param->is_char;
+    v->is_array = true;
+}
+
+static void emit_into_arg(struct show *s, const struct tc_shown_output *o)
+{
+    struct tc_into_arg into = {0};
+    char text[128];
+    if (tc_shown_output_read(&s->record, o->offset, (unsigned char *)&into, sizeof into) < 0)
+        return;
+    if (into.is_null) {
+        emit_word(s, "return", 6, "", "NULL");
+        return;
+    }
+    const struct tc_param *p = tc_shown_param(&s->record, into.param);
+    (void)snprintf(text, sizeof text, "%s + %llu bytes",
+                   p ? tc_flat_str(s->record.config, p->name) : "an argument",
+                   (unsigned long long)into.offset_bytes);
+    emit_word(s, "return", 6, "pointer", text);
+}
+
+static void emit_output(struct show *s, const struct tc_shown_output *o)
+{
+    struct shown_value v = {
+        .pieces = o->extent.pieces, .piece_bytes = o->extent.piece_bytes, .total = o->bytes};
+    char name[32];
+    if (o->extent.param == UINT32_MAX && o->bytes == sizeof(struct tc_into_arg)) {
+        emit_into_arg(s, o);
+        return;
+    }
+    if (o->extent.param == UINT32_MAX)
+        describe_result(s, &v);
+    else
+        describe_param(s, o, &v, name);
+    if (o->extent.flags & TC_EXTENT_NULL) {
+        emit_word(s, v.name, v.name_bytes, "", "NULL");
+        return;
+    }
+    if (v.total > o->bytes)
+        v.total = o->bytes;
+    size_t n = shown_bytes(s, &v);
+    unsigned char *data = tc_alloc(n);
+    v.data = data;
+    if (tc_shown_output_read(&s->record, o->offset, data, n) < 0)
+        emit_word(s, v.name, v.name_bytes, "damaged", "a chunk is missing or damaged");
+    else
+        emit(s, &v);
+    free(data);
+}
+
+static void show_outputs(struct show *s)
+{
+    struct tc_shown_output o = {0};
+    uint32_t index = 0;
+    while (tc_shown_output_next(&s->record, &index, &o) > 0)
+        emit_output(s, &o);
+}
+
+static void text_expiry(const struct tc_record *head, int64_t now)
+{
+    char text[TC_UNITS_BYTES];
+    if (head->expires_ns == TC_NEVER)
+        puts("Expires       never");
+    else if (tc_record_live(head, now))
+        printf("Expires       in %s\n", tc_units_duration(head->expires_ns - now, text));
+    else
+        printf("Expires       %sexpired%s %s ago\n", tc_style(stdout, TC_WARN),
+               tc_style(stdout, TC_PLAIN), tc_units_duration(now - head->expires_ns, text));
+}
+
+static void text_head(const struct show *s)
+{
+    const struct tc_record *h = &s->record.view.head;
+    int64_t now = tc_now_ns();
+    char key[33], a[TC_UNITS_BYTES], b[TC_UNITS_BYTES];
+    tc_key_hex(h, key);
+    printf("Key           %s%s%s\n", tc_style(stdout, TC_BOLD), key, tc_style(stdout, TC_PLAIN));
+    printf("Task          %s\n", s->record.identity);
+    if (s->record.task)
+        printf("Prototype     %s\n", tc_flat_str(s->record.config, s->record.task->prototype));
+    printf("Stored        %s, %s ago", tc_units_time(h->created_ns, a),
+           tc_units_duration(now - h->created_ns, b));
+    if (*s->item->program)
+        printf(", by %s (pid %u)", s->item->program, s->item->pid);
+    putchar('\n');
+    text_expiry(h, now);
+    printf("Duration      %s\n", tc_units_duration(h->duration_ns, a));
+    printf("Size          %s", tc_units_bytes(s->item->bytes, a));
+    printf(h->chunk_count ? " in %u chunks\n" : "\n", h->chunk_count);
+    if (h->flags & TC_RECORD_ERRNO)
+        printf("errno         %d (%s)\n", h->err, strerror(h->err));
+}
+
+static void json_head(struct show *s)
+{
+    const struct tc_record *h = &s->record.view.head;
+    struct tc_json *j = &s->json;
+    char key[33];
+    tc_key_hex(h, key);
+    tc_json_text(j, "key", key);
+    tc_json_text(j, "task", s->record.identity);
+    tc_json_text(j, "prototype",
+                 s->record.task ? tc_flat_str(s->record.config, s->record.task->prototype) : NULL);
+    tc_json_i64(j, "created_ns", h->created_ns);
+    if (h->expires_ns == TC_NEVER)
+        tc_json_null(j, "expires_ns");
+    else
+        tc_json_i64(j, "expires_ns", h->expires_ns);
+    tc_json_bool(j, "expired", !tc_record_live(h, tc_now_ns()));
+    tc_json_i64(j, "duration_ns", h->duration_ns);
+    tc_json_u64(j, "bytes", s->item->bytes);
+    tc_json_u64(j, "chunks", h->chunk_count);
+    tc_json_text(j, "program", *s->item->program ? s->item->program : NULL);
+    tc_json_u64(j, "pid", s->item->pid);
+    if (h->flags & TC_RECORD_ERRNO)
+        tc_json_i64(j, "errno", h->err);
+    else
+        tc_json_null(j, "errno");
+}
+
+static void print_record(struct show *s)
+{
+    if (!s->parsed.common.json) {
+        text_head(s);
+        puts("Inputs");
+        show_inputs(s);
+        puts("Outputs");
+        show_outputs(s);
+        return;
+    }
+    tc_json_begin(&s->json, stdout);
+    tc_json_object(&s->json, NULL);
+    json_head(s);
+    tc_json_array(&s->json, "inputs");
+    show_inputs(s);
+    tc_json_close_array(&s->json);
+    tc_json_array(&s->json, "outputs");
+    show_outputs(s);
+    tc_json_close_array(&s->json);
+    tc_json_close_object(&s->json);
+    tc_json_end(&s->json);
+}
+
+static int show_key(struct show *s, const struct tc_session *session, struct tc_reader *reader,
+                    const struct tc_catalog *catalog)
+{
+    const char *prefix = s->parsed.words.word[0];
+    int e = tc_catalog_find(catalog, prefix, &s->item);
+    if (e == -ENOENT || e == -EINVAL)
+        fprintf(stderr, "cachectl: %s: %s\n", prefix,
+                e == -EINVAL ? "a key is hex digits; `cachectl ls` lists them"
+                             : "no record has such a key");
+    if (e < 0)
+        return TC_EXIT_USAGE;
+    e = tc_shown_record_open(&s->record, reader, session, s->item);
+    if (e == 0)
+        print_record(s);
+    else
+        fprintf(stderr, "cachectl: %s: the record can't be read: %s\n", prefix, strerror(-e));
+    tc_shown_record_close(&s->record);
+    return e < 0 ? TC_EXIT_FOUND : TC_EXIT_DONE;
+}
+
+static int run_show(const struct tc_command *self, int argc, char **argv)
+{
+    struct show s = {0};
+    const struct tc_option options[] = {{'a', "all", TC_OPTION_FLAG, &s.all},
+                                        {0, "raw", TC_OPTION_FLAG, &s.raw},
+                                        {0, NULL, TC_OPTION_FLAG, NULL}};
+    struct tc_session session;
+    struct tc_reader reader = {0};
+    struct tc_catalog catalog = {0};
+    int status;
+    if (!tc_options_parse(self, options, TC_OPTIONS_ANYWHERE, argc, argv, &s.parsed, &status))
+        return status;
+    if (s.parsed.words.count != 1)
+        return tc_usage(self, "which key?");
+    status = TC_EXIT_USAGE;
+    if (tc_session_inspect(&session, s.parsed.common.config, 0)) {
+        /* Once connected, all that targets have sent is stored. */
+        (void)tc_session_connect(&session);
+        int e = tc_catalog_open(&session, &reader, &catalog);
+        if (e == 1)
+            fprintf(stderr, "cachectl: the cache is empty\n");
+        if (e == 0)
+            status = show_key(&s, &session, &reader, &catalog);
+    }
+    tc_catalog_free(&catalog);
+    tc_reader_close(&reader);
+    tc_session_close(&session);
+    return status;
+}
+
+const struct tc_command tc_command_show = {
+    .name = "show",
+    .summary = "Show a stored result: its task, inputs and outputs",
+    .usage = "show [OPTION...] KEY",
+    .help = "  KEY                        the beginning of a key, as `cachectl ls` lists them\n"
+            "  -a, --all                  whole arrays and strings\n"
+            "      --raw                  their bytes too\n",
+    .run = run_show,
+};

@@ -1,0 +1,46 @@
+/*
+ * Counters, summed up and shown: of the shared page and the store (`stats`), of a run (`run
+ * --stats`). One thread.
+ */
+#ifndef TC_TOOLS_SUMS_H
+#define TC_TOOLS_SUMS_H
+
+#include "cache/shared_page.h"
+#include "tools/json.h"
+#include "tools/output.h"
+
+struct tc_task_sums {
+    uint64_t task; /* hash of the identity */
+    char identity[129];
+    uint64_t hits, misses, stored, saved_ns, missed_ns, bypasses;
+    uint64_t bypass[TC_PAGE_REASONS];
+};
+
+struct tc_sums {
+    struct tc_task_sums all;
+    struct tc_task_sums *task;
+    size_t count, allocated;
+};
+
+/* The entry of a task, made if need be. */
+struct tc_task_sums *tc_sums_task(struct tc_sums *t, uint64_t task, const char *identity);
+/* Adds one task's counters, and to the sum of all. `before` (NULL: zeroes) is subtracted. */
+void tc_sums_add(struct tc_sums *t, const struct tc_counters *now,
+                 const struct tc_counters *before);
+/* Adds `n` to a reason, and to `bypasses` unless such calls are misses. */
+void tc_sums_bypass(struct tc_task_sums *to, unsigned reason, uint64_t n);
+void tc_sums_free(struct tc_sums *t);
+
+/* "hits", "misses", "bypasses", "time_saved_ns" of the open object. */
+void tc_sums_json_head(struct tc_json *j, const struct tc_task_sums *t);
+/* "bypass_reasons": {"id": n}. */
+void tc_sums_json_reasons(struct tc_json *j, const struct tc_task_sums *t);
+/* "tasks": [...] */
+void tc_sums_json_tasks(struct tc_json *j, const struct tc_sums *t);
+
+/* The lines "Calls", "Hits" ..., as ccache has them. */
+void tc_sums_print(const struct tc_task_sums *t, FILE *to);
+/* A table, a row a task. */
+void tc_sums_print_tasks(const struct tc_sums *t, FILE *to);
+
+#endif
