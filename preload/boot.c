@@ -380,8 +380,7 @@ static void tell_config_errors(void)
 
     for (uint32_t i = 0; p != NULL && i < c->problems.count; i++)
         if (p[i].severity == TC_SEV_ERROR)
-            tc_log_reason(TC_LOG_ERROR, tc_state.config_path, p[i].reason,
-                          tc_config_str(p[i].text));
+            tc_log_problem(TC_LOG_ERROR, p[i].reason, tc_config_str(p[i].text));
 }
 
 static void boot(int argc, char *const *argv, char *const *env)

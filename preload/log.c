@@ -34,7 +34,7 @@ void tc_log_init(void)
 
 int tc_log_wanted(enum tc_log_level level)
 {
-    return (int)level <= wanted;
+    return (int)level <= wanted && !tc_is_sandboxed();
 }
 
 void tc_line_textn(struct tc_line *l, const char *text, size_t bytes)
@@ -115,7 +115,7 @@ void tc_line_end(struct tc_line *l, enum tc_log_level level)
 {
     int fd = 2;
 
-    if (!tc_log_wanted(level) || tc_is_sandboxed())
+    if (!tc_log_wanted(level))
         return;
     l->text[l->bytes++] = '\n'; /* there is always room for it */
     if (file[0] != 0)
@@ -127,51 +127,68 @@ void tc_line_end(struct tc_line *l, enum tc_log_level level)
         tc_sys_close(fd);
 }
 
-static void tell_service(enum tc_log_level level, uint32_t reason, const char *subject,
-                         const char *detail)
+static void tell_service(enum tc_log_level level, uint32_t reason, const char *text, size_t bytes)
 {
-    struct {
-        struct tc_log_message m;
-        char text[320];
-    } msg = {.m = {.head.type = TC_MSG_LOG,
-                   .level = level,
-                   .reason = reason,
-                   .pid = (uint32_t)tc_state.pid}};
-    struct tc_outgoing out = {.head = &msg.m.head, .fd = -1};
+    struct tc_log_message m = {.head.type = TC_MSG_LOG,
+                               .level = level,
+                               .reason = reason,
+                               .pid = (uint32_t)tc_state.pid,
+                               .text_bytes = (uint32_t)bytes};
+    struct tc_outgoing out = {
+        .head = &m.head, .head_bytes = sizeof m, .part = {text}, .part_bytes = {bytes}, .fd = -1};
 
-    tc_join(msg.text, sizeof msg.text, subject, detail[0] != 0 ? ": " : "", detail, NULL);
-    msg.m.text_bytes = (uint32_t)strlen(msg.text);
-    out.head_bytes = sizeof msg.m + msg.m.text_bytes;
     tc_tell(&out);
+}
+
+static void explain(struct tc_line *l, const struct tc_reason_info *info, const char *detail)
+{
+    tc_line_text(l, info->sentence);
+    if (detail[0] != 0) {
+        tc_line_text(l, " (");
+        tc_line_text(l, detail);
+        tc_line_text(l, ")");
+    }
+    if (info->remedy[0] != 0) {
+        tc_line_text(l, "; ");
+        tc_line_text(l, info->remedy);
+    }
 }
 
 void tc_log_reason(enum tc_log_level level, const char *subject, uint32_t reason,
                    const char *detail)
 {
     const struct tc_reason_info *info = tc_reason_info(reason);
-    struct tc_line l;
+    struct tc_line l = {.bytes = 0};
 
-    if (wanted < 0) {
-        if (level <= TC_LOG_WARN)
-            tell_service(level, reason, subject, detail);
+    if (wanted < 0 ? level > TC_LOG_WARN : !tc_log_wanted(level))
         return;
-    }
-    if (!tc_log_wanted(level))
-        return;
-    tc_line_begin(&l, level);
+    if (wanted >= 0)
+        tc_line_begin(&l, level);
     tc_line_text(&l, subject);
     tc_line_text(&l, ": ");
-    tc_line_text(&l, info->id);
-    tc_line_text(&l, ": ");
-    tc_line_text(&l, info->sentence);
-    if (detail[0] != 0) {
-        tc_line_text(&l, " (");
-        tc_line_text(&l, detail);
-        tc_line_text(&l, ")");
+    if (wanted >= 0) {
+        tc_line_text(&l, info->id);
+        tc_line_text(&l, ": ");
     }
-    if (info->remedy[0] != 0) {
-        tc_line_text(&l, "; ");
-        tc_line_text(&l, info->remedy);
+    explain(&l, info, detail);
+    if (wanted >= 0)
+        tc_line_end(&l, level);
+    else
+        tell_service(level, reason, l.text, l.bytes);
+}
+
+void tc_log_problem(enum tc_log_level level, uint32_t reason, const char *text)
+{
+    struct tc_line l;
+    size_t n;
+
+    if (wanted < 0 && level <= TC_LOG_WARN)
+        tell_service(level, reason, text, strlen(text));
+    for (; tc_log_wanted(level) && *text != 0; text += n + (text[n] != 0)) {
+        for (n = 0; text[n] != 0 && text[n] != '\n'; n++)
+            ;
+        tc_line_begin(&l, level);
+        tc_line_textn(&l, text, n);
+        tc_line_end(&l, level);
     }
-    tc_line_end(&l, level);
 }

@@ -33,5 +33,7 @@ void tc_line_end(struct tc_line *l, enum tc_log_level level);
  * if none is wanted here. */
 void tc_log_reason(enum tc_log_level level, const char *subject, uint32_t reason,
                    const char *detail);
+/* Likewise, a text that says all of it, in several lines. */
+void tc_log_problem(enum tc_log_level level, uint32_t reason, const char *text);
 
 #endif
