@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "cache/f64.h"
+
 /* Nothing is ever mapped below (vm.mmap_min_addr): an index behind NULL stays here. */
 #define LOWEST_ADDRESS 4096u
 #define PAGE_BYTES     4096u
@@ -113,11 +115,28 @@ static int64_t compare(uint8_t op, int64_t a, int64_t b)
     }
 }
 
-static int binary(uint8_t op, int64_t a, int64_t b, int64_t *ret)
+static int64_t compare_f64(uint16_t asked, int64_t a, int64_t b)
 {
-    if (op >= TC_OP_ADD && op <= TC_OP_MOD)
-        return arithmetic(op, a, b, ret);
-    *ret = compare(op, a, b);
+    /* The relation of b to a, as one of a to b. */
+    static const uint8_t mirrored[] = {
+        [TC_REL_LESS] = TC_REL_GREATER,
+        [TC_REL_EQUAL] = TC_REL_EQUAL,
+        [TC_REL_GREATER] = TC_REL_LESS,
+        [TC_REL_UNORDERED] = TC_REL_UNORDERED,
+    };
+    uint32_t is = asked & TC_REL_LEFT_INTEGER ? tc_f64_relation_int(a, (uint64_t)b)
+                  : asked & TC_REL_RIGHT_INTEGER
+                      ? mirrored[tc_f64_relation_int(b, (uint64_t)a)]
+                      : (uint32_t)tc_f64_relation((uint64_t)a, (uint64_t)b);
+
+    return (asked & is) != 0;
+}
+
+static int binary(const struct tc_insn *in, int64_t a, int64_t b, int64_t *ret)
+{
+    if (in->op >= TC_OP_ADD && in->op <= TC_OP_MOD)
+        return arithmetic(in->op, a, b, ret);
+    *ret = in->op == TC_OP_F64_COMPARE ? compare_f64(in->arg, a, b) : compare(in->op, a, b);
     return 0;
 }
 
@@ -132,6 +151,12 @@ static int unary(const struct tc_expr_env *env, const struct tc_insn *in, int64_
         return __builtin_sub_overflow((int64_t)0, *top, top) ? -ERANGE : 0;
     case TC_OP_NOT:
         *top = *top == 0;
+        return 0;
+    case TC_OP_F32_TO_F64:
+        *top = (int64_t)tc_f64_from_f32((uint32_t)*top);
+        return 0;
+    case TC_OP_F64_BOOL:
+        *top = tc_f64_is_true((uint64_t)*top);
         return 0;
     default:
         *top = *top != 0;
@@ -177,9 +202,10 @@ static enum form form_of(uint8_t op)
 {
     if (op >= TC_OP_PUSH && op <= TC_OP_OLD)
         return FORM_PUSH;
-    if ((op >= TC_OP_LOAD && op <= TC_OP_NOT) || op == TC_OP_BOOL)
+    if ((op >= TC_OP_LOAD && op <= TC_OP_NOT) || op == TC_OP_BOOL || op == TC_OP_F32_TO_F64 ||
+        op == TC_OP_F64_BOOL)
         return FORM_UNARY;
-    if (op >= TC_OP_ADD && op <= TC_OP_MAX)
+    if ((op >= TC_OP_ADD && op <= TC_OP_MAX) || op == TC_OP_F64_COMPARE)
         return FORM_BINARY;
     if (op == TC_OP_JZ || op == TC_OP_JNZ)
         return FORM_BRANCH;
@@ -213,7 +239,7 @@ int tc_expr_eval(const struct tc_expr_env *env, uint32_t first, int64_t *ret)
         else if (form == FORM_UNARY)
             r = unary(env, in, &stack[depth - 1]);
         else if (form == FORM_BINARY)
-            r = binary(in->op, stack[depth - 1], stack[depth], &stack[depth - 1]);
+            r = binary(in, stack[depth - 1], stack[depth], &stack[depth - 1]);
         else if (form == FORM_JUMP ||
                  (form == FORM_BRANCH && (stack[depth] == 0) == (in->op == TC_OP_JZ)))
             pc += in->arg;
@@ -267,6 +293,13 @@ static int arrive(struct walk *w, uint32_t pc)
     return w->reached ? 0 : -EBADMSG;
 }
 
+static int relations_ok(uint16_t r)
+{
+    const uint16_t integers = TC_REL_LEFT_INTEGER | TC_REL_RIGHT_INTEGER;
+
+    return r >> 6 == 0 && (r & integers) != integers;
+}
+
 static int operands_ok(const struct tc_insn *in, uint32_t arg_count, uint32_t old_count)
 {
     switch (in->op) {
@@ -276,6 +309,8 @@ static int operands_ok(const struct tc_insn *in, uint32_t arg_count, uint32_t ol
         return in->arg < old_count;
     case TC_OP_LOAD:
         return tc_scalar_bytes(in->type) != 0 && in->type != TC_F32 && in->type != TC_F64;
+    case TC_OP_F64_COMPARE:
+        return relations_ok(in->arg);
     default:
         return 1;
     }

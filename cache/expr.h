@@ -4,8 +4,10 @@
  *
  * A program is a run of instructions in the config's code table. It works on a stack of 64-bit
  * values; jumps go forward only, so that every program ends. Values are signed; addresses are
- * values too. Any of overflow, division by zero, an address that is NULL or (while a task is on
- * probation) unreadable ends it with -ERANGE / -EDOM / -EFAULT: the call is a bypass, `bad-extent`.
+ * values too, and so are the bits of doubles, which TC_OP_F32_TO_F64, _F64_BOOL and _F64_COMPARE
+ * know: a program's result is never one. Any of overflow, division by zero, an address that is NULL
+ * or (while a task is on probation) unreadable ends it with -ERANGE / -EDOM / -EFAULT: the call is
+ * a bypass, `bad-extent`.
  *
  * Evaluation is freestanding and async-signal-safe; it reads the host's memory where TC_OP_LOAD
  * says so.
@@ -47,6 +49,11 @@ enum tc_op {
     TC_OP_JNZ,  /* pop; if not zero skip the next `arg` instructions */
     TC_OP_JUMP, /* skip the next `arg` instructions */
     TC_OP_END,  /* the top of the stack is the result */
+    /* Behind the others: numbers are part of the flat file. */
+    TC_OP_F32_TO_F64,  /* pop a float's bits (the low 32); push the same double's */
+    TC_OP_F64_BOOL,    /* pop a double; push 0 or 1 */
+    TC_OP_F64_COMPARE, /* pop two, doubles but for what `arg` says; push 0 or 1: is their relation
+                          among those of `arg` (enum tc_relation, cache/f64.h)? */
 };
 
 /* Scalar types, of parameters, elements, results and loads. */
@@ -75,7 +82,7 @@ static inline uint32_t tc_scalar_bytes(uint8_t t)
 struct tc_insn {
     uint8_t op;   /* enum tc_op */
     uint8_t type; /* enum tc_scalar, TC_OP_LOAD */
-    uint16_t arg; /* parameter, old-program or jump */
+    uint16_t arg; /* parameter, old-program, jump or relations */
     uint32_t pad;
     int64_t imm;
 };
