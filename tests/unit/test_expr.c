@@ -243,7 +243,7 @@ static const struct {
 } malformed[] = {
     {"nothing", {{0}}, 0},
     {"unknown op", {{.op = 0}, OP(END)}, 2},
-    {"op beyond the last", {P(1), {.op = TC_OP_END + 1}, OP(END)}, 3},
+    {"op beyond the last", {P(1), {.op = TC_OP_F64_COMPARE + 1}, OP(END)}, 3},
     {"no end", {P(1)}, 1},
     {"end of an empty stack", {OP(END)}, 1},
     {"two values at the end", {P(1), P(2), OP(END)}, 3},
@@ -259,6 +259,10 @@ static const struct {
     {"load of void", {P(1), LOAD(VOID), OP(END)}, 3},
     {"load of a float", {P(1), LOAD(F64), OP(END)}, 3},
     {"load of no type", {P(1), {.op = TC_OP_LOAD, .type = 99}, OP(END)}, 3},
+    {"one double compared", {P(1), {.op = TC_OP_F64_COMPARE, .arg = 1}, OP(END)}, 3},
+    {"relations beyond the last", {P(1), P(1), {.op = TC_OP_F64_COMPARE, .arg = 64}, OP(END)}, 4},
+    {"integers as doubles", {P(1), P(1), {.op = TC_OP_F64_COMPARE, .arg = 49}, OP(END)}, 4},
+    {"no float to widen", {OP(F32_TO_F64), OP(END)}, 2},
 };
 
 static void malformed_programs_are_refused(void **state)
@@ -308,7 +312,7 @@ static void random_programs_end(void **state)
             seed ^= seed << 13;
             seed ^= seed >> 7;
             seed ^= seed << 17;
-            code[i].op = (uint8_t)(seed % (TC_OP_END + 2));
+            code[i].op = (uint8_t)(seed % (TC_OP_F64_COMPARE + 2));
             /* No address on the stack: a load must fail before it reads. */
             code[i].type = (uint8_t)(seed >> 8) % (TC_PTR + 2);
             code[i].arg = (uint16_t)(seed >> 16) % 6;

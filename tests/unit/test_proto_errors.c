@@ -137,13 +137,9 @@ static void expressions(void **state)
          "'f' has no parameter 'lenght'", "length"},
         {"int f(const int x[@zzz], int length)", TC_R_UNKNOWN_PARAMETER, NULL, ""},
         {"int f(ignore int x[@zzz], int length)", TC_R_UNKNOWN_PARAMETER, NULL, ""},
-        {"int f(const int x[@lo], double lo)", TC_R_BAD_EXPRESSION, "'lo' of 'f' is floating", ""},
-        {"double f(out int x[@return <= 3])", TC_R_BAD_EXPRESSION, "`return`, which is floating",
-         ""},
         {"void f(out int x[@return <= 3])", TC_R_BAD_EXPRESSION, "returns void", ""},
         {"int f(const int x[@return])", TC_R_BAD_EXPRESSION, "hasn't returned", ""},
         {"int f(const int x[*@n], out int *n)", TC_R_BAD_EXPRESSION, "read before the call", ""},
-        {"int f(const int x[@*n], const double n[1])", TC_R_BAD_EXPRESSION, "floating value", ""},
         {"int f(const int x[@*n], const void n[1])", TC_R_BAD_EXPRESSION, "pointer to void", ""},
         {"int f(const int x[@n], const int n[1])", TC_R_BAD_EXPRESSION, "is a pointer", ""},
         {"int f(const int x[1 + @n], const int n[1])", TC_R_BAD_EXPRESSION, "with a pointer", ""},
@@ -162,7 +158,6 @@ static void expressions(void **state)
         {"int f(const int x[n +@], int n)", TC_R_BAD_EXPRESSION, "a value is expected", ""},
         {"int f(const int x[(n@], int n)", TC_R_BAD_EXPRESSION, "`)` is expected", ""},
         {"int f(const int x[n @n], int n)", TC_R_BAD_EXPRESSION, "`]` is expected", ""},
-        {"int f(const int x[@1.5])", TC_R_BAD_EXPRESSION, "isn't an integer", ""},
         {"int f(const int x[@9223372036854775808])", TC_R_BAD_EXPRESSION, "too large", ""},
         {"int f(const int x[@'ab'])", TC_R_BAD_EXPRESSION, "character constant", "'N'"},
         {"int f(const int x[@-1])", TC_R_BAD_EXPRESSION, "is negative", ""},
@@ -179,6 +174,54 @@ static void expressions(void **state)
     CHECK(list);
 }
 
+/* Floating values are compared and tested; nothing is computed with them. */
+static void floating(void **state)
+{
+    static const struct refusal list[] = {
+        {"int f(const int x[@lo], double lo)", TC_R_BAD_EXPRESSION, "an integer is needed", ""},
+        {"double f(out int x[@return <= 3])", TC_R_BAD_EXPRESSION, "an integer is needed", ""},
+        {"int f(const int x[@*n], const float n[1])", TC_R_BAD_EXPRESSION, "an integer is needed",
+         ""},
+        {"int f(const int x[@1.5])", TC_R_BAD_EXPRESSION, "an integer is needed", ""},
+        {"int f(const int x[n @? 2.0 : 1.0], int n)", TC_R_BAD_EXPRESSION, "an integer is needed",
+         ""},
+        {"int f(const int x[@*n], inout double *n)", TC_R_BAD_EXPRESSION, "an integer is needed",
+         ""},
+        {"int f(const int x[@lo + 1], double lo)", TC_R_BAD_EXPRESSION,
+         "computes with a floating value: they can only be compared and tested", ""},
+        {"int f(const int x[n * @0.5], int n)", TC_R_BAD_EXPRESSION, "computes with", ""},
+        {"int f(const int x[-@lo], double lo)", TC_R_BAD_EXPRESSION, "computes with", ""},
+        {"int f(const int x[min(n, @lo)], int n, float lo)", TC_R_BAD_EXPRESSION, "computes with",
+         ""},
+        {"int f(const int x[y[@lo]], const int y[9], double lo)", TC_R_BAD_EXPRESSION,
+         "computes with", ""},
+        {"int f(const int x[*@lo], double lo)", TC_R_BAD_EXPRESSION, "isn't a pointer", ""},
+        {"int f(const int x[y @== 0.0], const int y[9])", TC_R_BAD_EXPRESSION,
+         "compares a pointer with a floating value", ""},
+        {"int f(const int x[lo @!= NULL], double lo)", TC_R_BAD_EXPRESSION, "compares a pointer",
+         ""},
+        {"int f(const int x[n @? 1.5 : 1], int n)", TC_R_BAD_EXPRESSION, "different types", ""},
+        {"int f(const int x[n @? 1.5 : NULL], int n)", TC_R_BAD_EXPRESSION, "different types", ""},
+        {"int f(const int x[n @? y : lo], int n, const int y[9], double lo)", TC_R_BAD_EXPRESSION,
+         "different types", ""},
+        {"int f(int n)", TC_R_BAD_PROTOTYPE, "can't be computed", "", "enum e { A = @1.5 };"},
+        {"double f(int n)", TC_R_BAD_EXPRESSION, "hasn't returned", "", NULL, "@return >= 0.5"},
+        {"int f(out double x[1])", TC_R_BAD_EXPRESSION, "read before", "", NULL, "*@x < 0.5"},
+        {"int f(double x)", TC_R_BAD_EXPRESSION, "isn't a number", "", NULL, "x < @0.5l"},
+        {"int f(double x)", TC_R_BAD_EXPRESSION, "isn't a number", "", NULL, "x < @1.2.3"},
+        {"int f(double x)", TC_R_BAD_EXPRESSION, "isn't a number", "", NULL, "x < @1e"},
+        {"int f(double x)", TC_R_BAD_EXPRESSION, "isn't a number", "", NULL, "x < @.5e+"},
+        {"int f(double x)", TC_R_BAD_EXPRESSION, "isn't a number", "", NULL, "x < @0x1p3"},
+        {"int f(double x)", TC_R_BAD_EXPRESSION, "isn't a number", "", NULL, "x < @0x1.8"},
+        {"int f(double x)", TC_R_BAD_EXPRESSION, "too large or too small", "", NULL, "x < @1e309"},
+        {"int f(double x)", TC_R_BAD_EXPRESSION, "too large or too small", "", NULL, "x < @1e-400"},
+        {"int f(float x)", TC_R_BAD_EXPRESSION, "too large or too small", "", NULL, "x < @1e39f"},
+    };
+
+    (void)state;
+    CHECK(list);
+}
+
 static void rules(void **state)
 {
     static const struct refusal list[] = {
@@ -186,7 +229,7 @@ static void rules(void **state)
         {"int f(int n)", TC_R_UNKNOWN_PARAMETER, NULL, "", NULL, "@m < 0", NULL},
         {"int f(out int n[1])", TC_R_BAD_EXPRESSION, "read before", "", NULL, "*@n < 0", NULL},
         {"int f(int n)", TC_R_BAD_EXPRESSION, "end of the expression", "", NULL, "n @n", NULL},
-        {"double f(int n)", TC_R_BAD_EXPRESSION, "floating", "", NULL, NULL, "@return >= 0"},
+        {"double f(int n)", TC_R_BAD_EXPRESSION, "with a floating", "", NULL, NULL, "@return + 1"},
         {"int f(int n)", TC_R_UNKNOWN_PARAMETER, NULL, "return", NULL, NULL, "@retrun >= 0"},
         {"void *f(out char s[3])", TC_R_BAD_EXPRESSION, "reads through `return`", "", NULL, NULL,
          "*@return == 0"},
@@ -351,6 +394,7 @@ int main(void)
         cmocka_unit_test(extents_and_directions),
         cmocka_unit_test(capacities),
         cmocka_unit_test(expressions),
+        cmocka_unit_test(floating),
         cmocka_unit_test(rules),
         cmocka_unit_test(types),
         cmocka_unit_test(syntax),

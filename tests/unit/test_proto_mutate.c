@@ -25,6 +25,8 @@ static uint32_t draw(uint32_t below)
 
 static const struct tc_proto_text seeds[] = {
     {"double mean(const double x[n], int n)", NULL, "n <= 0", "return == 0 || 1"},
+    {"float g(const float x[*lo < 0.5 ? n : 2], int n, inout double lo[1], out float y[max(n, 1)])",
+     NULL, "!*lo && lo[0] >= -1e-9 || x[1] != n", "return > old(*lo) && !(*y == .25f)"},
     {"int kdf(uint32_t rounds, const void pwd[n], size_t n, out uint8_t key[klen], size_t klen)"},
     {"int compress(const uint8_t in[n], size_t n, out malloc uint8_t *buf[*len], out size_t *len)"},
     {"ssize_t decode(const void in[n], size_t n, out char text[return <= cap], size_t cap)", NULL,
@@ -74,7 +76,8 @@ static const char *const pieces[] = {"in ",       "out ",
                                      "typedef ",  "n",
                                      "0",         "1.5",
                                      "\"",        "__attribute__((packed)) ",
-                                     " % 0",      "float "};
+                                     " % 0",      "float ",
+                                     "-1e-9"};
 #define PIECES (sizeof pieces / sizeof pieces[0])
 
 static void replace(char *text, size_t bytes, size_t at, size_t cut, const char *with)
