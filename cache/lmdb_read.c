@@ -26,6 +26,7 @@ enum {
     TABLE_BYTES = 48,
     META_BYTES = 136,
     FIRST_TREE_PAGE = 2,
+    LEAF_NODES_FETCHED = 32,
 };
 
 enum {
@@ -247,6 +248,17 @@ static int check_table(const struct tc_lmdb_table *t)
     return t->depth == 0 || t->depth > TC_LMDB_DEPTH_MAX ? -EBADMSG : 0;
 }
 
+/* Leaves are rarely in the processor's caches, and their nodes far apart: all are asked for at once,
+ * rather than one after the other as the search comes to them. (A prefetch of any address is
+ * harmless.) */
+static inline void fetch_nodes(const unsigned char *page, unsigned count)
+{
+    if (count > LEAF_NODES_FETCHED)
+        return;
+    for (unsigned i = 0; i < count; i++)
+        __builtin_prefetch(page + node_offset(page, i));
+}
+
 /* Inlined twice, so that `w->key` is a constant in each of the two loops. */
 static inline __attribute__((always_inline)) int
 find_leaf_node(const struct tc_lmdb *db, const struct tc_lmdb_snapshot *s,
@@ -266,8 +278,10 @@ find_leaf_node(const struct tc_lmdb *db, const struct tc_lmdb_snapshot *s,
     }
     if (r == 0)
         r = tree_page(db, s, pgno, PAGE_LEAF, &page, &count);
-    if (r == 0)
+    if (r == 0) {
+        fetch_nodes(page, count);
         r = search_page(s, page, count, w, &index);
+    }
     return r == 0 ? leaf_node_at(s, page, index, ret) : r;
 }
 
