@@ -13,7 +13,7 @@
  *
  * The content of an input: scalars: their bytes, by declared size; arrays: "pieces, piece bytes"
  * (two u64), then the elements without gaps; strings: bytes without the NUL; several strings:
- * count, then (u64 length, bytes) each; NULL: tag TC_TAG_NULL, no content.
+ * count, then (u64 length, bytes) each; NULL (of an output too): tag TC_TAG_NULL, no content.
  *
  * Component names: "=task" (identity and prototype digest, or the namespace), "=source", "=run_id",
  * "=flow", "=fpenv", and the parameters' names, which never begin with '='.

@@ -337,6 +337,8 @@ uint32_t tc_capture_key(struct tc_context *x, struct tc_call *c)
     if (h->fpenv_at != 0)
         tc_arch_fp_control(m->memory + h->fpenv_at);
     for (uint32_t i = 0; r == 0 && i < h->key_param_count; i++) {
+        if (h->params[h->key_params[i]].dir == TC_OUT && c->arg[h->key_params[i]] != 0)
+            continue;
         c->bad_param = h->key_params[i];
         r = add_input(c, h->key_params[i], m);
     }

@@ -221,9 +221,24 @@ static int say_hello(int64_t until_ns)
     return r < 0 ? r : reply.status;
 }
 
+/* Tests on a busy machine wait longer than programs would, unless they are about the waiting. */
+static int64_t patient(int64_t deadline_ns)
+{
+#ifdef TC_TEST_CLOCK
+    const char *ms = tc_env(tc_state.env, "TASKCACHE_TEST_DEADLINE_MS");
+    int64_t ns = 0;
+
+    for (; ms != NULL && *ms >= '0' && *ms <= '9'; ms++)
+        ns = ns * 10 + (*ms - '0') * 1000000ll;
+    return ns > deadline_ns ? ns : deadline_ns;
+#else
+    return deadline_ns;
+#endif
+}
+
 static int with_link(const struct tc_outgoing *m, int64_t deadline_ns, struct tc_reply *ret)
 {
-    int64_t now = tc_monotonic_ns(), until = now + deadline_ns;
+    int64_t now = tc_monotonic_ns(), until = now + patient(deadline_ns);
     int r = may_talk();
 
     if (r < 0)

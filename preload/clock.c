@@ -77,10 +77,13 @@ void tc_clock_init(const void *vdso, char *const *env)
 #endif
 }
 
+/* Not in a sandbox: strict mode kills who reads the time stamp counter. */
 static int64_t read_clock(clockid_t id)
 {
     struct timespec t = {0, 0};
 
+    if (tc_is_sandboxed())
+        return 0;
     if (vdso_clock == NULL || vdso_clock(id, &t) != 0)
         TC_SYS(SYS_clock_gettime, id, &t, 0, 0, 0, 0);
     return t.tv_sec * 1000000000ll + t.tv_nsec;

@@ -139,6 +139,8 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
     }
     if (!tc_context_current(x, epoch))
         return bypass(c, TC_R_REENTERED);
+    if (tc_is_sandboxed())
+        return bypass(c, TC_R_SANDBOXED); /* nothing could be sent, and no clock may be read */
     tc_report_miss(c, why);
     return run(x, c);
 }

@@ -131,6 +131,18 @@ static void forget_unloaded(void)
     }
 }
 
+/* The service has another working directory. */
+static int absolute(const char *path, char *ret, size_t bytes)
+{
+    char cwd[TC_PATH_BYTES];
+
+    if (path[0] == '/')
+        return tc_join(ret, bytes, path, NULL, NULL, NULL);
+    if (TC_SYS(SYS_getcwd, cwd, sizeof cwd, 0, 0, 0, 0) < 0 || cwd[0] != '/')
+        return -ENAMETOOLONG;
+    return tc_join(ret, bytes, cwd, "/", path, NULL);
+}
+
 /* One message for all missing objects, so that the loader waits once. */
 static int ask_for_plans(void)
 {
@@ -152,10 +164,10 @@ static int ask_for_plans(void)
     q->config_path = (uint32_t)at;
     at += n;
     for (uint32_t i = 0; i < objects.missing_count; i++) {
-        n = strlen(objects.missing[i].path) + 1;
-        if (n > sizeof objects.message - at)
+        char *room = (char *)objects.message + at;
+        if (absolute(objects.missing[i].path, room, sizeof objects.message - at) < 0)
             return -EMSGSIZE;
-        memcpy(objects.message + at, objects.missing[i].path, n);
+        n = strlen(room) + 1;
         refs[i] = (struct tc_object_ref){.id = objects.missing[i].id, .path = (uint32_t)at};
         at += n;
     }

@@ -65,6 +65,12 @@ static int policy_gives_key(const struct tc_hook *h)
     return members != 0 || ((h->active.policy & TC_POLICY_INPUTS) && inputs);
 }
 
+/* An `out` pointer counts when it is NULL: a record of one shape can't serve the other. */
+static int may_enter_key(const struct tc_param *p)
+{
+    return is_input(p) || p->dir == TC_OUT;
+}
+
 static void choose_params(struct tc_hook *h)
 {
     h->key_param_count = 0;
@@ -72,7 +78,7 @@ static void choose_params(struct tc_hook *h)
         return;
     for (uint32_t i = 0; i < h->param_count; i++) {
         uint8_t param = h->sorted[i];
-        if (is_input(&h->params[param]) && !(h->task->excluded >> param & 1))
+        if (may_enter_key(&h->params[param]) && !(h->task->excluded >> param & 1))
             h->key_params[h->key_param_count++] = param;
     }
 }

@@ -57,6 +57,7 @@ class Fixture:
             "XDG_CACHE_HOME": str(self.dir / "cache"),
             "LC_ALL": "C.UTF-8",
             "BODY_LOG": str(self.body_log),
+            "TASKCACHE_TEST_DEADLINE_MS": "5000",
         }
         for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
             if name in os.environ:

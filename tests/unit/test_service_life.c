@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -314,6 +315,51 @@ static void test_a_truncated_store_heals(void **state)
     place_remove(&p);
 }
 
+/* The limit on a file's size stands in for a full disk. */
+static void test_a_full_disk_loses_new_records_only(void **state)
+{
+    struct rlimit small = {4 << 20, 4 << 20};
+    unsigned stored = 0, refused = 0;
+    struct place p;
+    struct client c;
+    pid_t pid;
+
+    (void)state;
+    place_make(&p);
+    pid = fork();
+    if (pid == 0) {
+        char line[512];
+        const char *const arguments[] = {"--cache", p.cache, "--idle-exit", "0", NULL};
+        pid_t server;
+
+        setrlimit(RLIMIT_FSIZE, &small);
+        server = service_run(&p, arguments, line);
+        _exit(strcmp(line, "ok\n") == 0 ? service_wait(server, 60000) : 99);
+    }
+    while (client_try(&p, &c) < 0)
+        usleep(10000);
+    for (uint64_t i = 1; i <= 600; i++) {
+        struct tc_reply r;
+
+        client_store(&c, &(struct draft_spec){.key = i, .output_bytes = 20000, .fill = 'd'},
+                     i % 7 == 0);
+        r = client_reply(&c);
+        stored += r.status == 0;
+        refused += r.status == -ENOSPC || r.status == -EIO;
+        assert_int_equal(has(&p, i, 20000, 'd'), r.status == 0);
+        assert_true(r.status == 0 || r.reason == TC_R_STORE_FULL || r.reason == TC_R_NOT_STORED);
+    }
+    assert_int_equal(stored + refused, 600);
+    assert_true(stored > 100 && refused > 100);
+    client_store(&c, &(struct draft_spec){.key = 9, .output_bytes = 3 << 20, .fill = 'd'}, 1);
+    assert_true(client_reply(&c).status < 0);
+    assert_true(has(&p, 1, 20000, 'd'));
+    assert_int_equal(client_simple(&c, TC_MSG_QUIT).status, 0);
+    client_close(&c);
+    assert_int_equal(service_wait(pid, 10000), 0);
+    place_remove(&p);
+}
+
 /* As after a power cut: another boot's id in "boot" (service/store/internal.h), no runtime
  * directory; and one record's bytes aren't what they were. */
 static void cut_the_power(const struct place *p)
@@ -461,6 +507,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_a_store_of_another_format_is_refused),
         cmocka_unit_test(test_a_truncated_store_heals),
+        cmocka_unit_test(test_a_full_disk_loses_new_records_only),
         cmocka_unit_test(test_after_an_unclean_reboot_good_records_are_salvaged),
         cmocka_unit_test(test_the_background_service_keeps_nothing_of_its_starter),
     };

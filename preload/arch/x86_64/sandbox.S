@@ -6,6 +6,7 @@
 #define SYS_PRCTL 157
 #define SYS_SECCOMP 317
 #define PR_SET_SECCOMP 22
+#define PR_SET_TSC 26 /* without the time stamp counter the vDSO's clock is a SIGSEGV */
 #define SECCOMP_SET_MODE_FILTER 1
 
 	.text
@@ -16,8 +17,10 @@ prctl:
 	.cfi_startproc
 	endbr64
 	cmpl $PR_SET_SECCOMP, %edi
+	je 4f
+	cmpl $PR_SET_TSC, %edi
 	jne 1f
-	movl $1, tc_sandboxed(%rip)
+4:	movl $1, tc_sandboxed(%rip)
 1:	movq %rcx, %r10
 	movl $SYS_PRCTL, %eax
 	syscall
@@ -49,8 +52,10 @@ syscall:
 	jae set_errno
 	ret
 2:	cmpl $PR_SET_SECCOMP, %esi
+	je 4f
+	cmpl $PR_SET_TSC, %esi
 	jne 1b
-	movl $1, tc_sandboxed(%rip)
+4:	movl $1, tc_sandboxed(%rip)
 	jmp 1b
 3:	cmpl $SECCOMP_SET_MODE_FILTER, %esi
 	ja 1b
