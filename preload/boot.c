@@ -6,6 +6,7 @@
  */
 #include <elf.h>
 #include <errno.h>
+#include <linux/kcmp.h>
 #include <string.h>
 
 #include "preload/client.h"
@@ -20,6 +21,13 @@
 
 struct tc_state tc_state;
 uint32_t tc_sandboxed;
+
+/* The word that a fork wipes. */
+enum {
+    WIPED = 0,
+    SETTLED,
+    SETTLING,
+};
 
 static struct {
     const char *program_path;
@@ -354,22 +362,42 @@ static int make_memory(void)
     if (hooks == NULL || word == NULL)
         return -ENOMEM;
     TC_SYS(SYS_madvise, word, 4096, MADV_WIPEONFORK, 0, 0, 0);
-    *word = 1;
+    *word = SETTLED;
     tc_state.hooks = hooks;
     tc_state.wiped_on_fork = word;
     return 0;
 }
 
-void tc_after_fork(void)
+/* Does this process share its memory with its parent? Then the word was wiped by a fork before the
+ * vfork, and what is settled here would be settled for the parent. */
+static int is_vfork_child(void)
 {
-    *tc_state.wiped_on_fork = 1;
-    if (tc_is_sandboxed())
-        return;
-    tc_state.pid = tc_sys_getpid();
-    tc_state.greeted = 0;
-    tc_contexts_after_fork();
-    tc_client_after_fork();
-    tc_store_after_fork();
+    return TC_SYS(SYS_kcmp, tc_sys_getpid(), TC_SYS(SYS_getppid, 0, 0, 0, 0, 0, 0), KCMP_VM, 0, 0,
+                  0) == 0;
+}
+
+int tc_settle_after_fork(void)
+{
+    uint32_t state = __atomic_load_n(tc_state.wiped_on_fork, __ATOMIC_ACQUIRE);
+
+    if (state != WIPED)
+        return state == SETTLED;
+    if (!__atomic_compare_exchange_n(tc_state.wiped_on_fork, &state, SETTLING, 0, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED))
+        return 0;
+    if (!tc_is_sandboxed()) {
+        if (is_vfork_child()) {
+            __atomic_store_n(tc_state.wiped_on_fork, WIPED, __ATOMIC_RELEASE);
+            return 0;
+        }
+        tc_state.pid = tc_sys_getpid();
+        tc_state.greeted = 0;
+        tc_contexts_after_fork();
+        tc_client_after_fork();
+        tc_store_after_fork();
+    }
+    __atomic_store_n(tc_state.wiped_on_fork, SETTLED, __ATOMIC_RELEASE);
+    return 1;
 }
 
 static void tell_config_errors(void)

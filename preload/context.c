@@ -6,10 +6,15 @@
 
 extern int *__errno_location(void) __attribute__((weak));
 
+enum {
+    MAX_ABANDONED = 64,
+};
+
 static __thread struct tc_context *mine __attribute__((tls_model("initial-exec")));
 /* Of open calls, atomic: unique in the process, as coroutines may change threads. */
 static uint64_t last_serial;
 static struct tc_context *all; /* atomic; contexts are never unmapped */
+static uint32_t abandoned;     /* atomic: how many are left to frames that may be dead */
 
 static int thread_is_gone(uint32_t tid)
 {
@@ -20,7 +25,7 @@ static int take_over(struct tc_context *c, uint32_t tid)
 {
     uint32_t owner = __atomic_load_n(&c->owner, __ATOMIC_ACQUIRE);
 
-    if (owner != 0 && owner != tid && !thread_is_gone(owner))
+    if (owner != 0 && !thread_is_gone(owner))
         return 0;
     return __atomic_compare_exchange_n(&c->owner, &owner, tid, 0, __ATOMIC_ACQ_REL,
                                        __ATOMIC_RELAXED);
@@ -63,21 +68,24 @@ static struct tc_context *map_new(uint32_t tid)
     return c;
 }
 
-static struct tc_context *make(void)
+/* A vfork child has its parent's thread-local storage: what it made would stay in use there, owned
+ * by a thread that is gone. */
+static struct tc_context *make(uint32_t *ret_reason)
 {
     struct tc_context *c;
     uint32_t tid;
 
-    if (tc_is_sandboxed())
+    *ret_reason = tc_is_sandboxed() ? TC_R_SANDBOXED : TC_R_VFORK_CHILD;
+    if (tc_is_sandboxed() || tc_sys_getpid() != tc_state.pid)
         return NULL;
     tid = (uint32_t)tc_sys_gettid();
     c = reuse(tid);
     if (c == NULL)
         c = map_new(tid);
+    *ret_reason = TC_R_NO_MEMORY;
     if (c == NULL)
         return NULL;
     c->busy = 0;
-    c->epoch++;
     c->flight = TC_NO_FLIGHT;
     c->flight_end = 0;
     c->errno_place = __errno_location != NULL ? __errno_location() : NULL;
@@ -86,8 +94,9 @@ static struct tc_context *make(void)
 }
 
 /* Busy, and the frame that made it so lies below us: it can't be running any more, unless we are on
- * another stack, where a signal handler or a coroutine has interrupted it. */
-static int frame_is_dead(const struct tc_context *c, uint64_t stack)
+ * another stack. Not all of those can be told: a coroutine, a handler whose alternate stack is
+ * disarmed while it runs. */
+static int may_be_dead(const struct tc_context *c, uint64_t stack)
 {
     stack_t alternative;
 
@@ -97,6 +106,17 @@ static int frame_is_dead(const struct tc_context *c, uint64_t stack)
     if (TC_SYS(SYS_sigaltstack, NULL, &alternative, 0, 0, 0, 0) < 0)
         return 0;
     return !(alternative.ss_flags & SS_ONSTACK);
+}
+
+/* Leaves a context to the frame that is at work in it, if that is still alive; it becomes free when
+ * that frame comes to its end. What never does is lost: no more than MAX_ABANDONED. */
+static int abandon(struct tc_context *c)
+{
+    if (__atomic_load_n(&abandoned, __ATOMIC_RELAXED) >= MAX_ABANDONED)
+        return 0;
+    __atomic_fetch_add(&abandoned, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->owner, TC_OWNER_ABANDONED, __ATOMIC_RELEASE);
+    return 1;
 }
 
 void tc_contexts_after_fork(void)
@@ -109,29 +129,34 @@ struct tc_context *tc_context_enter(uint64_t stack, uint32_t *ret_reason)
 {
     struct tc_context *c = mine;
 
-    if (*tc_state.wiped_on_fork == 0)
-        tc_after_fork();
+    *ret_reason = TC_R_REENTERED;
+    if (!tc_settle_after_fork())
+        return NULL;
     if (c != NULL && c->owner == TC_OWNER_FORKED && !tc_is_sandboxed())
         c->owner = (uint32_t)tc_sys_gettid();
-    if (c == NULL) {
-        c = make();
-        if (c == NULL) {
-            *ret_reason = tc_is_sandboxed() ? TC_R_SANDBOXED : TC_R_NO_MEMORY;
+    if (c != NULL && __atomic_exchange_n(&c->busy, 1, __ATOMIC_ACQUIRE) != 0) {
+        if (!may_be_dead(c, stack) || !abandon(c))
             return NULL;
-        }
+        c = NULL;
     }
-    if (__atomic_exchange_n(&c->busy, 1, __ATOMIC_ACQUIRE) != 0 && !frame_is_dead(c, stack)) {
-        *ret_reason = TC_R_REENTERED;
-        return NULL;
+    if (c == NULL) {
+        c = make(ret_reason);
+        if (c == NULL)
+            return NULL;
+        c->busy = 1;
     }
     c->busy_stack = stack;
-    __atomic_store_n(&c->epoch, c->epoch + 1, __ATOMIC_RELAXED);
     return c;
 }
 
 void tc_context_exit(struct tc_context *c)
 {
+    uint32_t owner = TC_OWNER_ABANDONED;
+
     __atomic_store_n(&c->busy, 0, __ATOMIC_RELEASE);
+    if (c->owner == TC_OWNER_ABANDONED &&
+        __atomic_compare_exchange_n(&c->owner, &owner, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        __atomic_fetch_sub(&abandoned, 1, __ATOMIC_RELAXED);
 }
 
 static struct tc_flight *flight_at(struct tc_context *c, uint32_t at)

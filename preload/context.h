@@ -56,14 +56,15 @@ struct tc_call {
     uint32_t bad_param; /* whose capture failed */
 };
 
-#define TC_OWNER_FORKED UINT32_MAX
+#define TC_OWNER_FORKED    UINT32_MAX
+#define TC_OWNER_ABANDONED (UINT32_MAX - 1)
 
 struct tc_context {
-    uint32_t owner;      /* tid; TC_OWNER_FORKED: a thread of the parent process had it */
+    /* tid; 0: nobody; TC_OWNER_FORKED: a thread of the parent process had it; TC_OWNER_ABANDONED: a
+     * frame is at work in it, or was left by a jump, and its thread goes on with another one. */
+    uint32_t owner;
     uint32_t busy;       /* 1 while the runtime works on this thread */
     uint64_t busy_stack; /* stack pointer of the entry that set it */
-    uint32_t
-        epoch; /* counts entries: work that was interrupted and overtaken finds another number */
     int *errno_place;
     struct tc_context *next;
     uint32_t flight; /* newest entry, or TC_NO_FLIGHT */
@@ -84,12 +85,6 @@ void tc_context_exit(struct tc_context *c);
 /* In a forked child, before anything else: no context may be taken from the one thread that lives
  * on. */
 void tc_contexts_after_fork(void);
-/* Is this still the work that began at `epoch`? */
-static inline int tc_context_current(const struct tc_context *c, uint32_t epoch)
-{
-    return __atomic_load_n(&c->epoch, __ATOMIC_RELAXED) == epoch;
-}
-
 /* Opens an entry of `bytes` (struct included), dropping those whose frames are gone. NULL: too
  * deep. */
 struct tc_flight *tc_flight_open(struct tc_context *c, uint64_t entry, size_t bytes);

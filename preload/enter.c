@@ -106,7 +106,7 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
 {
     struct tc_call *c = &x->call;
     struct tc_replayed done;
-    uint32_t epoch = x->epoch, why = 0, r;
+    uint32_t why = 0, r;
 
     c->hook = h;
     c->frame = f;
@@ -128,7 +128,7 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
     if (r != 0)
         return bypass(c, r);
     greet_once();
-    if (!h->active.refresh && tc_replay(x, c, epoch, &done, &why)) {
+    if (!h->active.refresh && tc_replay(x, c, &done, &why)) {
         if (done.set_errno && x->errno_place != NULL)
             *x->errno_place = done.err;
         tc_store_warm(c->key.low);
@@ -137,8 +137,6 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
         tc_report_hit(c, &done);
         return TC_ACTION_RETURN;
     }
-    if (!tc_context_current(x, epoch))
-        return bypass(c, TC_R_REENTERED);
     if (tc_is_sandboxed())
         return bypass(c, TC_R_SANDBOXED); /* nothing could be sent, and no clock may be read */
     tc_report_miss(c, why);

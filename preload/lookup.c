@@ -155,25 +155,11 @@ int tc_store_open(const struct tc_store_view *last, struct tc_store_view *ret)
     return -EAGAIN;
 }
 
-/* A signal handler that takes the thread's context over may find this half done: db.map is NULL
- * meanwhile. */
 void tc_store_remember(struct tc_store_view *last, const struct tc_store_view *v)
 {
-    const unsigned char *volatile *map = (const unsigned char *volatile *)&last->db.map;
-
-    if (last->db.map == v->db.map && last->ceiling == v->ceiling &&
-        last->generation == v->generation)
-        return;
-    *map = NULL;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    last->db.bytes = v->db.bytes;
-    last->snapshot = v->snapshot;
-    last->generation = v->generation;
-    last->ceiling = v->ceiling;
-    last->records = v->records;
-    last->has_records = v->has_records;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    *map = v->db.map;
+    if (last->db.map != v->db.map || last->ceiling != v->ceiling ||
+        last->generation != v->generation)
+        *last = *v;
 }
 
 int tc_store_find(struct tc_store_view *v, uint64_t key_low, const void **ret_value,

@@ -21,8 +21,7 @@ struct tc_store_view {
 
 /* A consistent view of the store as it is now: 0, or a negative errno (no store, nothing readable
  * at this moment). `last` is one that was remembered: nothing is read if nothing was committed
- * since. Its copy may be torn if the context was taken over meanwhile: the caller looks at the
- * epoch before it uses it. */
+ * since. */
 int tc_store_open(const struct tc_store_view *last, struct tc_store_view *ret);
 
 /* Keeps a view for the next call. It must have been found protected, and been good for a look-up.

@@ -78,10 +78,8 @@ void tc_notified(void)
 {
     const struct r_debug *r = tc_loader();
 
-    if (tc_is_sandboxed())
+    if (tc_is_sandboxed() || !tc_settle_after_fork())
         return;
-    if (*tc_state.wiped_on_fork == 0)
-        tc_after_fork();
     if (r->r_state == RT_CONSISTENT)
         tc_scan_objects();
 }

@@ -221,9 +221,8 @@ static int is_live(const struct tc_record *h)
 /* From the mapping, where bytes may change under us if we are stopped for long: what is small is
  * copied first, and only the copy counts; what is large goes straight to the caller where that does
  * no harm. */
-static int replay_value(struct tc_context *x, struct tc_call *c, uint32_t epoch,
-                        const struct tc_store_view *store, const void *value, size_t bytes,
-                        struct tc_replayed *ret, uint32_t *ret_why)
+static int replay_value(struct tc_context *x, struct tc_call *c, const struct tc_store_view *store,
+                        const void *value, size_t bytes, struct tc_replayed *ret, uint32_t *ret_why)
 {
     struct tc_record_view v;
     struct source s = {.store = store};
@@ -248,8 +247,6 @@ static int replay_value(struct tc_context *x, struct tc_call *c, uint32_t epoch,
     }
     if (!tc_store_was_protected(store))
         return -ESTALE;
-    if (!tc_context_current(x, epoch))
-        return -EINTR;
     if ((copied && v.outputs != NULL) || v.head.output_bytes == 0)
         r = replay_all(c, &v, &s);
     else if (writes_whole(c))
@@ -262,8 +259,7 @@ static int replay_value(struct tc_context *x, struct tc_call *c, uint32_t epoch,
     return r;
 }
 
-int tc_replay(struct tc_context *x, struct tc_call *c, uint32_t epoch, struct tc_replayed *ret,
-              uint32_t *ret_why)
+int tc_replay(struct tc_context *x, struct tc_call *c, struct tc_replayed *ret, uint32_t *ret_why)
 {
     *ret_why = 0;
     for (int attempt = 0; attempt < 2; attempt++) {
@@ -275,11 +271,9 @@ int tc_replay(struct tc_context *x, struct tc_call *c, uint32_t epoch, struct tc
             *ret_why = TC_R_NO_STORE;
             return 0;
         }
-        if (!tc_context_current(x, epoch))
-            return 0;
         r = tc_store_find(&store, c->key.low, &value, &bytes);
         if (r == 0)
-            r = replay_value(x, c, epoch, &store, value, bytes, ret, ret_why);
+            r = replay_value(x, c, &store, value, bytes, ret, ret_why);
         if (r == 0) {
             tc_store_remember(&x->store, &store);
             return 1;

@@ -105,8 +105,9 @@ void tc_count(const struct tc_hook *h, size_t field_offset, uint64_t by);
 #define TC_COUNT(h, field, by) tc_count((h), offsetof(struct tc_counters, field), (by))
 void tc_count_bypass(struct tc_hook *h, uint32_t reason);
 
-/* In a forked child, at its first call of a task: own pid, own connection, own contexts. */
-void tc_after_fork(void);
+/* In a forked child, at its first call of a task: own pid, own connection, own contexts. 0: another
+ * thread is at it, or this is the child of a vfork in a forked child: go by. */
+int tc_settle_after_fork(void);
 
 /* boot.c */
 int tc_map_config(void);
