@@ -19,7 +19,7 @@ def load(part):
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         if hasattr(module, "tests"):  # generated: (name, function)
-            found += module.tests()
+            found += list(module.tests())
         for name, f in vars(module).items():
             if name.startswith("test_") and callable(f):
                 found.append((f"{path.stem[5:]}: {name[5:].replace('_', ' ')}", f))

@@ -68,6 +68,7 @@ CASES = {
     "buffers strides and guards": case("buffers"),
     "resource limits": case("rlimits"),
     "enters seccomp": case("seccomp", replays=False),
+    "enters seccomp's strict mode": case("seccomp", "strict", replays=False),
     "basic": case("basic"),
 }
 

@@ -371,6 +371,32 @@ static void not_yet(void **state)
     RUN(cases);
 }
 
+/* Most keys at once: nothing is wrong with them, and what isn't built yet says so. */
+static void a_config_with_everything(void **state)
+{
+    struct compiled c = compile(
+        "cache:    { path: ~/.cache/taskcache, max_size: 10GiB }\n"
+        "defaults: { cache_policy: INPUTS + TASK_SOURCE }     # any task option\n"
+        "storages: { fleet: { type: s3, bucket: my-bucket, region: eu-central-1 } }\n"
+        "policies: { strict: { policy: INPUTS, isolation_level: SERIALIZABLE } }\n"
+        "types: |\n  struct stats { double mean, dev; uint32_t n; };\n"
+        "flows:\n  - symbol: handle_request\n    prototype: |\n"
+        "      int handle_request(ignore void *request, int id)\n"
+        "tasks:\n  - symbol: simulate@libsolver.so*\n    prototype: |\n"
+        "      double simulate(const double grid[n], size_t n, int debug)\n"
+        "    cache_policy: INPUTS + TASK_SOURCE - debug\n    cache_expiration: 1h30m\n"
+        "    refresh_cache: false\n    result_storage: fleet\n    success: 'return >= 0'\n");
+
+    (void)state;
+    for (unsigned i = 0; i < c.config->problems.count; i++)
+        if (c.problems[i].reason != TC_R_NOT_YET_KEY)
+            fail_msg("%s", problem(&c, i));
+    assert_int_equal(c.config->tasks.count, 1);
+    assert_int_equal(c.tasks[0].result_type, TC_F64);
+    assert_int_not_equal(c.tasks[0].success, TC_NO_EXPR);
+    compiled_free(&c);
+}
+
 /* Every ```yaml block of the reference is a config without errors or warnings. */
 static void examples_in_the_documentation(void **state)
 {
@@ -407,6 +433,7 @@ int main(void)
         cmocka_unit_test(tasks),
         cmocka_unit_test(carets_in_texts),
         cmocka_unit_test(not_yet),
+        cmocka_unit_test(a_config_with_everything),
         cmocka_unit_test(examples_in_the_documentation),
     };
 

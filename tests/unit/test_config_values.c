@@ -328,7 +328,7 @@ static void arbitrary_bytes(void **state)
         "types: |\n  struct stats { double mean, dev; uint32_t n; };\nchildren: [ a, 'b' ]\n"
         "flows:\n  - symbol: h\n    prototype: |\n      int h(ignore void *request, int id)\n"
         "tasks:\n  - symbol: simulate@libsolver.so*\n    prototype: |\n"
-        "      int simulate(const double grid[n], size_t n, int debug)\n"
+        "      double simulate(const double grid[n], size_t n, int debug)\n"
         "    cache_policy: strict + TASK_SOURCE - debug\n    cache_expiration: 1h30m\n"
         "    success: 'return >= 0'\n  - { symbol: \"g\\u0041\", skip: '*x == ''a''' }\n"
         "  - symbol: k\n    prototype: >\n      int\n       k(int n)\n    skip: \"n \\\n      == "

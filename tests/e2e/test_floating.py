@@ -1,0 +1,77 @@
+"""Rules about floating values decide what is looked up and what is kept."""
+from harness import contains, equal
+
+PROGRAM = r"""
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void body(const char *name)
+{
+    FILE *f = fopen(getenv("BODY_LOG"), "a");
+    fprintf(f, "%s\n", name);
+    fclose(f);
+}
+
+__attribute__((noinline, noclone)) double simulate(const double *grid, size_t n, int debug)
+{
+    double sum = 0;
+
+    body("simulate");
+    for (size_t i = 0; i < n; i++)
+        sum += grid[i];
+    return debug ? sum : sum;
+}
+
+__attribute__((noinline, noclone)) float halve(float x, const float *limit)
+{
+    body("halve");
+    return x < *limit ? x / 2 : x;
+}
+
+int main(void)
+{
+    const double good[] = {1, 2.5}, bad[] = {1, -2.5}, none[] = {NAN, 1}, zero[] = {-0.0, 0};
+    const float limit = 8;
+
+    printf("%.17g %.17g %.17g %.17g\n", simulate(good, 2, 0), simulate(bad, 2, 0),
+           simulate(none, 2, 0), simulate(zero, 2, 0));
+    printf("%.9g %.9g %.9g\n", halve(3, &limit), halve(0.1f, &limit), halve(9, &limit));
+    return 0;
+}
+"""
+
+CONFIG = """
+tasks:
+  - symbol: simulate
+    prototype: |
+      double simulate(const double grid[n], size_t n, int debug)
+    cache_policy: INPUTS + TASK_SOURCE - debug
+    success: 'return >= 0'
+  - symbol: halve
+    prototype: |
+      float halve(float x, const float limit[1])
+    cache_policy: INPUTS
+    skip: 'x == 0.1f'
+    success: 'return != x && return < *limit'
+"""
+
+
+def test_failed_and_skipped_calls_run_again(t):
+    program = t.cc(PROGRAM, "floating")
+    config = t.config(CONFIG)
+    bare = t.bare([program])
+    equal(t.bodies(), 7)
+    first = t.run([program], config)
+    equal((first.out, first.errors), (bare.out, ""))
+    equal(t.bodies(), 7)
+    second = t.run([program], config)
+    equal((second.out, second.errors), (bare.out, ""))
+    equal(t.bodies(), 4, "the sums -1.5 and NaN, the skipped 0.1 and the unhalved 9 run again")
+
+
+def test_computing_with_a_floating_value_is_refused(t):
+    config = t.config(CONFIG.replace("return >= 0", "return + 1 > 0"))
+    r = t.run(["true"], config, status=125)
+    contains(r.errors, "bad-expression")
+    contains(r.errors, "they can only be compared and tested")
