@@ -295,7 +295,9 @@ static void the_resolve_digest(void **state)
         int same;
     } cases[] = {
         {"tasks: [ { symbol: f, prototype: 'int f(int n)', cache_policy: INPUTS } ]", 1},
-        {"cache: {}\ntasks: [ { symbol: f, prototype: 'int  f( int n )', enabled: false } ]", 1},
+        {"cache: {}\ntasks: [ { symbol: f, prototype: 'int  f( int n )', refresh_cache: true } ]",
+         1},
+        {"tasks: [ { symbol: f, prototype: 'int f(int n)', enabled: false } ]", 0},
         {"tasks: [ { symbol: g, prototype: 'int f(int n)' } ]", 0},
         {"tasks: [ { symbol: f@x, prototype: 'int f(int n)' } ]", 0},
         {"tasks: [ { symbol: x.c:f, prototype: 'int f(int n)' } ]", 0},
