@@ -111,7 +111,9 @@ static void text_finding(const struct doctor *d, const struct tc_finding *f)
            tc_style(stdout, styles[f->state]), state_names[f->state], tc_style(stdout, TC_PLAIN));
     if (f->state != TC_FINDING_HOOKABLE) {
         tc_finding_cause(&d->session, &d->plans, f, &cause);
-        printf(": %s: %s", tc_reason_info(f->reason)->id, cause.sentence);
+        if (f->state == TC_FINDING_REFUSED)
+            printf(": %s", tc_reason_info(f->reason)->id);
+        printf(": %s", cause.sentence);
         if (f->state == TC_FINDING_REFUSED && *cause.remedy)
             printf("\n      try: %s", cause.remedy);
     }

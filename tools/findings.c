@@ -16,20 +16,26 @@ static bool object_is_named(const struct tc_flat *config, const struct tc_task *
                      fnmatch(glob, tc_flat_str(plans, object->soname), 0) == 0);
 }
 
-static struct tc_finding *add(struct tc_findings *f, const struct tc_finding *finding)
+static void add(struct tc_findings *f, const struct tc_finding *finding)
 {
     f->finding = tc_grow(f->finding, f->count, &f->allocated, sizeof *f->finding);
-    f->finding[f->count] = *finding;
-    return &f->finding[f->count++];
+    f->finding[f->count++] = *finding;
 }
 
 struct collector {
     const struct tc_session *session;
     const struct tc_plan_file *plans;
     struct tc_findings *to;
-    bool named;               /* an object was there that the task's glob names */
-    struct tc_finding absent; /* the first object that was searched in vain */
+    /* Where the task wasn't found: the first object that its glob names, and the first one that
+     * can't be looked into. A path of NULL: none. */
+    struct tc_finding absent, unreadable;
 };
+
+/* A plan for "not here" isn't told of each object, only of the task, see nowhere(). */
+static bool is_elsewhere(const struct tc_plan *plan)
+{
+    return plan->reason == TC_R_NOT_FOUND || plan->reason == TC_R_PENDING;
+}
 
 static void look_into_object(struct collector *c, const struct tc_finding *base,
                              const struct tc_object *object)
@@ -37,41 +43,41 @@ static void look_into_object(struct collector *c, const struct tc_finding *base,
     const struct tc_flat *flat = &c->plans->flat;
     const struct tc_plan *plan =
         tc_flat_at(flat, object->plans.off, object->plans.count, sizeof *plan);
-    bool named = object_is_named(&c->session->config_flat, base->task, flat, object, base->path);
-    if (named && !c->named)
+    if (!c->absent.path &&
+        object_is_named(&c->session->config_flat, base->task, flat, object, base->path))
         c->absent = *base;
-    c->named |= named;
-    if (object->reason && named) {
-        struct tc_finding refused = *base;
-        refused.state = TC_FINDING_REFUSED;
-        refused.reason = object->reason;
-        (void)add(c->to, &refused);
+    if (!c->unreadable.path && object->reason && base->listed) {
+        c->unreadable = *base;
+        c->unreadable.reason = object->reason;
     }
     for (uint32_t i = 0; plan && i < object->plans.count; i++) {
-        if (plan[i].task != base->task_index || plan[i].reason == TC_R_NOT_FOUND ||
-            plan[i].reason == TC_R_PENDING)
+        if (plan[i].task != base->task_index || is_elsewhere(&plan[i]))
             continue;
         struct tc_finding found = *base;
         found.state = plan[i].reason ? TC_FINDING_REFUSED : TC_FINDING_HOOKABLE;
         found.plan = &plan[i];
         found.reason = plan[i].reason;
         found.detail = tc_flat_str(flat, plan[i].detail);
-        (void)add(c->to, &found);
+        add(c->to, &found);
     }
 }
 
-/* Nothing was found: its object is there and doesn't define it, or may still come. */
+/* Nothing was found: its object can't be looked into, or is there and doesn't define it, or may
+ * still come. */
 static void nowhere(struct collector *c, const struct tc_task *task, uint32_t index)
 {
-    struct tc_finding f = {.state = TC_FINDING_PENDING, .reason = TC_R_PENDING};
-    if (c->named) {
-        f = c->absent;
-        f.state = TC_FINDING_REFUSED;
-        f.reason = TC_R_NOT_FOUND;
-    }
+    const char *glob = tc_flat_str(&c->session->config_flat, task->object);
+    struct tc_finding f = {.reason = TC_R_NOT_FOUND};
+    if (c->unreadable.path && (!*glob || c->absent.path == c->unreadable.path))
+        f = c->unreadable;
+    else if (c->absent.path)
+        f.path = c->absent.path;
+    else
+        f.reason = TC_R_PENDING;
+    f.state = f.reason == TC_R_PENDING ? TC_FINDING_PENDING : TC_FINDING_REFUSED;
     f.task = task;
     f.task_index = index;
-    (void)add(c->to, &f);
+    add(c->to, &f);
 }
 
 static void collect_task(struct collector *c, const struct tc_libraries *l,
@@ -79,7 +85,7 @@ static void collect_task(struct collector *c, const struct tc_libraries *l,
 {
     size_t first = c->to->count;
     bool hookable = false;
-    c->named = false;
+    c->absent = c->unreadable = (struct tc_finding){0};
     for (size_t i = 0; c->plans->open && i < l->count; i++) {
         const struct tc_object *object = tc_plans_find(&c->plans->flat, &l->library[i].id);
         struct tc_finding base = {.task = task,

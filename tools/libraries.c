@@ -18,11 +18,16 @@ int tc_libraries_add(struct tc_libraries *l, const char *path, enum tc_library_o
     int r = tc_file_id(path, &id);
     if (r < 0)
         return r;
+    /* The service stands elsewhere. */
+    TC_CLEANUP(tc_free_text) char *own = *path == '/' ? tc_copy(path) : realpath(path, NULL);
+    if (!own)
+        return -errno;
     for (size_t i = 0; i < l->count; i++)
         if (l->library[i].id.dev == id.dev && l->library[i].id.ino == id.ino)
             return 0;
     l->library = tc_grow(l->library, l->count, &l->allocated, sizeof *l->library);
-    l->library[l->count++] = (struct tc_library){.path = tc_copy(path), .id = id, .origin = origin};
+    l->library[l->count++] = (struct tc_library){.path = own, .id = id, .origin = origin};
+    own = NULL;
     return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "cache/flat.h"
 #include "tools/client.h"
+#include "tools/tasks.h"
 
 enum tc_session_want {
     TC_WANT_CONFIG = 1u << 0,  /* a config there must be, compiled */
@@ -41,11 +42,6 @@ int tc_session_ensure_service(struct tc_session *s, struct tc_cause *ret_cause);
 
 /* The tasks of the config. */
 const struct tc_task *tc_session_tasks(const struct tc_session *s, uint32_t *ret_count);
-/* "simulate@libsolver*", as a person wrote it. Free it. */
-char *tc_task_label(const struct tc_flat *config, const struct tc_task *task);
-/* The config's task of an identity that occurs in records and counters, NULL. */
-const struct tc_task *tc_task_of_identity(const struct tc_session *s, const char *identity);
-
 /* Prints the config's problems on stderr; returns how many were errors. */
 unsigned tc_session_print_problems(const struct tc_session *s);
 

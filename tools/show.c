@@ -6,146 +6,24 @@
 
 #include "tools/options.h"
 #include "tools/render.h"
-#include "tools/shown_record.h"
+#include "tools/show_values.h"
 #include "tools/units.h"
 
 struct show {
     struct tc_parsed parsed;
-    bool all, raw;
+    struct tc_show_to to;
     struct tc_shown_record record;
     const struct tc_item *item;
-    struct tc_json json;
 };
-
-/* A value with what is known about it. */
-struct shown_value {
-    const char *name;
-    size_t name_bytes;
-    const struct tc_param *param; /* NULL */
-    uint8_t type;                 /* enum tc_scalar of the elements; TC_VOID: unknown */
-    bool is_char, is_array;
-    uint64_t pieces, piece_bytes;
-    const unsigned char *data; /* the first `bytes` of `total` */
-    size_t bytes;
-    uint64_t total;
-};
-
-static size_t shown_bytes(const struct show *s, const struct shown_value *v)
-{
-    uint64_t size = tc_scalar_bytes(v->type) ? tc_scalar_bytes(v->type) : 1;
-    uint64_t limit = v->is_char || v->type == TC_VOID ? TC_RENDER_CHARS : TC_RENDER_ELEMENTS * size;
-    return s->all || v->total < limit ? (size_t)v->total : (size_t)limit;
-}
-
-/* "double[3][4] ", "char[12] ", "" for a single value. */
-static void text_type(struct tc_text *to, const struct shown_value *v)
-{
-    uint64_t size = tc_scalar_bytes(v->type);
-    if (!v->is_array || (size && v->total == size && !v->is_char))
-        return;
-    tc_text_add(to, "%s", v->is_char ? "char" : size ? tc_scalar_name(v->type) : "byte");
-    size = size ? size : 1;
-    if (v->pieces != 1)
-        tc_text_add(to, "[%llu]", (unsigned long long)v->pieces);
-    tc_text_add(to, "[%llu] ", (unsigned long long)(v->piece_bytes / size));
-}
-
-static void text_value(const struct show *s, const struct shown_value *v)
-{
-    struct tc_text t = {0};
-    uint64_t size = tc_scalar_bytes(v->type);
-    text_type(&t, v);
-    if (v->is_char) {
-        tc_render_string(&t, v->data, v->bytes, v->total);
-    } else if (!size) {
-        tc_render_hex(&t, v->data, v->bytes);
-        tc_text_add(&t, "%s", v->total > v->bytes ? "..." : "");
-    } else if (v->total == size) {
-        tc_render_scalar(&t, v->type, v->data);
-    } else {
-        tc_render_array(&t, v->type, v->data, v->bytes, v->total / size);
-    }
-    printf("  %-12.*s %s\n", (int)v->name_bytes, v->name, t.data ? t.data : "");
-    tc_text_free(&t);
-    if (s->raw) {
-        tc_render_dump(&t, v->data, v->bytes, 0);
-        fputs(t.data ? t.data : "", stdout);
-        tc_text_free(&t);
-    }
-}
-
-static void json_elements(struct tc_json *j, const struct shown_value *v)
-{
-    size_t size = tc_scalar_bytes(v->type);
-    tc_json_array(j, "value");
-    for (size_t i = 0; i + size <= v->bytes; i += size)
-        tc_render_json_scalar(j, NULL, v->type, v->data + i);
-    tc_json_close_array(j);
-}
-
-static void json_value(struct tc_json *j, const struct shown_value *v)
-{
-    size_t size = tc_scalar_bytes(v->type);
-    struct tc_text hex = {0};
-    tc_json_object(j, NULL);
-    tc_json_textn(j, "name", v->name, v->name_bytes);
-    tc_json_text(j, "type", v->is_char ? "char" : size ? tc_scalar_name(v->type) : "bytes");
-    if (v->is_array) {
-        tc_json_u64(j, "pieces", v->pieces);
-        tc_json_u64(j, "piece_bytes", v->piece_bytes);
-    }
-    tc_json_u64(j, "bytes", v->total);
-    if (v->is_char) {
-        tc_json_textn(j, "value", (const char *)v->data, v->bytes);
-    } else if (size && !v->is_array && v->bytes >= size) {
-        tc_render_json_scalar(j, "value", v->type, v->data);
-    } else if (size) {
-        json_elements(j, v);
-    } else {
-        tc_render_hex(&hex, v->data, v->bytes);
-        tc_json_text(j, "value", hex.data ? hex.data : "");
-        tc_text_free(&hex);
-    }
-    if (v->bytes < v->total)
-        tc_json_bool(j, "truncated", true);
-    tc_json_close_object(j);
-}
-
-static void emit(struct show *s, struct shown_value *v)
-{
-    v->bytes = shown_bytes(s, v);
-    if (s->parsed.common.json)
-        json_value(&s->json, v);
-    else
-        text_value(s, v);
-}
-
-/* A value that is no run of elements: NULL, a digest, a place in an argument. */
-static void emit_word(struct show *s, const char *name, size_t name_bytes, const char *kind,
-                      const char *text)
-{
-    if (!s->parsed.common.json) {
-        printf("  %-12.*s %s%s%s\n", (int)name_bytes, name, kind, *kind ? " " : "", text);
-        return;
-    }
-    tc_json_object(&s->json, NULL);
-    tc_json_textn(&s->json, "name", name, name_bytes);
-    tc_json_text(&s->json, "type", *kind ? kind : "null");
-    if (*kind)
-        tc_json_text(&s->json, "value", text);
-    else
-        tc_json_null(&s->json, "value");
-    tc_json_close_object(&s->json);
-}
 
 static void emit_digest(struct show *s, const struct tc_component *c)
 {
     struct tc_text t = {0};
     char size[TC_UNITS_BYTES];
     tc_render_hex(&t, c->content, 16);
-    if (!s->parsed.common.json)
+    if (!s->to.json)
         tc_text_add(&t, " of %s", tc_units_bytes(c->head.content_bytes, size));
-    emit_word(s, c->name, c->head.name_bytes, "digest", t.data);
+    tc_show_word(&s->to, c->name, c->head.name_bytes, "digest", t.data);
     tc_text_free(&t);
 }
 
@@ -161,7 +39,8 @@ static void emit_bytes(struct show *s, const struct tc_component *c)
         tc_text_addn(&t, (const char *)c->content, n);
     else
         tc_render_hex(&t, c->content, n);
-    emit_word(s, c->name, c->head.name_bytes, printable ? "id" : "digest", t.data ? t.data : "");
+    tc_show_word(&s->to, c->name, c->head.name_bytes, printable ? "id" : "digest",
+                 t.data ? t.data : "");
     tc_text_free(&t);
 }
 
@@ -189,12 +68,11 @@ static void emit_strings(struct show *s, const struct tc_component *c)
         left -= bytes;
     }
     tc_text_addn(&t, "}", 1);
-    emit_word(s, c->name, c->head.name_bytes, s->parsed.common.json ? "strings" : "char *[]",
-              t.data);
+    tc_show_word(&s->to, c->name, c->head.name_bytes, s->to.json ? "strings" : "char *[]", t.data);
     tc_text_free(&t);
 }
 
-static void emit_array(struct show *s, const struct tc_component *c, struct shown_value *v)
+static void emit_array(struct show *s, const struct tc_component *c, struct tc_shown_value *v)
 {
     uint64_t extent[2];
     if (c->head.content_bytes < sizeof extent)
@@ -207,30 +85,30 @@ static void emit_array(struct show *s, const struct tc_component *c, struct show
     v->is_array = true;
     v->type = v->param ? v->param->elem : TC_VOID;
     v->is_char = v->param && v->param->is_char;
-    emit(s, v);
+    tc_show_value(&s->to, v);
 }
 
 static void emit_component(struct show *s, const struct tc_component *c)
 {
-    struct shown_value v = {.name = c->name,
-                            .name_bytes = c->head.name_bytes,
-                            .pieces = 1,
-                            .piece_bytes = c->head.content_bytes,
-                            .data = c->content,
-                            .total = c->head.content_bytes};
+    struct tc_shown_value v = {.name = c->name,
+                               .name_bytes = c->head.name_bytes,
+                               .pieces = 1,
+                               .piece_bytes = c->head.content_bytes,
+                               .data = c->content,
+                               .total = c->head.content_bytes};
     v.param = tc_shown_param_named(&s->record, v.name, v.name_bytes);
     if (c->head.tag == TC_TAG_NULL) {
-        emit_word(s, v.name, v.name_bytes, "", "NULL");
+        tc_show_word(&s->to, v.name, v.name_bytes, "", "NULL");
     } else if (c->head.form == 1) {
         emit_digest(s, c);
     } else if (c->head.tag >= TC_TAG_SCALAR) {
         v.type = (uint8_t)(c->head.tag - TC_TAG_SCALAR);
         if (tc_scalar_bytes(v.type) == v.total)
-            emit(s, &v);
+            tc_show_value(&s->to, &v);
     } else if (c->head.tag == TC_TAG_STRING) {
         v.type = TC_I8;
         v.is_char = true;
-        emit(s, &v);
+        tc_show_value(&s->to, &v);
     } else if (c->head.tag == TC_TAG_ARRAY) {
         emit_array(s, c, &v);
     } else if (c->head.tag == TC_TAG_STRINGS) {
@@ -249,11 +127,11 @@ static void show_inputs(struct show *s)
                                  &offset, &c)) > 0)
         emit_component(s, &c);
     if (e < 0)
-        emit_word(s, "?", 1, "damaged", "the key material can't be read");
+        tc_show_word(&s->to, "?", 1, "damaged", "the key material can't be read");
 }
 
 /* The result's type: rax or xmm0, of which the type says how much counts. */
-static void describe_result(const struct show *s, struct shown_value *v)
+static void describe_result(const struct show *s, struct tc_shown_value *v)
 {
     const struct tc_task *task = s->record.task;
     v->name = "return";
@@ -264,12 +142,12 @@ static void describe_result(const struct show *s, struct shown_value *v)
 }
 
 static void describe_param(const struct show *s, const struct tc_shown_output *o,
-                           struct shown_value *v, char name[32])
+                           struct tc_shown_value *v, char name[32])
 {
     v->param = tc_shown_param(&s->record, o->extent.param);
     v->name = name;
     if (v->param)
-        v->name = tc_flat_str(s->record.config, v->param->name);
+        v->name = tc_flat_str(&s->record.config, v->param->name);
     else
         (void)snprintf(name, 32, "arg %u", o->extent.param + 1);
     v->name_bytes = strlen(v->name);
@@ -285,19 +163,19 @@ static void emit_into_arg(struct show *s, const struct tc_shown_output *o)
     if (tc_shown_output_read(&s->record, o->offset, (unsigned char *)&into, sizeof into) < 0)
         return;
     if (into.is_null) {
-        emit_word(s, "return", 6, "", "NULL");
+        tc_show_word(&s->to, "return", 6, "", "NULL");
         return;
     }
     const struct tc_param *p = tc_shown_param(&s->record, into.param);
     (void)snprintf(text, sizeof text, "%s + %llu bytes",
-                   p ? tc_flat_str(s->record.config, p->name) : "an argument",
+                   p ? tc_flat_str(&s->record.config, p->name) : "an argument",
                    (unsigned long long)into.offset_bytes);
-    emit_word(s, "return", 6, "pointer", text);
+    tc_show_word(&s->to, "return", 6, "pointer", text);
 }
 
 static void emit_output(struct show *s, const struct tc_shown_output *o)
 {
-    struct shown_value v = {
+    struct tc_shown_value v = {
         .pieces = o->extent.pieces, .piece_bytes = o->extent.piece_bytes, .total = o->bytes};
     char name[32];
     if (o->extent.param == UINT32_MAX && o->bytes == sizeof(struct tc_into_arg)) {
@@ -309,18 +187,18 @@ static void emit_output(struct show *s, const struct tc_shown_output *o)
     else
         describe_param(s, o, &v, name);
     if (o->extent.flags & TC_EXTENT_NULL) {
-        emit_word(s, v.name, v.name_bytes, "", "NULL");
+        tc_show_word(&s->to, v.name, v.name_bytes, "", "NULL");
         return;
     }
     if (v.total > o->bytes)
         v.total = o->bytes;
-    size_t n = shown_bytes(s, &v);
+    size_t n = tc_shown_bytes(&s->to, &v);
     unsigned char *data = tc_alloc(n);
     v.data = data;
     if (tc_shown_output_read(&s->record, o->offset, data, n) < 0)
-        emit_word(s, v.name, v.name_bytes, "damaged", "a chunk is missing or damaged");
+        tc_show_word(&s->to, v.name, v.name_bytes, "damaged", "a chunk is missing or damaged");
     else
-        emit(s, &v);
+        tc_show_value(&s->to, &v);
     free(data);
 }
 
@@ -353,7 +231,7 @@ static void text_head(const struct show *s)
     printf("Key           %s%s%s\n", tc_style(stdout, TC_BOLD), key, tc_style(stdout, TC_PLAIN));
     printf("Task          %s\n", s->record.identity);
     if (s->record.task)
-        printf("Prototype     %s\n", tc_flat_str(s->record.config, s->record.task->prototype));
+        printf("Prototype     %s\n", tc_flat_str(&s->record.config, s->record.task->prototype));
     printf("Stored        %s, %s ago", tc_units_time(h->created_ns, a),
            tc_units_duration(now - h->created_ns, b));
     if (*s->item->program)
@@ -370,13 +248,13 @@ static void text_head(const struct show *s)
 static void json_head(struct show *s)
 {
     const struct tc_record *h = &s->record.view.head;
-    struct tc_json *j = &s->json;
+    struct tc_json *j = &s->to.j;
     char key[33];
     tc_key_hex(h, key);
     tc_json_text(j, "key", key);
     tc_json_text(j, "task", s->record.identity);
     tc_json_text(j, "prototype",
-                 s->record.task ? tc_flat_str(s->record.config, s->record.task->prototype) : NULL);
+                 s->record.task ? tc_flat_str(&s->record.config, s->record.task->prototype) : NULL);
     tc_json_i64(j, "created_ns", h->created_ns);
     if (h->expires_ns == TC_NEVER)
         tc_json_null(j, "expires_ns");
@@ -396,7 +274,7 @@ static void json_head(struct show *s)
 
 static void print_record(struct show *s)
 {
-    if (!s->parsed.common.json) {
+    if (!s->to.json) {
         text_head(s);
         puts("Inputs");
         show_inputs(s);
@@ -404,17 +282,17 @@ static void print_record(struct show *s)
         show_outputs(s);
         return;
     }
-    tc_json_begin(&s->json, stdout);
-    tc_json_object(&s->json, NULL);
+    tc_json_begin(&s->to.j, stdout);
+    tc_json_object(&s->to.j, NULL);
     json_head(s);
-    tc_json_array(&s->json, "inputs");
+    tc_json_array(&s->to.j, "inputs");
     show_inputs(s);
-    tc_json_close_array(&s->json);
-    tc_json_array(&s->json, "outputs");
+    tc_json_close_array(&s->to.j);
+    tc_json_array(&s->to.j, "outputs");
     show_outputs(s);
-    tc_json_close_array(&s->json);
-    tc_json_close_object(&s->json);
-    tc_json_end(&s->json);
+    tc_json_close_array(&s->to.j);
+    tc_json_close_object(&s->to.j);
+    tc_json_end(&s->to.j);
 }
 
 static int show_key(struct show *s, const struct tc_session *session, struct tc_reader *reader,
@@ -440,8 +318,8 @@ static int show_key(struct show *s, const struct tc_session *session, struct tc_
 static int run_show(const struct tc_command *self, int argc, char **argv)
 {
     struct show s = {0};
-    const struct tc_option options[] = {{'a', "all", TC_OPTION_FLAG, &s.all},
-                                        {0, "raw", TC_OPTION_FLAG, &s.raw},
+    const struct tc_option options[] = {{'a', "all", TC_OPTION_FLAG, &s.to.all},
+                                        {0, "raw", TC_OPTION_FLAG, &s.to.raw},
                                         {0, NULL, TC_OPTION_FLAG, NULL}};
     struct tc_session session;
     struct tc_reader reader = {0};
@@ -452,6 +330,7 @@ static int run_show(const struct tc_command *self, int argc, char **argv)
     if (s.parsed.words.count != 1)
         return tc_usage(self, "which key?");
     status = TC_EXIT_USAGE;
+    s.to.json = s.parsed.common.json;
     if (tc_session_inspect(&session, s.parsed.common.config, 0)) {
         /* Once connected, all that targets have sent is stored. */
         (void)tc_session_connect(&session);

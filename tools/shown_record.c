@@ -1,5 +1,6 @@
 #include "tools/shown_record.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,30 +28,74 @@ static bool fits(const struct tc_shown_record *r, const struct tc_task *task,
     return true;
 }
 
+/* Does the record's key hold this task's identity and prototype? */
+static bool is_of(const struct tc_shown_record *r, const struct tc_flat *config,
+                  const struct tc_task *task)
+{
+    struct tc_component c;
+    unsigned char digest[16];
+    size_t offset = 0;
+    tc_task_digest(config, task, r->identity, digest);
+    while (tc_material_next(r->view.material, r->view.head.material_bytes, &offset, &c) > 0)
+        if (c.head.name_bytes == 5 && memcmp(c.name, "=task", 5) == 0)
+            return c.head.form == 0 && c.head.content_bytes == sizeof digest &&
+                   memcmp(c.content, digest, sizeof digest) == 0;
+    return false;
+}
+
+static bool take_prototype(struct tc_shown_record *r, const struct tc_flat *config)
+{
+    const struct tc_task *task = tc_task_of_identity(config, r->identity);
+    const struct tc_param *params =
+        task ? tc_flat_at(config, task->params.off, task->params.count, sizeof *params) : NULL;
+    if (!params || !is_of(r, config, task) || !fits(r, task, params))
+        return false;
+    r->config = *config;
+    r->task = task;
+    r->params = params;
+    r->param_count = task->params.count;
+    return true;
+}
+
+/* Some compiled config of ours knows the prototype, most likely: those of `run --task` and `run
+ * --plugin` are named by nobody. */
+static void search_prototype(struct tc_shown_record *r, const char *runtime)
+{
+    DIR *d = opendir(runtime);
+    struct dirent *e;
+    while (d && !r->task && (e = readdir(d))) {
+        struct tc_flat flat;
+        if (strncmp(e->d_name, "config-", 7) != 0)
+            continue;
+        TC_CLEANUP(tc_free_text) char *path = tc_format("%s/%s", runtime, e->d_name);
+        if (tc_map_file(path, &r->config_map) < 0)
+            continue;
+        if (tc_flat_check(r->config_map.base, r->config_map.bytes, TC_FLAT_CONFIG, &flat) < 0 ||
+            tc_config_verify(&flat) < 0 || !take_prototype(r, &flat))
+            tc_unmap(&r->config_map);
+    }
+    if (d)
+        (void)closedir(d);
+}
+
 int tc_shown_record_open(struct tc_shown_record *r, struct tc_reader *reader,
                          const struct tc_session *s, const struct tc_item *item)
 {
-    *r = (struct tc_shown_record){.reader = reader, .config = &s->config_flat};
+    *r = (struct tc_shown_record){.reader = reader};
     int e = tc_reader_fetch(reader, "records", item->head.key_low, &r->value, &r->bytes);
     if (e == 0)
         e = tc_record_decode(r->value, r->bytes, &r->view);
     if (e < 0)
         return e;
     r->identity = tc_copyn(r->view.identity, r->view.head.identity_bytes);
-    const struct tc_task *task = tc_task_of_identity(s, r->identity);
-    const struct tc_param *params =
-        task ? tc_flat_at(&s->config_flat, task->params.off, task->params.count, sizeof *params)
-             : NULL;
-    if (params && fits(r, task, params)) {
-        r->task = task;
-        r->params = params;
-        r->param_count = task->params.count;
-    }
+    if (!s->config || !take_prototype(r, &s->config_flat))
+        search_prototype(r, s->runtime);
     return 0;
 }
 
 void tc_shown_record_close(struct tc_shown_record *r)
 {
+    tc_unmap(&r->config_map);
     free(r->value);
     free(r->identity);
     *r = (struct tc_shown_record){0};
@@ -65,7 +110,7 @@ const struct tc_param *tc_shown_param_named(const struct tc_shown_record *r, con
                                             size_t bytes)
 {
     for (uint32_t i = 0; i < r->param_count; i++) {
-        const char *own = tc_flat_str(r->config, r->params[i].name);
+        const char *own = tc_flat_str(&r->config, r->params[i].name);
         if (strlen(own) == bytes && memcmp(own, name, bytes) == 0)
             return &r->params[i];
     }

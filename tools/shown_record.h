@@ -13,7 +13,9 @@ struct tc_shown_record {
     size_t bytes;
     struct tc_record_view view;
     char *identity;
-    const struct tc_flat *config;  /* of the prototype */
+    /* Of the config that has the record's prototype. */
+    struct tc_mapping config_map;
+    struct tc_flat config;
     const struct tc_task *task;    /* NULL: no prototype is at hand */
     const struct tc_param *params; /* the task's */
     uint32_t param_count;
