@@ -56,16 +56,6 @@ int tc_slab_seal(struct tc_slab *slab)
     return tc_sys_mprotect(slab->memory, slab->bytes, PROT_READ | PROT_EXEC);
 }
 
-static int write_by_mem(uint64_t address, const void *bytes, size_t n)
-{
-    int fd = tc_sys_open("/proc/self/mem", O_RDWR, 0);
-    long r = fd < 0 ? fd : tc_sys_pwrite(fd, bytes, n, address);
-
-    if (fd >= 0)
-        tc_sys_close(fd);
-    return r == (long)n ? 0 : -EACCES;
-}
-
 static int write_by_mprotect(uint64_t address, const void *bytes, size_t n)
 {
     uint64_t first = page_down(address), end = page_up(address + n);
@@ -77,11 +67,22 @@ static int write_by_mprotect(uint64_t address, const void *bytes, size_t n)
     return tc_sys_mprotect(pages, end - first, PROT_READ | PROT_EXEC);
 }
 
-int tc_write_text(uint64_t address, const void *bytes, size_t n)
+int tc_open_text(void)
 {
-    int r = write_by_mem(address, bytes, n);
+    return tc_sys_open("/proc/self/mem", O_RDWR, 0);
+}
 
-    return r == 0 ? 0 : write_by_mprotect(address, bytes, n);
+int tc_write_text(int mem, uint64_t address, const void *bytes, size_t n)
+{
+    if (mem >= 0 && tc_sys_pwrite(mem, bytes, n, address) == (long)n)
+        return 0;
+    return write_by_mprotect(address, bytes, n);
+}
+
+void tc_close_text(int mem)
+{
+    if (mem >= 0)
+        tc_sys_close(mem);
 }
 
 /* "=task": what the key always holds. A namespace stands for identity and prototype and shares on
@@ -174,18 +175,21 @@ static void hook_task(const struct tc_plan *plan, const struct tc_flat *plans, u
 
 static void patch_entries(uint32_t first)
 {
+    int mem = tc_open_text();
+
     for (uint32_t i = first; i < tc_state.hook_count; i++) {
         struct tc_hook *h = &tc_state.hooks[i];
         uint64_t at = h->base + h->plan->patch_vaddr;
         unsigned char jump[8];
         int n = tc_arch_jump(at, h->stub, jump);
-        if (n < 0 || tc_write_text(at, jump, (size_t)n) < 0) {
+        if (n < 0 || tc_write_text(mem, at, jump, (size_t)n) < 0) {
             tc_log_reason(TC_LOG_WARN, h->identity,
                           n < 0 ? TC_R_NO_NEAR_MEMORY : TC_R_TEXT_WRITE_DENIED, "");
             continue;
         }
         h->patched = 1;
     }
+    tc_close_text(mem);
 }
 
 static int hookable(const struct tc_plan *p)

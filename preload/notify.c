@@ -52,7 +52,7 @@ static int patch_notification(const struct r_debug *r, const char *path)
     struct tc_slab slab;
     uint64_t stub, at;
     size_t offset;
-    int n;
+    int n, mem;
 
     if (!read_file_at(path, r->r_brk - r->r_ldbase, on_disk) || memcmp(code, on_disk, LOOK) != 0 ||
         !tc_arch_is_empty_function(code, LOOK, &offset))
@@ -62,7 +62,12 @@ static int patch_notification(const struct r_debug *r, const char *path)
         tc_slab_seal(&slab) < 0)
         return 0;
     n = tc_arch_jump(at, stub, jump);
-    return n > 0 && tc_write_text(at, jump, (size_t)n) == 0;
+    if (n < 0)
+        return 0;
+    mem = tc_open_text();
+    n = tc_write_text(mem, at, jump, (size_t)n);
+    tc_close_text(mem);
+    return n == 0;
 }
 
 void tc_watch_loader(void)

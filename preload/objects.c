@@ -35,6 +35,7 @@ struct seen {
 static struct {
     struct seen *table;
     uint32_t scan, used;
+    uint32_t loaded, met; /* objects in the table that aren't gone; those that this scan saw */
     /* New objects whose plans are missing. */
     struct {
         struct tc_file_id id;
@@ -110,23 +111,30 @@ static void scan_namespace(const struct r_debug *r)
             return;
         if (s->map != NULL && !s->gone && s->base == m->l_addr &&
             s->dynamic == (uint64_t)(uintptr_t)m->l_ld) {
+            objects.met += s->scan != objects.scan;
             s->scan = objects.scan;
             continue;
         }
         if (s->map == NULL && ++objects.used > TABLE / 2)
             return;
+        objects.loaded += s->map == NULL || s->gone;
+        objects.met++;
         *s = (struct seen){m, m->l_addr, (uint64_t)(uintptr_t)m->l_ld, objects.scan, 0};
         new_object(m);
     }
 }
 
+/* The table is mostly untouched memory: it is walked only if there is something to find. */
 static void forget_unloaded(void)
 {
+    if (objects.met == objects.loaded)
+        return;
     for (uint32_t i = 0; i < TABLE; i++) {
         struct seen *s = &objects.table[i];
         if (s->map == NULL || s->gone || s->scan == objects.scan)
             continue;
         s->gone = 1;
+        objects.loaded--;
         tc_forget_object(s->base);
     }
 }
@@ -211,6 +219,7 @@ void tc_scan_objects(void)
         return;
     objects.scan++;
     objects.missing_count = 0;
+    objects.met = 0;
     for (int i = 0; c != NULL && i < MAX_NAMESPACES; i++) {
         scan_namespace(&c->base);
         c = r->r_version >= 2 ? c->next : NULL;

@@ -125,7 +125,10 @@ void tc_forget_object(uint64_t base);
 /* build_id.c */
 int tc_same_build(const struct tc_object *o, uint64_t base);
 /* Writes into text without making it writable and executable at once. */
-int tc_write_text(uint64_t address, const void *bytes, size_t n);
+int tc_write_text(int mem, uint64_t address, const void *bytes, size_t n);
+/* What it writes through, for as many writes as there are; negative: it manages without. */
+int tc_open_text(void);
+void tc_close_text(int mem);
 /* A slab near `address`, readable and writable. */
 int tc_slab_near(uint64_t low, uint64_t high, size_t bytes, struct tc_slab *ret);
 int tc_slab_seal(struct tc_slab *slab);
