@@ -295,6 +295,39 @@ static uint32_t add_strings(struct tc_call *c, const struct tc_param *p, uint64_
     return 0;
 }
 
+/* How many bytes from the pointer on are an input; of what isn't described, the first. */
+static uint64_t input_span(struct tc_call *c, const struct tc_param *p, uint64_t address)
+{
+    struct extent e;
+    uint64_t n = 0;
+
+    if (p->dir == TC_IN && p->shape == TC_SHAPE_STRING)
+        return string_bytes(c, address, &n) == 0 ? n + 1 : UINT64_MAX;
+    if (p->dir == TC_IN && (p->shape == TC_SHAPE_ARRAY || p->shape == TC_SHAPE_STRINGS))
+        return extent_of(c, p, &e) != 0 ? UINT64_MAX
+               : e.pieces == 0          ? 0
+                                        : (e.pieces - 1) * e.stride_bytes + e.piece_bytes;
+    return p->dir != TC_OUT && p->type == TC_PTR;
+}
+
+int tc_capture_overlaps(struct tc_call *c)
+{
+    for (uint32_t i = 0; i < c->hook->param_count; i++) {
+        const struct tc_param *p = &c->hook->params[i];
+        uint64_t at = c->arg[i], span = at != 0 && p->type == TC_PTR ? input_span(c, p, at) : 0;
+        for (uint32_t k = 0; span != 0 && k < c->out_count; k++) {
+            const struct tc_extent *e = &c->out[k];
+            if (e->param == UINT32_MAX || e->flags & TC_EXTENT_NULL || e->pieces == 0)
+                continue;
+            uint64_t to = c->arg[e->param];
+            uint64_t room = (e->pieces - 1) * c->stride_bytes[k] + e->piece_bytes;
+            if (at - to < room || to - at < span)
+                return 1;
+        }
+    }
+    return 0;
+}
+
 static uint32_t add_input(struct tc_call *c, uint32_t param, struct tc_material *m)
 {
     const struct tc_param *p = &c->hook->params[param];

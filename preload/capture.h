@@ -25,6 +25,10 @@ uint32_t tc_capture_olds(struct tc_call *c);
  * afterwards get their capacity) or after. */
 uint32_t tc_capture_outputs(struct tc_call *c, int after);
 
+/* May an output's memory be an input's too? Then nothing may be written before it is known to be
+ * sound. */
+int tc_capture_overlaps(struct tc_call *c);
+
 /* The key material under the task's policy, and the key. */
 uint32_t tc_capture_key(struct tc_context *x, struct tc_call *c);
 

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "preload/capture.h"
+
 /* Where output bytes come from, in order: a run in memory, or chunk after chunk of the store. */
 struct source {
     const struct tc_store_view *store;
@@ -57,8 +59,9 @@ static struct tc_extent extent_at(const struct tc_record_view *v, uint32_t i)
     return e;
 }
 
-/* The record's extents must be this call's, or fit its capacity. */
-static int shape_fits(const struct tc_call *c, const struct tc_record_view *v)
+/* The record's extents must be this call's, or fit its capacity; then they become the call's. They
+ * are read this one time: what lies in the mapping may be something else later. */
+static int shape_fits(struct tc_call *c, const struct tc_record_view *v)
 {
     uint64_t total = 0, bytes;
 
@@ -66,7 +69,7 @@ static int shape_fits(const struct tc_call *c, const struct tc_record_view *v)
         return 0;
     for (uint32_t i = 0; i < c->out_count; i++) {
         struct tc_extent e = extent_at(v, i);
-        const struct tc_extent *now = &c->out[i];
+        struct tc_extent *now = &c->out[i];
         if (e.param != now->param || e.flags != now->flags ||
             __builtin_mul_overflow(e.pieces, e.piece_bytes, &bytes) ||
             __builtin_add_overflow(total, bytes, &total))
@@ -75,13 +78,14 @@ static int shape_fits(const struct tc_call *c, const struct tc_record_view *v)
                 ? e.pieces != now->pieces || e.piece_bytes != now->piece_bytes
                 : bytes > c->capacity_bytes[i] || e.pieces > 1)
             return 0;
+        *now = e;
     }
     return total == v->head.output_bytes;
 }
 
 /* May the caller's memory be written before everything is known to be sound? Only where the
  * function would write all of it anyway. */
-static int writes_whole(const struct tc_call *c)
+static int writes_whole(struct tc_call *c)
 {
     for (uint32_t i = 0; i < c->out_count; i++) {
         if (c->capacity_bytes[i] != UINT64_MAX)
@@ -89,7 +93,7 @@ static int writes_whole(const struct tc_call *c)
         if (c->out[i].param != UINT32_MAX && c->hook->params[c->out[i].param].dir != TC_OUT)
             return 0;
     }
-    return 1;
+    return !tc_capture_overlaps(c);
 }
 
 /* The result in the registers that the psABI names for its class (3.2.3). */
@@ -149,13 +153,13 @@ static void restore_result(struct tc_frame *f, const struct result_registers *r)
 }
 
 /* On failure the frame holds the arguments again, as the call goes on in the original. */
-static int replay_all(struct tc_call *c, const struct tc_record_view *v, struct source *s)
+static int replay_all(struct tc_call *c, struct source *s)
 {
     struct result_registers before = save_result(c->frame);
     int r = 0;
 
     for (uint32_t i = 0; r == 0 && i < c->out_count; i++) {
-        struct tc_extent e = extent_at(v, i);
+        struct tc_extent e = c->out[i];
         if (e.flags & TC_EXTENT_NULL)
             continue;
         r = e.param == UINT32_MAX ? replay_result(c, s) : replay_output(c, i, e, s);
@@ -167,11 +171,10 @@ static int replay_all(struct tc_call *c, const struct tc_record_view *v, struct 
 
 /* Straight into the caller's memory, which the function would write whole if this came to nothing.
  */
-static int replay_directly(struct tc_call *c, const struct tc_record_view *v,
-                           const struct tc_store_view *store, struct source *s)
+static int replay_directly(struct tc_call *c, const struct tc_store_view *store, struct source *s)
 {
     struct result_registers before = save_result(c->frame);
-    int r = replay_all(c, v, s);
+    int r = replay_all(c, s);
 
     if (r == 0 && !tc_store_was_protected(store)) {
         restore_result(c->frame, &before);
@@ -181,10 +184,9 @@ static int replay_directly(struct tc_call *c, const struct tc_record_view *v,
 }
 
 /* All outputs into memory of our own first. */
-static int replay_aside(struct tc_call *c, const struct tc_record_view *v,
-                        const struct tc_store_view *store, struct source *s)
+static int replay_aside(struct tc_call *c, const struct tc_store_view *store, struct source *s,
+                        size_t bytes)
 {
-    size_t bytes = v->head.output_bytes;
     unsigned char *aside = NULL;
     int r;
 
@@ -196,7 +198,7 @@ static int replay_aside(struct tc_call *c, const struct tc_record_view *v,
         r = -ESTALE;
     if (r == 0) {
         struct source sound = {.at = aside, .left = bytes};
-        r = replay_all(c, v, &sound);
+        r = replay_all(c, &sound);
     }
     if (aside != NULL)
         tc_sys_munmap(aside, bytes);
@@ -248,11 +250,11 @@ static int replay_value(struct tc_context *x, struct tc_call *c, const struct tc
     if (!tc_store_was_protected(store))
         return -ESTALE;
     if ((copied && v.outputs != NULL) || v.head.output_bytes == 0)
-        r = replay_all(c, &v, &s);
+        r = replay_all(c, &s);
     else if (writes_whole(c))
-        r = replay_directly(c, &v, store, &s);
+        r = replay_directly(c, store, &s);
     else
-        r = replay_aside(c, &v, store, &s);
+        r = replay_aside(c, store, &s, v.head.output_bytes);
     if (r == 0)
         *ret = (struct tc_replayed){v.head.created_ns, v.head.duration_ns,
                                     (v.head.flags & TC_RECORD_ERRNO) != 0, v.head.err};
