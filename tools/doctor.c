@@ -249,9 +249,13 @@ static int diagnose(struct doctor *d)
     return refused ? TC_EXIT_FOUND : TC_EXIT_DONE;
 }
 
-static int examine(struct doctor *d)
+static int examine(const struct tc_command *self, struct doctor *d)
 {
     struct tc_cause cause;
+    if (d->parsed.words.count != 1)
+        return tc_usage(self, "which program?");
+    if (d->parsed.common.config && d->tasks.count + d->plugins.count)
+        return tc_usage(self, "-c goes with neither --task nor --plugin");
     if (tc_program_find(d->parsed.words.word[0], &d->program, &cause) < 0) {
         tc_problem(&cause);
         return TC_EXIT_USAGE;
@@ -275,18 +279,16 @@ static int run_doctor(const struct tc_command *self, int argc, char **argv)
                                         {0, "plugin", TC_OPTION_LIST, &d.plugins},
                                         {0, NULL, TC_OPTION_FLAG, NULL}};
     int status;
-    if (!tc_options_parse(self, options, TC_OPTIONS_ANYWHERE, argc, argv, &d.parsed, &status))
-        return status;
-    if (d.parsed.words.count != 1)
-        return tc_usage(self, "which program?");
-    if (d.parsed.common.config && d.tasks.count + d.plugins.count)
-        return tc_usage(self, "-c goes with neither --task nor --plugin");
-    status = examine(&d);
+    if (tc_options_parse(self, options, TC_OPTIONS_ANYWHERE, argc, argv, &d.parsed, &status))
+        status = examine(self, &d);
     tc_findings_free(&d.findings);
     tc_plan_file_close(&d.plans);
     tc_libraries_free(&d.libraries);
     tc_program_free(&d.program);
     tc_session_close(&d.session);
+    tc_words_free(&d.tasks);
+    tc_words_free(&d.plugins);
+    tc_parsed_free(&d.parsed);
     return status;
 }
 

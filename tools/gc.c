@@ -68,7 +68,7 @@ static int run_gc(const struct tc_command *self, int argc, char **argv)
     bool dry = false;
     const struct tc_option options[] = {{'n', "dry-run", TC_OPTION_FLAG, &dry},
                                         {0, NULL, TC_OPTION_FLAG, NULL}};
-    struct tc_parsed parsed;
+    TC_CLEANUP(tc_parsed_free) struct tc_parsed parsed;
     struct tc_session session;
     int status;
     if (!tc_options_parse(self, options, TC_OPTIONS_ANYWHERE, argc, argv, &parsed, &status))

@@ -178,7 +178,7 @@ static int run_log(const struct tc_command *self, int argc, char **argv)
     const struct tc_option options[] = {{'f', "follow", TC_OPTION_FLAG, &l.follow},
                                         {'n', "lines", TC_OPTION_VALUE, &count},
                                         {0, NULL, TC_OPTION_FLAG, NULL}};
-    struct tc_parsed parsed;
+    TC_CLEANUP(tc_parsed_free) struct tc_parsed parsed;
     struct tc_session session;
     int status;
     if (!tc_options_parse(self, options, TC_OPTIONS_ANYWHERE, argc, argv, &parsed, &status))

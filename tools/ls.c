@@ -127,7 +127,7 @@ static int list(const struct tc_session *session, const struct tc_parsed *parsed
 
 static int run_ls(const struct tc_command *self, int argc, char **argv)
 {
-    struct tc_parsed parsed;
+    TC_CLEANUP(tc_parsed_free) struct tc_parsed parsed;
     struct tc_session session;
     int status;
     if (!tc_options_parse(self, NULL, TC_OPTIONS_ANYWHERE, argc, argv, &parsed, &status))

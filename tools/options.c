@@ -1,12 +1,24 @@
 #include "tools/options.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 void tc_words_add(struct tc_words *w, const char *word)
 {
     w->word = tc_grow(w->word, w->count, &w->allocated, sizeof *w->word);
     w->word[w->count++] = word;
+}
+
+void tc_words_free(struct tc_words *w)
+{
+    free(w->word);
+    *w = (struct tc_words){0};
+}
+
+void tc_parsed_free(struct tc_parsed *p)
+{
+    tc_words_free(&p->words);
 }
 
 int tc_usage(const struct tc_command *command, const char *format, ...)

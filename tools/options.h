@@ -25,6 +25,7 @@ struct tc_words {
     size_t count, allocated;
 };
 void tc_words_add(struct tc_words *w, const char *word);
+void tc_words_free(struct tc_words *w);
 
 struct tc_option {
     char letter;      /* 0: none */
@@ -48,6 +49,8 @@ struct tc_parsed {
     struct tc_common common;
     struct tc_words words; /* what is no option */
 };
+
+void tc_parsed_free(struct tc_parsed *p);
 
 /* Reads argv[1..]. True: go on. False: leave with `*ret_status` (help was asked for, or the usage
  * is wrong; both have been printed). */

@@ -127,6 +127,20 @@ static int remove_records(struct rm *rm, struct tc_session *session)
     return status;
 }
 
+/* 0, or the status of a wrong usage. */
+static int check_usage(const struct tc_command *self, struct rm *rm)
+{
+    bool words = rm->parsed.words.count;
+    if (rm->older_than && tc_parse_duration(rm->older_than, &rm->older_ns) < 0)
+        return tc_usage(self, "--older-than %s: write a duration such as 7d or 1h30m",
+                        rm->older_than);
+    if (!words && !rm->expired && !rm->older_than && !rm->all)
+        return tc_usage(self, "which records? A task, a key, --expired, --older-than or --all");
+    if (words && rm->all)
+        return tc_usage(self, "--all goes without tasks and keys");
+    return 0;
+}
+
 static int run_rm(const struct tc_command *self, int argc, char **argv)
 {
     struct rm rm = {0};
@@ -135,22 +149,17 @@ static int run_rm(const struct tc_command *self, int argc, char **argv)
                                         {0, "all", TC_OPTION_FLAG, &rm.all},
                                         {'n', "dry-run", TC_OPTION_FLAG, &rm.dry_run},
                                         {0, NULL, TC_OPTION_FLAG, NULL}};
-    struct tc_session session;
+    TC_CLEANUP(tc_session_close) struct tc_session session = {.client.fd = -1};
     int status;
-    if (!tc_options_parse(self, options, TC_OPTIONS_ANYWHERE, argc, argv, &rm.parsed, &status))
-        return status;
-    if (rm.older_than && tc_parse_duration(rm.older_than, &rm.older_ns) < 0)
-        return tc_usage(self, "--older-than %s: write a duration such as 7d or 1h30m",
-                        rm.older_than);
-    if (!rm.parsed.words.count && !rm.expired && !rm.older_than && !rm.all)
-        return tc_usage(self, "which records? A task, a key, --expired, --older-than or --all");
-    if (rm.parsed.words.count && rm.all)
-        return tc_usage(self, "--all goes without tasks and keys");
-    status = TC_EXIT_USAGE;
-    if (tc_session_inspect(&session, rm.parsed.common.config, 0))
-        status = remove_records(&rm, &session);
+    if (tc_options_parse(self, options, TC_OPTIONS_ANYWHERE, argc, argv, &rm.parsed, &status)) {
+        status = check_usage(self, &rm);
+        if (status == 0)
+            status = tc_session_inspect(&session, rm.parsed.common.config, 0)
+                         ? remove_records(&rm, &session)
+                         : TC_EXIT_USAGE;
+    }
     tc_keys_free(&rm.keys);
-    tc_session_close(&session);
+    tc_parsed_free(&rm.parsed);
     return status;
 }
 

@@ -130,19 +130,19 @@ static void attach(struct run *run)
     (void)tc_client_request(&run->session.client, &m.head, TC_MSG_ATTACH, sizeof m, 1000, &reply);
 }
 
-static void prepare_cache(struct run *run)
+/* False: it must not run. */
+static bool prepare_cache(struct run *run)
 {
     struct tc_cause cause;
-    if (tc_session_ensure_service(&run->session, &cause) < 0) {
-        (void)go_on_uncached(run, &cause);
-        return;
-    }
+    if (tc_session_ensure_service(&run->session, &cause) < 0)
+        return go_on_uncached(run, &cause);
     tc_gather_libraries(&run->session, &run->program, &run->libraries);
     if (tc_plan_ahead(&run->session, &run->libraries, &cause) < 0)
         tc_warning(&cause);
     else
         warn_of_refusals(run);
     attach(run);
+    return true;
 }
 
 /* The run's id goes to all that the program starts; the one that is set stays. */
@@ -266,27 +266,40 @@ static int run_beside(struct run *run)
     return tc_end_as(status);
 }
 
+/* Comes back only if nothing was run, or when it has ended. */
+static int start(struct run *run)
+{
+    int status;
+    if (!examine_program(run, &status))
+        return status;
+    if (!open_stats(run) || !open_config(run) || !set_run_id(run))
+        return tc_own_failure;
+    if (run->program.finding.reason)
+        tc_warning(&run->program.finding);
+    if (run->cached && !prepare_cache(run))
+        return tc_own_failure;
+    if (run->cached)
+        set_environment(run);
+    if (run->stats.given || run->foreground_service)
+        return run_beside(run);
+    become_program(run);
+    return tc_own_failure;
+}
+
 static int run_program(const struct tc_command *self, int argc, char **argv)
 {
     struct run run = {.session.client.fd = -1};
     int status;
     tc_own_failure = TC_EXIT_RUN_FAILED;
-    if (!parse(&run, self, argc, argv, &status))
-        return status;
-    if (!examine_program(&run, &status))
-        return status;
-    if (!open_stats(&run) || !open_config(&run) || !set_run_id(&run))
-        return tc_own_failure;
-    if (run.program.finding.reason)
-        tc_warning(&run.program.finding);
-    if (run.cached)
-        prepare_cache(&run);
-    if (run.cached)
-        set_environment(&run);
-    if (run.stats.given || run.foreground_service)
-        return run_beside(&run);
-    become_program(&run);
-    return tc_own_failure;
+    if (parse(&run, self, argc, argv, &status))
+        status = start(&run);
+    tc_libraries_free(&run.libraries);
+    tc_program_free(&run.program);
+    tc_session_close(&run.session);
+    tc_words_free(&run.tasks);
+    tc_words_free(&run.plugins);
+    tc_parsed_free(&run.parsed);
+    return status;
 }
 
 const struct tc_command tc_command_run = {

@@ -50,7 +50,7 @@ static int stop(struct tc_session *s)
 
 static int run_service(const struct tc_command *self, int argc, char **argv)
 {
-    struct tc_parsed parsed;
+    TC_CLEANUP(tc_parsed_free) struct tc_parsed parsed;
     struct tc_session session;
     int status;
     if (!tc_options_parse(self, NULL, TC_OPTIONS_ANYWHERE, argc, argv, &parsed, &status))

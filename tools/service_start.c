@@ -126,18 +126,21 @@ static int read_ready(int fd, char *line, size_t bytes)
     }
 }
 
-/* "error REASON-ID text" */
+/* "error REASON-ID text"; a text that begins with a path and a colon says whom it is about. */
 static int refused(const char *line, const char *subject, struct tc_cause *ret)
 {
-    char id[64] = "";
-    int skip = 0;
+    char id[64] = "", path[512] = "";
+    int skip = 0, behind = 0;
     if (sscanf(line, "error %63s %n", id, &skip) < 1)
         return tc_cause_set(ret, EPROTO, TC_R_SERVICE_FAILED, subject, "it said: %s", line);
     enum tc_reason reason = tc_reason_by_id(id);
-    const char *text = skip && line[skip] ? line + skip : NULL;
-    if (!text)
-        return tc_cause_set(ret, EIO, reason ? reason : TC_R_SERVICE_FAILED, subject, NULL);
-    return tc_cause_set(ret, EIO, reason ? reason : TC_R_SERVICE_FAILED, subject, "%s", text);
+    const char *text = line + skip;
+    reason = reason ? reason : TC_R_SERVICE_FAILED;
+    if (!skip || !*text)
+        return tc_cause_set(ret, EIO, reason, subject, NULL);
+    if (*text == '/' && sscanf(text, "%511[^:]: %n", path, &behind) == 1 && behind)
+        return tc_cause_set(ret, EIO, reason, path, "%s", text + behind);
+    return tc_cause_set(ret, EIO, reason, subject, "%s", text);
 }
 
 int tc_service_start(const char *config, const char *cache, struct tc_cause *ret_cause)

@@ -47,9 +47,11 @@ static bool deps_are_unchanged(const struct tc_flat *f, const struct tc_config *
 {
     const struct tc_dep *dep = tc_flat_at(f, config->deps.off, config->deps.count, sizeof *dep);
     for (uint32_t i = 0; i < config->deps.count; i++) {
-        struct tc_file_id now;
-        if (!dep || tc_file_id(tc_flat_str(f, dep[i].path), &now) < 0 ||
-            !tc_file_id_equal(&now, &dep[i].id))
+        /* Zeroes stand for a file that wasn't there. */
+        struct tc_file_id now = {0};
+        if (dep)
+            (void)tc_file_id(tc_flat_str(f, dep[i].path), &now);
+        if (!dep || !tc_file_id_equal(&now, &dep[i].id))
             return false;
     }
     return true;

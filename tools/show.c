@@ -315,34 +315,37 @@ static int show_key(struct show *s, const struct tc_session *session, struct tc_
     return e < 0 ? TC_EXIT_FOUND : TC_EXIT_DONE;
 }
 
+static int show_in(struct show *s, struct tc_session *session)
+{
+    s->to.json = s->parsed.common.json;
+    struct tc_reader reader = {0};
+    struct tc_catalog catalog = {0};
+    int status = TC_EXIT_USAGE;
+    if (!tc_session_inspect(session, s->parsed.common.config, 0))
+        return status;
+    /* Once connected, all that targets have sent is stored. */
+    (void)tc_session_connect(session);
+    int e = tc_catalog_open(session, &reader, &catalog);
+    if (e == 1)
+        fprintf(stderr, "cachectl: the cache is empty\n");
+    if (e == 0)
+        status = show_key(s, session, &reader, &catalog);
+    tc_catalog_free(&catalog);
+    tc_reader_close(&reader);
+    return status;
+}
+
 static int run_show(const struct tc_command *self, int argc, char **argv)
 {
     struct show s = {0};
     const struct tc_option options[] = {{'a', "all", TC_OPTION_FLAG, &s.to.all},
                                         {0, "raw", TC_OPTION_FLAG, &s.to.raw},
                                         {0, NULL, TC_OPTION_FLAG, NULL}};
-    struct tc_session session;
-    struct tc_reader reader = {0};
-    struct tc_catalog catalog = {0};
+    TC_CLEANUP(tc_session_close) struct tc_session session = {.client.fd = -1};
     int status;
-    if (!tc_options_parse(self, options, TC_OPTIONS_ANYWHERE, argc, argv, &s.parsed, &status))
-        return status;
-    if (s.parsed.words.count != 1)
-        return tc_usage(self, "which key?");
-    status = TC_EXIT_USAGE;
-    s.to.json = s.parsed.common.json;
-    if (tc_session_inspect(&session, s.parsed.common.config, 0)) {
-        /* Once connected, all that targets have sent is stored. */
-        (void)tc_session_connect(&session);
-        int e = tc_catalog_open(&session, &reader, &catalog);
-        if (e == 1)
-            fprintf(stderr, "cachectl: the cache is empty\n");
-        if (e == 0)
-            status = show_key(&s, &session, &reader, &catalog);
-    }
-    tc_catalog_free(&catalog);
-    tc_reader_close(&reader);
-    tc_session_close(&session);
+    if (tc_options_parse(self, options, TC_OPTIONS_ANYWHERE, argc, argv, &s.parsed, &status))
+        status = s.parsed.words.count == 1 ? show_in(&s, &session) : tc_usage(self, "which key?");
+    tc_parsed_free(&s.parsed);
     return status;
 }
 
