@@ -15,17 +15,25 @@ static int take(size_t *left, uint64_t bytes)
     return 0;
 }
 
-/* `complete`: outputs are inline or in chunks, one of both. */
-static int decode(const void *value, size_t bytes, int complete, struct tc_record_view *ret)
+/* The header is copied once: what is checked is what is used, though the value may change. */
+static int copy_head(const void *value, size_t bytes, struct tc_record *ret)
 {
-    struct tc_record_view v = {0};
+    if (bytes < sizeof *ret)
+        return -EBADMSG;
+    memcpy(ret, value, sizeof *ret);
+    __asm__ volatile("" : "+m"(*ret)); /* keeps a compiler from reading the value again */
+    return 0;
+}
+
+/* `complete`: outputs are inline or in chunks, one of both. */
+static int decode(const struct tc_record *head, const void *value, size_t bytes, int complete,
+                  struct tc_record_view *ret)
+{
+    struct tc_record_view v = {.head = *head};
     const unsigned char *p = value;
     size_t left = bytes;
     uint64_t extent_bytes;
 
-    if (bytes < sizeof v.head)
-        return -EBADMSG;
-    memcpy(&v.head, value, sizeof v.head);
     if (v.head.magic != TC_RECORD_MAGIC)
         return -EBADMSG;
     if (v.head.version != TC_RECORD_VERSION || v.head.header_bytes != sizeof v.head)
@@ -55,38 +63,45 @@ static int decode(const void *value, size_t bytes, int complete, struct tc_recor
 
 int tc_record_decode_draft(const void *value, size_t bytes, struct tc_record_view *ret)
 {
-    return decode(value, bytes, 0, ret);
+    struct tc_record head;
+    int r = copy_head(value, bytes, &head);
+
+    return r < 0 ? r : decode(&head, value, bytes, 0, ret);
+}
+
+/* In two parts, so that the value needn't be copied: the header with its field zeroed, and the
+ * rest, the second seeded by the first through the header's own hash. */
+static uint64_t checksum(const struct tc_record *head, const void *value, size_t bytes)
+{
+    struct {
+        struct tc_record head;
+        uint64_t rest;
+    } sum = {.head = *head};
+
+    sum.head.checksum = 0;
+    sum.rest = tc_hash64((const unsigned char *)value + sizeof sum.head, bytes - sizeof sum.head);
+    return tc_hash64(&sum, sizeof sum);
 }
 
 int tc_record_decode(const void *value, size_t bytes, struct tc_record_view *ret)
 {
     struct tc_record head;
+    int r = copy_head(value, bytes, &head);
 
-    if (bytes < sizeof head)
-        return -EBADMSG;
-    memcpy(&head, value, sizeof head);
+    if (r < 0)
+        return r;
     if (head.magic != TC_RECORD_MAGIC)
         return -EBADMSG;
     if (head.version != TC_RECORD_VERSION)
         return -EPROTONOSUPPORT;
-    if (tc_record_checksum(value, bytes) != head.checksum)
+    if (checksum(&head, value, bytes) != head.checksum)
         return -EBADMSG;
-    return decode(value, bytes, 1, ret);
+    return decode(&head, value, bytes, 1, ret);
 }
 
-/* In two parts, so that the value needn't be copied: the header with its field zeroed, and the
- * rest, the second seeded by the first through the header's own hash. */
 uint64_t tc_record_checksum(const void *value, size_t bytes)
 {
-    struct {
-        struct tc_record head;
-        uint64_t rest;
-    } sum;
+    struct tc_record head;
 
-    if (bytes < sizeof sum.head)
-        return 0;
-    memcpy(&sum.head, value, sizeof sum.head);
-    sum.head.checksum = 0;
-    sum.rest = tc_hash64((const unsigned char *)value + sizeof sum.head, bytes - sizeof sum.head);
-    return tc_hash64(&sum, sizeof sum);
+    return copy_head(value, bytes, &head) < 0 ? 0 : checksum(&head, value, bytes);
 }

@@ -10,11 +10,14 @@ static const unsigned char *stack_argument(const struct tc_frame *f, uint32_t in
 
 static uint64_t argument(const struct tc_frame *f, const struct tc_param *p)
 {
-    const uint64_t regs[] = {f->rdi, f->rsi, f->rdx, f->rcx, f->r8, f->r9};
+    static const uint8_t places[8] = {
+        offsetof(struct tc_frame, rdi), offsetof(struct tc_frame, rsi),
+        offsetof(struct tc_frame, rdx), offsetof(struct tc_frame, rcx),
+        offsetof(struct tc_frame, r8),  offsetof(struct tc_frame, r9)};
     uint64_t v;
 
     if (p->loc == TC_LOC_INT)
-        return regs[p->loc_index % 6];
+        return *(const uint64_t *)(const void *)((const char *)f + places[p->loc_index % 8]);
     if (p->loc == TC_LOC_SSE)
         return f->xmm[p->loc_index % 8][0];
     memcpy(&v, stack_argument(f, p->loc_index), sizeof v);
@@ -38,7 +41,7 @@ static int readable(void *ctx, uint64_t address, uint64_t bytes)
     return tc_sys_readable(address, bytes);
 }
 
-uint32_t tc_evaluate(struct tc_call *c, uint32_t program, int64_t *ret)
+static uint32_t evaluate(struct tc_call *c, uint32_t program, int64_t *ret)
 {
     struct tc_expr_env env = {
         .code = c->hook->code,
@@ -54,6 +57,23 @@ uint32_t tc_evaluate(struct tc_call *c, uint32_t program, int64_t *ret)
     };
 
     return tc_expr_eval(&env, program, ret) < 0 ? TC_R_BAD_EXTENT : 0;
+}
+
+/* A number and nothing else? */
+static int is_constant(const struct tc_hook *h, uint32_t program, int64_t *ret)
+{
+    const struct tc_insn *in = &h->code[program];
+
+    if (h->code_count < 2 || program > h->code_count - 2 || in[0].op != TC_OP_PUSH ||
+        in[1].op != TC_OP_END)
+        return 0;
+    *ret = in[0].imm;
+    return 1;
+}
+
+uint32_t tc_evaluate(struct tc_call *c, uint32_t program, int64_t *ret)
+{
+    return is_constant(c->hook, program, ret) ? 0 : evaluate(c, program, ret);
 }
 
 uint32_t tc_capture_skip(struct tc_call *c)
