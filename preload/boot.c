@@ -150,6 +150,8 @@ int tc_map_config(void)
         tc_sys_munmap(map, bytes);
         return -ESTALE;
     }
+    if (tc_state.config != NULL)
+        tc_sys_munmap((void *)(uintptr_t)tc_state.config_flat.base, tc_state.config_flat.bytes);
     tc_state.config_flat = flat;
     tc_state.config = c;
     tc_state.tasks = tc_flat_at(&flat, c->tasks.off, c->tasks.count, sizeof *tc_state.tasks);
@@ -192,6 +194,8 @@ int tc_map_page(void)
         tc_sys_munmap(p, bytes);
         return -EPROTONOSUPPORT;
     }
+    if (tc_state.page != NULL)
+        tc_sys_munmap(tc_state.page, sizeof *tc_state.page);
     tc_state.page = p;
     return service_lives(p) ? 0 : -ECONNREFUSED;
 }
@@ -232,7 +236,10 @@ int tc_map_plans(void)
         tc_sys_munmap(map, bytes);
         return -EBADMSG;
     }
-    tc_state.plans_flat = flat; /* the old mapping stays: hooks point into it */
+    if (tc_state.plans != NULL && !tc_state.plans_in_use)
+        tc_sys_munmap((void *)(uintptr_t)tc_state.plans_flat.base, tc_state.plans_flat.bytes);
+    tc_state.plans_in_use = 0; /* else the old mapping stays */
+    tc_state.plans_flat = flat;
     tc_state.plans = tc_flat_root(&flat, sizeof *tc_state.plans);
     return 0;
 }

@@ -21,7 +21,8 @@ static uint64_t page_up(uint64_t a)
     return page_down(a + PAGE - 1);
 }
 
-/* Tries addresses on both sides of [low, high), further and further away. */
+/* Tries addresses on both sides of [low, high), further and further away. Below comes first: above
+ * an executable lies the room into which its heap grows. */
 int tc_slab_near(uint64_t low, uint64_t high, size_t bytes, struct tc_slab *ret)
 {
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
@@ -30,11 +31,11 @@ int tc_slab_near(uint64_t low, uint64_t high, size_t bytes, struct tc_slab *ret)
     low = page_down(low);
     high = page_up(high);
     for (uint64_t step = 0; step < TC_ARCH_REACH; step += step < (1u << 24) ? 1u << 16 : 1u << 24) {
-        uint64_t side[2] = {high + step, low - step - bytes};
+        uint64_t side[2] = {low - step - bytes, high + step};
         for (int i = 0; i < 2; i++) {
             if (side[i] < 65536 || side[i] + bytes > high + step + bytes + TC_ARCH_REACH)
                 continue;
-            if (i == 0 ? side[i] + bytes - low > TC_ARCH_REACH
+            if (i == 1 ? side[i] + bytes - low > TC_ARCH_REACH
                        : side[i] > low || high - side[i] > TC_ARCH_REACH)
                 continue;
             void *p =
@@ -156,6 +157,10 @@ static void hook_task(const struct tc_plan *plan, const struct tc_flat *plans, u
     struct tc_hook *h = &tc_state.hooks[tc_state.hook_count];
     int r;
 
+    if (tc_sys_readable(patch, plan->window_bytes) < 0) {
+        refuse(plan, plans, TC_R_FILE_MISMATCH);
+        return;
+    }
     if (memcmp((const void *)(uintptr_t)patch, plan->window, plan->window_bytes) != 0) {
         refuse(plan, plans, TC_R_ALREADY_PATCHED);
         return;
@@ -168,6 +173,7 @@ static void hook_task(const struct tc_plan *plan, const struct tc_flat *plans, u
     }
     h->stub = stub;
     tc_state.hook_count++;
+    tc_state.plans_in_use = 1;
     /* Who wrote `persist_result: false` knows. */
     if (h->active.reason == TC_R_CACHING_OFF && h->task->persist != TC_FALSE)
         tc_log_reason(TC_LOG_WARN, h->identity, TC_R_CACHING_OFF, "");

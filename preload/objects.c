@@ -43,6 +43,7 @@ static struct {
         uint64_t base;
     } missing[MAX_REFS];
     uint32_t missing_count;
+    size_t missing_path_bytes; /* at most, made absolute */
     unsigned char message[TC_WIRE_MAX_BYTES] __attribute__((aligned(16)));
 } objects;
 
@@ -76,12 +77,100 @@ static struct seen *find_slot(const struct link_map *m)
     return NULL;
 }
 
-/* The executable has no name in the list; the kernel says it. */
+/* The executable has no name in the list; the kernel says it. What it says to the program itself is
+ * a script's name if that was what was executed. */
 static const char *path_of(const struct link_map *m)
 {
+    static char executable[TC_PATH_BYTES];
+    long n;
+
     if (m->l_name != NULL && m->l_name[0] != 0)
         return m->l_name;
-    return m->l_prev == NULL ? tc_program_path() : NULL;
+    if (m->l_prev != NULL)
+        return NULL;
+    n = TC_SYS(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", executable, sizeof executable - 1, 0, 0);
+    if (n <= 0)
+        return tc_program_path();
+    executable[n] = 0;
+    return executable;
+}
+
+/* The room that the paths of one message have. */
+static int is_full(const char *path)
+{
+    return objects.missing_count == MAX_REFS ||
+           strlen(path) + 1 + TC_PATH_BYTES > sizeof objects.message -
+                                                  sizeof(struct tc_plan_request) -
+                                                  MAX_REFS * sizeof(struct tc_object_ref) -
+                                                  TC_PATH_BYTES - objects.missing_path_bytes;
+}
+
+/* The service has another working directory. */
+static int absolute(const char *path, char *ret, size_t bytes)
+{
+    char cwd[TC_PATH_BYTES];
+
+    if (path[0] == '/')
+        return tc_join(ret, bytes, path, NULL, NULL, NULL);
+    if (TC_SYS(SYS_getcwd, cwd, sizeof cwd, 0, 0, 0, 0) < 0 || cwd[0] != '/')
+        return -ENAMETOOLONG;
+    return tc_join(ret, bytes, cwd, "/", path, NULL);
+}
+
+/* One message for all missing objects, so that the loader waits once. */
+static int ask_for_plans(void)
+{
+    struct tc_plan_request *q = (struct tc_plan_request *)(void *)objects.message;
+    struct tc_object_ref *refs;
+    struct tc_reply reply;
+    struct tc_outgoing m = {.head = &q->head, .fd = -1};
+    size_t at = sizeof *q + objects.missing_count * sizeof *refs, n;
+    int r;
+
+    memset(q, 0, sizeof *q);
+    q->head.type = TC_MSG_PLAN;
+    q->config_id = tc_state.config_id;
+    q->objects = sizeof *q;
+    refs = (struct tc_object_ref *)(void *)(objects.message + q->objects);
+    n = strlen(tc_state.config_path) + 1;
+    memcpy(objects.message + at, tc_state.config_path, n);
+    q->config_path = (uint32_t)at;
+    at += n;
+    for (uint32_t i = 0; i < objects.missing_count; i++) {
+        char *room = (char *)objects.message + at;
+        if (absolute(objects.missing[i].path, room, sizeof objects.message - at) < 0) {
+            objects.missing[i--] = objects.missing[--objects.missing_count];
+            continue;
+        }
+        n = strlen(room) + 1;
+        refs[i] = (struct tc_object_ref){.id = objects.missing[i].id, .path = (uint32_t)at};
+        at += n;
+    }
+    q->object_count = objects.missing_count;
+    m.head_bytes = at;
+    r = tc_request(&m, TC_FIRST_PLAN_NS, &reply);
+    return r < 0 ? r : reply.status;
+}
+
+static void hook_missing(void)
+{
+    int r;
+
+    if (objects.missing_count == 0)
+        return;
+    r = ask_for_plans();
+    if (r == 0)
+        r = tc_map_plans();
+    if (r < 0)
+        tc_log_reason(TC_LOG_WARN, tc_state.program, TC_R_NO_SERVICE,
+                      "plans of new objects are missing: they aren't hooked");
+    for (uint32_t i = 0; r == 0 && i < objects.missing_count; i++) {
+        const struct tc_object *o = tc_plans_find(&tc_state.plans_flat, &objects.missing[i].id);
+        if (o != NULL)
+            tc_hook_object(o, objects.missing[i].base, &tc_state.plans_flat);
+    }
+    objects.missing_count = 0;
+    objects.missing_path_bytes = 0;
 }
 
 static void new_object(const struct link_map *m)
@@ -95,11 +184,14 @@ static void new_object(const struct link_map *m)
     o = tc_state.plans != NULL ? tc_plans_find(&tc_state.plans_flat, &id) : NULL;
     if (o != NULL) {
         tc_hook_object(o, m->l_addr, &tc_state.plans_flat);
-    } else if (objects.missing_count < MAX_REFS) {
+    } else {
+        if (is_full(path))
+            hook_missing();
         uint32_t i = objects.missing_count++;
         objects.missing[i].id = id;
         objects.missing[i].path = path;
         objects.missing[i].base = m->l_addr;
+        objects.missing_path_bytes += strlen(path) + 1 + (path[0] != '/' ? TC_PATH_BYTES : 0);
     }
 }
 
@@ -139,72 +231,6 @@ static void forget_unloaded(void)
     }
 }
 
-/* The service has another working directory. */
-static int absolute(const char *path, char *ret, size_t bytes)
-{
-    char cwd[TC_PATH_BYTES];
-
-    if (path[0] == '/')
-        return tc_join(ret, bytes, path, NULL, NULL, NULL);
-    if (TC_SYS(SYS_getcwd, cwd, sizeof cwd, 0, 0, 0, 0) < 0 || cwd[0] != '/')
-        return -ENAMETOOLONG;
-    return tc_join(ret, bytes, cwd, "/", path, NULL);
-}
-
-/* One message for all missing objects, so that the loader waits once. */
-static int ask_for_plans(void)
-{
-    struct tc_plan_request *q = (struct tc_plan_request *)(void *)objects.message;
-    struct tc_object_ref *refs;
-    struct tc_reply reply;
-    struct tc_outgoing m = {.head = &q->head, .fd = -1};
-    size_t at = sizeof *q + objects.missing_count * sizeof *refs, n;
-    int r;
-
-    memset(q, 0, sizeof *q);
-    q->head.type = TC_MSG_PLAN;
-    q->config_id = tc_state.config_id;
-    q->objects = sizeof *q;
-    q->object_count = objects.missing_count;
-    refs = (struct tc_object_ref *)(void *)(objects.message + q->objects);
-    n = strlen(tc_state.config_path) + 1;
-    memcpy(objects.message + at, tc_state.config_path, n);
-    q->config_path = (uint32_t)at;
-    at += n;
-    for (uint32_t i = 0; i < objects.missing_count; i++) {
-        char *room = (char *)objects.message + at;
-        if (absolute(objects.missing[i].path, room, sizeof objects.message - at) < 0)
-            return -EMSGSIZE;
-        n = strlen(room) + 1;
-        refs[i] = (struct tc_object_ref){.id = objects.missing[i].id, .path = (uint32_t)at};
-        at += n;
-    }
-    m.head_bytes = at;
-    r = tc_request(&m, TC_FIRST_PLAN_NS, &reply);
-    return r < 0 ? r : reply.status;
-}
-
-static void hook_missing(void)
-{
-    int r;
-
-    if (objects.missing_count == 0)
-        return;
-    r = ask_for_plans();
-    if (r == 0)
-        r = tc_map_plans();
-    if (r < 0) {
-        tc_log_reason(TC_LOG_WARN, tc_state.program, TC_R_NO_SERVICE,
-                      "plans of new objects are missing: they aren't hooked");
-        return;
-    }
-    for (uint32_t i = 0; i < objects.missing_count; i++) {
-        const struct tc_object *o = tc_plans_find(&tc_state.plans_flat, &objects.missing[i].id);
-        if (o != NULL)
-            tc_hook_object(o, objects.missing[i].base, &tc_state.plans_flat);
-    }
-}
-
 void tc_scan_objects(void)
 {
     const struct r_debug *r = tc_loader();
@@ -218,7 +244,6 @@ void tc_scan_objects(void)
     if (objects.table == NULL)
         return;
     objects.scan++;
-    objects.missing_count = 0;
     objects.met = 0;
     for (int i = 0; c != NULL && i < MAX_NAMESPACES; i++) {
         scan_namespace(&c->base);

@@ -75,6 +75,7 @@ struct tc_state {
     struct tc_switches switches;
     struct tc_flat plans_flat;
     const struct tc_plans *plans;
+    uint32_t plans_in_use; /* hooks point into the mapping */
     struct tc_shared_page *page;
     struct tc_run_page *run_page;
     uint32_t *wiped_on_fork; /* 1 in the process that made it, 0 in forked children, 1 in vfork
