@@ -112,3 +112,21 @@ struct tc_key tc_material_key(const struct tc_material *m)
     struct tc_hash128 h = tc_hash128(m->memory, m->bytes, m->seed);
     return (struct tc_key){.low = h.low, .high = h.high};
 }
+
+void tc_task_digest(const char *space, const char *identity, const uint8_t prototype_digest[16],
+                    unsigned char ret[16])
+{
+    struct {
+        uint64_t kind;
+        struct tc_hash128 name, prototype;
+    } content = {0};
+    const char *name = space != NULL ? space : identity;
+    struct tc_hash128 digest;
+
+    content.kind = space != NULL;
+    content.name = tc_hash128(name, strlen(name), 0);
+    if (space == NULL)
+        memcpy(&content.prototype, prototype_digest, sizeof content.prototype);
+    digest = tc_hash128(&content, sizeof content, 0);
+    memcpy(ret, &digest, sizeof digest);
+}

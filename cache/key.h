@@ -82,6 +82,11 @@ void tc_material_content(struct tc_material *m, const void *data, size_t bytes);
 int tc_material_end(struct tc_material *m);
 struct tc_key tc_material_key(const struct tc_material *m);
 
+/* The content of "=task": what every key holds. A namespace (else NULL) stands for identity and
+ * prototype, and shares on purpose. */
+void tc_task_digest(const char *space, const char *identity, const uint8_t prototype_digest[16],
+                    unsigned char ret[16]);
+
 /* Walks a record's material. `*offset` starts at 0. 1: a component, 0: the end, -EBADMSG. */
 int tc_material_next(const unsigned char *material, size_t bytes, size_t *offset,
                      struct tc_component *ret);

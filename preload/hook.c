@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cache/key.h"
 #include "preload/arch/arch.h"
 #include "preload/log.h"
 #include "preload/prepare.h"
@@ -86,28 +87,6 @@ void tc_close_text(int mem)
         tc_sys_close(mem);
 }
 
-/* "=task": what the key always holds. A namespace stands for identity and prototype and shares on
- * purpose. */
-static void digest_task(struct tc_hook *h)
-{
-    struct {
-        uint64_t kind;
-        struct tc_hash128 name, prototype;
-    } content = {0};
-    struct tc_hash128 digest;
-
-    if (h->task->space.off != 0) {
-        const char *space = tc_config_str(h->task->space);
-        content.kind = 1;
-        content.name = tc_hash128(space, strlen(space), 0);
-    } else {
-        content.name = tc_hash128(h->identity, h->identity_bytes, 0);
-        memcpy(&content.prototype, h->task->prototype_digest, sizeof content.prototype);
-    }
-    digest = tc_hash128(&content, sizeof content, 0);
-    memcpy(h->task_digest, &digest, sizeof digest);
-}
-
 static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struct tc_flat *plans,
                       uint64_t base)
 {
@@ -131,7 +110,8 @@ static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struc
     h->task_hash = tc_hash64(h->identity, h->identity_bytes);
     h->active = tc_activation(t, &tc_state.switches);
     h->probation = TC_PROBATION;
-    digest_task(h);
+    tc_task_digest(t->space.off != 0 ? tc_config_str(t->space) : NULL, h->identity,
+                   t->prototype_digest, h->task_digest);
     tc_prepare_key(h);
     if (tc_state.page != NULL)
         h->counters = tc_counters_claim(tc_state.page->task, TC_PAGE_TASKS, &tc_state.page->totals,

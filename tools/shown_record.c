@@ -35,7 +35,8 @@ static bool is_of(const struct tc_shown_record *r, const struct tc_flat *config,
     struct tc_component c;
     unsigned char digest[16];
     size_t offset = 0;
-    tc_task_digest(config, task, r->identity, digest);
+    tc_task_digest(task->space.off != 0 ? tc_flat_str(config, task->space) : NULL, r->identity,
+                   task->prototype_digest, digest);
     while (tc_material_next(r->view.material, r->view.head.material_bytes, &offset, &c) > 0)
         if (c.head.name_bytes == 5 && memcmp(c.name, "=task", 5) == 0)
             return c.head.form == 0 && c.head.content_bytes == sizeof digest &&

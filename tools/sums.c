@@ -28,9 +28,9 @@ struct tc_task_sums *tc_sums_task(struct tc_sums *t, uint64_t task, const char *
 static bool follows_a_miss(unsigned reason)
 {
     static const uint8_t reasons[] = {
-        TC_R_INPUTS_CHANGED,    TC_R_FAILED,         TC_R_NONLOCAL_EXIT,
-        TC_R_SEND_DROPPED,      TC_R_NOT_STORED,     TC_R_TOO_LARGE,
-        TC_R_CAPACITY_EXCEEDED, TC_R_RESULT_OUTSIDE, TC_R_SHAPE_DIFFERS};
+        TC_R_INPUTS_CHANGED, TC_R_FAILED,     TC_R_NONLOCAL_EXIT,     TC_R_SEND_DROPPED,
+        TC_R_NOT_STORED,     TC_R_TOO_LARGE,  TC_R_CAPACITY_EXCEEDED, TC_R_RESULT_OUTSIDE,
+        TC_R_SHAPE_DIFFERS,  TC_R_NO_SERVICE, TC_R_VFORK_CHILD};
     return memchr(reasons, (int)reason, sizeof reasons) != NULL;
 }
 

@@ -57,20 +57,3 @@ const struct tc_task *tc_task_of_identity(const struct tc_flat *config, const ch
     }
     return best;
 }
-
-void tc_task_digest(const struct tc_flat *config, const struct tc_task *task, const char *identity,
-                    unsigned char ret[16])
-{
-    struct {
-        uint64_t kind;
-        struct tc_hash128 name, prototype;
-    } content = {0};
-    const char *space = tc_flat_str(config, task->space);
-    const char *name = task->space.off ? space : identity;
-    content.kind = task->space.off != 0;
-    content.name = tc_hash128(name, strlen(name), 0);
-    if (!content.kind)
-        memcpy(&content.prototype, task->prototype_digest, sizeof content.prototype);
-    struct tc_hash128 digest = tc_hash128(&content, sizeof content, 0);
-    memcpy(ret, &digest, sizeof digest);
-}

@@ -15,9 +15,4 @@ char *tc_task_label(const struct tc_flat *config, const struct tc_task *task);
 /* The task of an identity that occurs in records and counters, NULL. */
 const struct tc_task *tc_task_of_identity(const struct tc_flat *config, const char *identity);
 
-/* The content of "=task" in key material, as the runtime makes it: a record of this identity and
- * prototype (or namespace) holds it. */
-void tc_task_digest(const struct tc_flat *config, const struct tc_task *task, const char *identity,
-                    unsigned char ret[16]);
-
 #endif

@@ -283,3 +283,19 @@ def test_no_line_on_stderr_and_none_in_closed_files(t):
             subprocess.run(["sh", "-c", f'exec "{t.cachectl}" run -c "{config}" -- "{p}" 2>&-'], env=t.env, stdout=f, check=False, cwd=t.dir)
         equal(out.read_bytes(), t.bare([p]).out)
     assert os.path.exists(out)
+
+
+def test_programs_under_sanitizers_and_valgrind(t):
+    config = config_of(t)
+    source = str(TESTS / "programs" / "threads.c")
+    for name, flags, command in (("address", ["-fsanitize=address"], []), ("thread", ["-fsanitize=thread"], []),
+                                 ("undefined", ["-fsanitize=undefined"], []), ("plain", [], ["valgrind", "-q"])):
+        p = t.cc(source, name, ("-O1", "-g", "-w", "-D_GNU_SOURCE", *flags, "-lpthread"))
+        bare = t.bare([p])
+        t.bodies()
+        for replayed in (False, True):
+            r = t.run([*command, p], config)
+            equal((r.out, r.err), (bare.out, b""), name)
+            if replayed:
+                equal(t.bodies(), 0, name)
+            t.bodies()

@@ -1,0 +1,73 @@
+"""What the documentation says is so: pages for every command and option, ids that exist, links that lead somewhere."""
+import pathlib
+import re
+import subprocess
+import sys
+
+from harness import Failure, ROOT, contains, equal
+
+DOCS = ROOT / "docs"
+
+
+def commands(t):
+    text = t.ctl("--help").text
+    return re.findall(r"^  ([a-z]+)  ", text, re.M)
+
+
+def test_every_command_and_option_has_its_man_page(t):
+    found = commands(t)
+    if len(found) < 8:
+        raise Failure(f"only {found}")
+    for c in found:
+        page = (DOCS / "man" / f"cachectl-{c}.1.md").read_text()
+        for option in re.findall(r"(--[a-z][a-z-]+)", t.ctl(c, "--help").text):
+            if option in ("--json", "--color", "--help", "--config"):
+                page += (DOCS / "man" / "cachectl.1.md").read_text()
+            if f"{option}" not in page and f"**-{option[2]}**" not in page and f"`-{option[2]}`" not in page:
+                raise Failure(f"cachectl-{c}: {option} isn't documented")
+
+
+def test_every_reason_is_documented(t):
+    r = subprocess.run([sys.executable, ROOT / "scripts" / "reasons.py", "--check"], capture_output=True, text=True, check=False)
+    equal((r.returncode, r.stderr), (0, ""))
+
+
+def test_reasons_named_in_the_documents_exist(t):
+    known = set(re.findall(r'"([a-z0-9-]+)", TC_KIND', (ROOT / "cache" / "reasons.def").read_text()))
+    for page in DOCS.glob("*.md"):
+        for name in re.findall(r"\(`([a-z]+-[a-z-]+)`\)", page.read_text()):
+            if name not in known:
+                raise Failure(f"{page.name}: `{name}` is no reason")
+
+
+def test_links_lead_somewhere(t):
+    for page in [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "bench").glob("*.md"), *(ROOT / "tests").rglob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            if "://" not in link and not (page.parent / link).exists():
+                raise Failure(f"{page.relative_to(ROOT)}: {link} leads nowhere")
+
+
+def test_the_readme_names_what_there_is(t):
+    text = (ROOT / "README.md").read_text()
+    for c in re.findall(r"(?:^\$ |`)cachectl ([a-z]+)", text, re.M):
+        if c not in commands(t):
+            raise Failure(f"README.md: there is no cachectl {c}")
+    for name in ("demo.sh", "test.sh"):
+        contains(text, f"./{name}")
+
+
+def test_the_environment_is_documented(t):
+    page = (DOCS / "config.md").read_text()
+    code = "".join(p.read_text() for p in [*(ROOT / "preload").rglob("*.c"), *(ROOT / "cache").glob("*.c"), *(ROOT / "tools").glob("*.c")])
+    for name in sorted(set(re.findall(r'"(TASKCACHE_[A-Z_]+)"', code))):
+        if name not in ("TASKCACHE_CLOCK_FILE", "TASKCACHE_TEST_DEADLINE_MS"):  # test builds only
+            contains(page, name)
+
+
+def test_no_paths_of_a_machine_are_in_the_tree(t):
+    files = subprocess.run(["git", "-C", ROOT, "ls-files"], capture_output=True, text=True, check=True).stdout.split()
+    for name in files:
+        text = (ROOT / name).read_bytes()
+        if str(ROOT.parent).encode() + b"/" in text and len(str(ROOT.parent)) > 4:
+            raise Failure(f"{name} names {ROOT.parent}")
+    assert pathlib.Path(ROOT).exists()
