@@ -15,21 +15,33 @@ static struct {
     uint64_t dev, ino;
     int greeted;
     uint64_t seq;
-    int64_t closed_until_ns;
+    int64_t closed_until_ns; /* atomic */
 } conn = {.fd = -1};
 
-static void lower_to_high_number(int *fd)
+static void open_breaker(void)
+{
+    __atomic_store_n(&conn.closed_until_ns, tc_monotonic_ns() + BREAKER_NS, __ATOMIC_RELAXED);
+}
+
+static int breaker_is_open(int64_t now_ns)
+{
+    return now_ns < __atomic_load_n(&conn.closed_until_ns, __ATOMIC_RELAXED);
+}
+
+/* What has a standard stream's number would be written to by the host. */
+static int move_to_high_number(int *fd)
 {
     struct rlimit limit;
     long high = 1000;
 
     if (TC_SYS(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit, 0, 0) == 0 && limit.rlim_cur < 1024)
-        high = (long)limit.rlim_cur * 3 / 4;
+        high = limit.rlim_cur > 4 ? (long)limit.rlim_cur * 3 / 4 : 3;
     high = TC_SYS(SYS_fcntl, *fd, F_DUPFD_CLOEXEC, high, 0, 0, 0);
     if (high < 0)
-        return;
+        return *fd > 2 ? 0 : -EMFILE;
     tc_sys_close(*fd);
     *fd = (int)high;
+    return 0;
 }
 
 static int same_uid(int fd)
@@ -54,8 +66,9 @@ static int open_link(void)
         (int)TC_SYS(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0, 0, 0);
     if (fd < 0)
         return fd;
-    lower_to_high_number(&fd);
-    r = (int)TC_SYS(SYS_connect, fd, &a, sizeof a, 0, 0, 0);
+    r = move_to_high_number(&fd);
+    if (r == 0)
+        r = (int)TC_SYS(SYS_connect, fd, &a, sizeof a, 0, 0, 0);
     if (r == 0 && !same_uid(fd))
         r = -EACCES;
     if (r == 0)
@@ -85,7 +98,7 @@ static void drop_link(void)
     if (link_is_ours())
         tc_sys_close(conn.fd);
     conn.fd = -1;
-    conn.closed_until_ns = tc_monotonic_ns() + BREAKER_NS;
+    open_breaker();
 }
 
 static int ready_link(void)
@@ -95,14 +108,21 @@ static int ready_link(void)
     if (link_is_ours())
         return 0;
     conn.fd = -1;
-    if (tc_monotonic_ns() < conn.closed_until_ns)
+    if (breaker_is_open(tc_monotonic_ns()))
         return -EAGAIN;
     r = open_link();
     if (r < 0)
-        conn.closed_until_ns = tc_monotonic_ns() + BREAKER_NS;
+        open_breaker();
     return r;
 }
 
+static int is_gone(uint32_t tid)
+{
+    return TC_SYS(SYS_tgkill, tc_state.pid, tid, 0, 0, 0, 0) == -ESRCH;
+}
+
+/* A thread that was cancelled in its turn never ends it. Who waits in vain opens the breaker, so
+ * that the next ones don't wait too. */
 static int lock_link(int64_t until_ns)
 {
     uint32_t me = (uint32_t)tc_sys_gettid();
@@ -113,9 +133,14 @@ static int lock_link(int64_t until_ns)
                                         __ATOMIC_RELAXED) ||
             owner == me)
             return 0; /* ours already: an earlier turn was left by a jump out of a signal handler */
+        if (is_gone(owner) && __atomic_compare_exchange_n(&conn.lock, &owner, me, 0,
+                                                          __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            return 0;
         int64_t left = until_ns - tc_monotonic_ns();
-        if (left <= 0)
+        if (left <= 0) {
+            open_breaker();
             return -ETIMEDOUT;
+        }
         struct timespec t = {0, left < 1000000 ? left : 1000000};
         TC_SYS(SYS_futex, &conn.lock, FUTEX_WAIT_PRIVATE, owner, &t, 0, 0);
     }
@@ -193,7 +218,7 @@ static int exchange(const struct tc_outgoing *m, int64_t until_ns, struct tc_rep
     /* A full socket or a late answer leaves the connection usable, but the breaker opens; anything
      * else ends it. */
     if (r == -EAGAIN || r == -ETIMEDOUT)
-        conn.closed_until_ns = tc_monotonic_ns() + BREAKER_NS;
+        open_breaker();
     else if (r < 0)
         drop_link();
     return r;
@@ -243,10 +268,10 @@ static int with_link(const struct tc_outgoing *m, int64_t deadline_ns, struct tc
 
     if (r < 0)
         return r;
-    r = lock_link(until);
+    r = breaker_is_open(now) ? -EAGAIN : lock_link(until);
     if (r < 0)
         return r;
-    r = now < conn.closed_until_ns ? -EAGAIN : ready_link();
+    r = ready_link();
     if (r == 0 && !conn.greeted)
         r = say_hello(until);
     if (r == 0 && m != NULL)
