@@ -8,6 +8,7 @@
 
 static int wanted = -1; /* the highest level that is printed, -1: none */
 static char file[TC_PATH_BYTES];
+static struct tc_file_id standard_error; /* as it was at the start; dev 0: closed */
 
 static int level_by_name(const char *name)
 {
@@ -30,6 +31,8 @@ void tc_log_init(void)
     if (path == NULL && tc_state.config != NULL)
         path = tc_config_str(tc_state.config->log_file);
     tc_join(file, sizeof file, path, NULL, NULL, NULL);
+    if (tc_sys_fd_id(2, &standard_error, NULL, NULL) < 0)
+        memset(&standard_error, 0, sizeof standard_error);
 }
 
 int tc_log_wanted(enum tc_log_level level)
@@ -111,6 +114,32 @@ void tc_line_begin(struct tc_line *l, enum tc_log_level level)
     tc_line_text(l, " | ");
 }
 
+/* A file that the host opened under that number isn't ours to write to. */
+static int is_standard_error(int fd)
+{
+    struct tc_file_id id;
+
+    return tc_sys_fd_id(fd, &id, NULL, NULL) == 0 && id.dev == standard_error.dev &&
+           id.ino == standard_error.ino;
+}
+
+/* A closed pipe and a limit on files raise a signal that would be the host's end. */
+static void write_quietly(int fd, const char *text, size_t bytes)
+{
+    const uint64_t ours = 1ull << (SIGPIPE - 1) | 1ull << (SIGXFSZ - 1);
+    const struct timespec at_once = {0, 0};
+    uint64_t before = 0, pending = 0, raised;
+    long n;
+
+    TC_SYS(SYS_rt_sigprocmask, SIG_BLOCK, &ours, &before, sizeof before, 0, 0);
+    TC_SYS(SYS_rt_sigpending, &pending, sizeof pending, 0, 0, 0, 0);
+    raised = ours & ~pending;
+    n = tc_sys_write(fd, text, bytes);
+    if ((n == -EPIPE || n == -EFBIG) && raised != 0)
+        TC_SYS(SYS_rt_sigtimedwait, &raised, NULL, &at_once, sizeof raised, 0, 0);
+    TC_SYS(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before, 0, 0);
+}
+
 void tc_line_end(struct tc_line *l, enum tc_log_level level)
 {
     int fd = 2;
@@ -120,9 +149,9 @@ void tc_line_end(struct tc_line *l, enum tc_log_level level)
     l->text[l->bytes++] = '\n'; /* there is always room for it */
     if (file[0] != 0)
         fd = tc_sys_open(file, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, 0600);
-    if (fd < 0)
+    if (fd < 0 || (file[0] == 0 && !is_standard_error(fd)))
         return;
-    tc_sys_write(fd, l->text, l->bytes);
+    write_quietly(fd, l->text, l->bytes);
     if (file[0] != 0)
         tc_sys_close(fd);
 }
