@@ -27,6 +27,35 @@ static struct {
     const struct mapping *current; /* atomic */
 } store;
 
+/* How long a mapping may be: as far as the next ones don't take the host's own address space. */
+static size_t room_for(size_t bytes)
+{
+    struct rlimit limit;
+    size_t mapped = 0;
+
+    if (TC_SYS(SYS_prlimit64, 0, RLIMIT_AS, NULL, &limit, 0, 0) < 0 ||
+        limit.rlim_cur == RLIM_INFINITY)
+        return bytes * 2 > (1u << 20) ? bytes * 2 : 1u << 20;
+    for (uint32_t i = 0; i < store.count; i++)
+        mapped += store.made[i].bytes;
+    return mapped + bytes <= limit.rlim_cur / 4 ? bytes : 0;
+}
+
+/* A host that locks its memory (mlockall) doesn't mean the store: what can't be read isn't brought
+ * in, and is let off before it can be. */
+static void *map_unlocked(size_t bytes, int fd)
+{
+    void *p = tc_sys_mmap(NULL, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd);
+
+    if (p == NULL)
+        return NULL;
+    TC_SYS(SYS_munlock, p, bytes, 0, 0, 0, 0);
+    if (tc_sys_mprotect(p, bytes, PROT_READ) == 0)
+        return p;
+    tc_sys_munmap(p, bytes);
+    return NULL;
+}
+
 static int map_data(const struct tc_shared_page *page, uint64_t generation, size_t bytes,
                     struct mapping *ret)
 {
@@ -44,11 +73,11 @@ static int map_data(const struct tc_shared_page *page, uint64_t generation, size
         return fd;
     if (tc_sys_fd_id(fd, &id, NULL, NULL) == 0 && id.dev == page->data_dev &&
         id.ino == page->data_ino && id.size >= bytes) {
-        size_t room = bytes * 2 > (1u << 20) ? bytes * 2 : 1u << 20;
-        p = tc_sys_mmap(NULL, room, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd);
-        if (p == NULL) {
+        size_t room = room_for(bytes);
+        p = room != 0 ? map_unlocked(room, fd) : NULL;
+        if (p == NULL && room > bytes) {
             room = bytes;
-            p = tc_sys_mmap(NULL, room, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd);
+            p = map_unlocked(room, fd);
         }
         *ret = (struct mapping){p, room, generation};
     }
