@@ -35,6 +35,22 @@ void tc_capture_arguments(struct tc_call *c)
     c->result_type = TC_VOID;
 }
 
+void tc_capture_probation(struct tc_call *c)
+{
+    uint32_t left = __atomic_load_n(&c->hook->probation, __ATOMIC_RELAXED);
+
+    c->probing = left != 0 && !tc_is_sandboxed();
+    if (left != 0)
+        __atomic_compare_exchange_n(&c->hook->probation, &left, left - 1, 0, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED);
+}
+
+void tc_capture_failed(struct tc_call *c, uint32_t reason)
+{
+    if (reason == TC_R_UNREADABLE || reason == TC_R_BAD_EXTENT)
+        __atomic_store_n(&c->hook->probation, TC_PROBATION, __ATOMIC_RELAXED);
+}
+
 static int readable(void *ctx, uint64_t address, uint64_t bytes)
 {
     (void)ctx;
@@ -288,7 +304,8 @@ static uint32_t add_string(struct tc_call *c, const struct tc_param *p, uint64_t
 static uint32_t add_strings(struct tc_call *c, const struct tc_param *p, uint64_t address,
                             struct tc_material *m)
 {
-    const uint64_t *strings = (const void *)(uintptr_t)address;
+    /* Each is read once where it is used: another thread may make it NULL. */
+    const volatile uint64_t *strings = (const volatile void *)(uintptr_t)address;
     uint64_t total = sizeof(uint64_t), n = 0;
     struct extent e;
     uint32_t r = extent_of(c, p, &e);
@@ -297,8 +314,9 @@ static uint32_t add_strings(struct tc_call *c, const struct tc_param *p, uint64_
     if (r == 0)
         r = probe(c, address, e.pieces * e.piece_bytes);
     for (uint64_t i = 0; r == 0 && i < count; i++) {
+        uint64_t s = strings[i];
         n = 0;
-        r = strings[i] != 0 ? string_bytes(c, strings[i], &n) : 0;
+        r = s != 0 ? string_bytes(c, s, &n) : 0;
         total += sizeof n + n;
     }
     if (r != 0)
@@ -307,10 +325,10 @@ static uint32_t add_strings(struct tc_call *c, const struct tc_param *p, uint64_
         return TC_R_NO_KEY;
     tc_material_content(m, &count, sizeof count);
     for (uint64_t i = 0; i < count; i++) {
-        uint64_t frame = strings[i] != 0 ? strlen((const char *)(uintptr_t)strings[i]) : UINT64_MAX;
+        uint64_t s = strings[i], frame = s != 0 ? strlen((const char *)(uintptr_t)s) : UINT64_MAX;
         tc_material_content(m, &frame, sizeof frame);
-        if (strings[i] != 0)
-            tc_material_content(m, (const void *)(uintptr_t)strings[i], frame);
+        if (s != 0)
+            tc_material_content(m, (const void *)(uintptr_t)s, frame);
     }
     return 0;
 }

@@ -13,6 +13,11 @@
 /* Arguments out of the registers and the stack. */
 void tc_capture_arguments(struct tc_call *c);
 
+/* A task is new for so many calls: its memory is probed before it is read. One more; and for as
+ * long as that finds something, it goes on. */
+void tc_capture_probation(struct tc_call *c);
+void tc_capture_failed(struct tc_call *c, uint32_t reason);
+
 /* Evaluates one program of the task. */
 uint32_t tc_evaluate(struct tc_call *c, uint32_t program, int64_t *ret);
 

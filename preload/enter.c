@@ -17,6 +17,7 @@
 
 static uint32_t bypass(struct tc_call *c, uint32_t reason)
 {
+    tc_capture_failed(c, reason);
     tc_count_bypass(c->hook, reason);
     tc_report_bypass(c, reason);
     return TC_ACTION_BYPASS;
@@ -114,11 +115,7 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
     c->hook = h;
     c->frame = f;
     c->bad_param = UINT32_MAX;
-    c->probing = __atomic_load_n(&h->probation, __ATOMIC_RELAXED) != 0;
-    if (c->probing) {
-        __atomic_fetch_sub(&h->probation, 1, __ATOMIC_RELAXED);
-        c->probing = !tc_is_sandboxed();
-    }
+    tc_capture_probation(c);
     tc_capture_arguments(c);
     r = tc_capture_skip(c);
     /* Extents and capacities may use old(e), on a hit too. */

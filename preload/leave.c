@@ -93,6 +93,7 @@ void tc_leave(struct tc_frame *frame)
         restore_call(x, frame, f);
         TC_COUNT(h, missed_ns, (uint64_t)(now_ns - f->started_ns));
         reason = keep(x, frame, f, now_ns - f->started_ns);
+        tc_capture_failed(&x->call, reason);
         if (reason == 0)
             TC_COUNT(h, stored, 1);
         else
