@@ -105,9 +105,10 @@ static int begin(struct tc_service *s, struct tc_failure *f)
     r = tc_page_path(s->dirs.runtime, s->dirs.id, page, sizeof page);
     if (r < 0)
         return tc_fail(f, TC_R_NO_RUNTIME_DIR, -r, "its name is too long");
-    r = tc_store_open(&o, &s->store, f);
+    /* Who sees the shared page ready finds the socket, too. */
+    r = tc_server_listen(s, f);
     if (r == 0)
-        r = tc_server_listen(s, f);
+        r = tc_store_open(&o, &s->store, f);
     return r < 0 ? r : 1;
 }
 

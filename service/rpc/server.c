@@ -356,8 +356,11 @@ void tc_server_close(struct tc_service *s)
     }
     while (s->attached != NULL)
         detach(s, s->attached);
-    if (s->listen_fd >= 0)
+    if (s->listen_fd >= 0) {
+        if (tc_server_is_ours(s))
+            (void)unlink(s->socket_path);
         (void)close(s->listen_fd);
+    }
     if (s->signal_fd >= 0)
         (void)close(s->signal_fd);
     if (s->epoll_fd >= 0)

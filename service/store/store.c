@@ -22,6 +22,7 @@ int tc_mdb_errno(int rc)
         return -ENOENT;
     case MDB_MAP_FULL:
     case MDB_TXN_FULL:
+    case EFBIG: /* RLIMIT_FSIZE */
         return -ENOSPC;
     case MDB_VERSION_MISMATCH:
         return -EPROTONOSUPPORT;

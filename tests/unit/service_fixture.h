@@ -12,6 +12,8 @@
 /* Runs `taskcached` with these arguments (NULL-terminated, without the name), HOME and
  * XDG_RUNTIME_DIR inside the place; *ret_line gets what it says when it is ready, at most 511
  * bytes. The process stays our child (--foreground is added). */
+/* Not 0: a service stays when the process that called service_run() ends. */
+extern int service_outlives_starter;
 pid_t service_run(const struct place *p, const char *const *arguments, char *ret_line);
 
 /* Serves the place's cache; `idle_exit` seconds, 0: never. */

