@@ -29,35 +29,32 @@ static int copy_head(const void *value, size_t bytes, struct tc_record *ret)
 static int decode(const struct tc_record *head, const void *value, size_t bytes, int complete,
                   struct tc_record_view *ret)
 {
-    struct tc_record_view v = {.head = *head};
-    const unsigned char *p = value;
+    const unsigned char *identity = (const unsigned char *)value + sizeof *head;
+    const unsigned char *material, *extents;
+    uint64_t extent_bytes = (uint64_t)head->output_count * sizeof(struct tc_extent);
     size_t left = bytes;
-    uint64_t extent_bytes;
 
-    if (v.head.magic != TC_RECORD_MAGIC)
+    if (head->magic != TC_RECORD_MAGIC)
         return -EBADMSG;
-    if (v.head.version != TC_RECORD_VERSION || v.head.header_bytes != sizeof v.head)
+    if (head->version != TC_RECORD_VERSION || head->header_bytes != sizeof *head)
         return -EPROTONOSUPPORT;
-    if (v.head.output_count > TC_MAX_OUTPUTS || v.head.material_bytes > TC_MATERIAL_BYTES)
+    if (head->output_count > TC_MAX_OUTPUTS || head->material_bytes > TC_MATERIAL_BYTES)
         return -EBADMSG;
 
-    extent_bytes = (uint64_t)v.head.output_count * sizeof(struct tc_extent);
-    if (take(&left, sizeof v.head) < 0 || take(&left, v.head.identity_bytes) < 0 ||
-        take(&left, v.head.material_bytes) < 0 || take(&left, extent_bytes) < 0)
+    if (take(&left, sizeof *head) < 0 || take(&left, head->identity_bytes) < 0 ||
+        take(&left, head->material_bytes) < 0 || take(&left, extent_bytes) < 0)
         return -EBADMSG;
-    v.identity = (const char *)p + sizeof v.head;
-    v.material = (const unsigned char *)v.identity + v.head.identity_bytes;
-    v.extents = v.material + v.head.material_bytes;
-    if (left != 0) {
-        if (left != v.head.output_bytes || v.head.chunk_count != 0)
-            return -EBADMSG;
-        v.outputs = v.extents + extent_bytes;
-    } else if (v.head.output_bytes == 0) {
-        v.outputs = v.extents + extent_bytes;
-    }
-    if (complete && v.outputs == NULL && v.head.chunk_count == 0)
+    if (left != 0 && (left != head->output_bytes || head->chunk_count != 0))
         return -EBADMSG;
-    *ret = v;
+    if (complete && left == 0 && head->output_bytes != 0 && head->chunk_count == 0)
+        return -EBADMSG;
+    material = identity + head->identity_bytes;
+    extents = material + head->material_bytes;
+    ret->head = *head;
+    ret->identity = (const char *)identity;
+    ret->material = material;
+    ret->extents = extents;
+    ret->outputs = left != 0 || head->output_bytes == 0 ? extents + extent_bytes : NULL;
     return 0;
 }
 
@@ -69,17 +66,21 @@ int tc_record_decode_draft(const void *value, size_t bytes, struct tc_record_vie
     return r < 0 ? r : decode(&head, value, bytes, 0, ret);
 }
 
-/* In two parts, so that the value needn't be copied: the header with its field zeroed, and the
- * rest, the second seeded by the first through the header's own hash. */
-static uint64_t checksum(const struct tc_record *head, const void *value, size_t bytes)
+enum {
+    AHEAD = offsetof(struct tc_record, checksum),
+    BEHIND = AHEAD + sizeof(uint64_t),
+};
+
+/* In two parts, so that the value needn't be copied. `bytes` is at least a header's. */
+static uint64_t checksum(const void *value, size_t bytes)
 {
     struct {
-        struct tc_record head;
-        uint64_t rest;
-    } sum = {.head = *head};
+        unsigned char ahead[AHEAD];
+        uint64_t behind;
+    } sum;
 
-    sum.head.checksum = 0;
-    sum.rest = tc_hash64((const unsigned char *)value + sizeof sum.head, bytes - sizeof sum.head);
+    memcpy(sum.ahead, value, sizeof sum.ahead);
+    sum.behind = tc_hash64((const unsigned char *)value + BEHIND, bytes - BEHIND);
     return tc_hash64(&sum, sizeof sum);
 }
 
@@ -94,14 +95,12 @@ int tc_record_decode(const void *value, size_t bytes, struct tc_record_view *ret
         return -EBADMSG;
     if (head.version != TC_RECORD_VERSION)
         return -EPROTONOSUPPORT;
-    if (checksum(&head, value, bytes) != head.checksum)
+    if (checksum(value, bytes) != head.checksum)
         return -EBADMSG;
     return decode(&head, value, bytes, 1, ret);
 }
 
 uint64_t tc_record_checksum(const void *value, size_t bytes)
 {
-    struct tc_record head;
-
-    return copy_head(value, bytes, &head) < 0 ? 0 : checksum(&head, value, bytes);
+    return bytes < sizeof(struct tc_record) ? 0 : checksum(value, bytes);
 }

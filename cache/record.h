@@ -40,8 +40,9 @@ struct tc_record {
     uint16_t version;
     uint16_t header_bytes; /* sizeof(struct tc_record) of the writer */
     uint64_t key_low, key_high;
-    uint64_t checksum;              /* XXH3-64, seed 0, of the whole LMDB value with this field 0 */
-    uint64_t task;                  /* XXH3-64, seed 0, of the identity: index of counters */
+    uint64_t checksum; /* of the LMDB value: XXH3-64, seed 0, of the bytes ahead of this field and
+                          the XXH3-64 of those behind it */
+    uint64_t task;     /* XXH3-64, seed 0, of the identity: index of counters */
     int64_t created_ns, expires_ns; /* since the epoch */
     int64_t duration_ns;            /* of the real call */
     uint32_t flags;                 /* enum tc_record_flag */
