@@ -7,6 +7,7 @@
 #include <fenv.h>
 #include <math.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/wait.h>
@@ -208,6 +209,34 @@ EXPORTED_TASK(int meet(int x))
     return x;
 }
 
+/* Takes so many seconds of the tests' clock.
+ *: int late(int s) */
+EXPORTED_TASK(int late(int s))
+{
+    const char *path = getenv("TASKCACHE_CLOCK_FILE");
+    FILE *file = path ? fopen(path, "r+") : NULL;
+    long long ns = 0;
+
+    body("late");
+    if (file && fscanf(file, "%lld", &ns) == 1) {
+        rewind(file);
+        fprintf(file, "%lld", ns + s * 1000000000ll);
+    }
+    if (file)
+        fclose(file);
+    return s;
+}
+
+static jmp_buf before;
+/*: int jumps(int x) */
+EXPORTED_TASK(int jumps(int x))
+{
+    body("jumps");
+    if (now.failing)
+        longjmp(before, 1);
+    return x;
+}
+
 /*: int slow(int x) */
 EXPORTED_TASK(int slow(int x))
 {
@@ -284,8 +313,21 @@ OF_INT(zero)
 OF_INT(sets_errno)
 OF_INT(meet)
 OF_INT(slow)
+OF_INT(late)
 OF_INT(rec)
 OF_INT(calls)
+
+static void do_jumps(struct answer *a, char **w)
+{
+    int x = number(w[0]);
+    if (setjmp(before) == 0) {
+        int r;
+        CALL(a, r = jumps(x));
+        SAY(a, "%d", r);
+    } else {
+        SAY(a, "-1 by longjmp");
+    }
+}
 
 static void do_two(struct answer *a, char **w)
 {
@@ -465,6 +507,8 @@ static const struct {
     {"sets_errno", do_sets_errno},
     {"meet", do_meet},
     {"slow", do_slow},
+    {"late", do_late},
+    {"jumps", do_jumps},
     {"rec", do_rec},
     {"calls", do_calls},
 };

@@ -272,12 +272,27 @@ class Run:
             pass
         elif name == "rm":
             t.ctl("rm", "-c", self.write_config(), value or "--all")
+        elif name == "corrupt":
+            self.corrupt(bytes.fromhex(value))
         elif name == "service" and value == "stop":
             t.ctl("service", "stop")
         elif name == "service" and value == "kill":
             t.kill_services()
         else:
             raise Failure(f"{self.case.id}: what does '{name}' mean?")
+
+    def corrupt(self, byte):
+        """Changes one byte wherever 16 of this value stand together in the store."""
+        changed = 0
+        for path in (self.t.dir / "cache").rglob("*"):
+            data = path.read_bytes() if path.is_file() else b""
+            for m in re.finditer(re.escape(byte * 16), data):
+                with open(path, "r+b") as f:
+                    f.seek(m.start())
+                    f.write(bytes([byte[0] ^ 1]))
+                changed += 1
+        if not changed:
+            raise Failure("nothing to corrupt was found")
 
     def ask(self, line):
         if self.process is None:
