@@ -9,16 +9,25 @@
 #define ENDBR_BYTES    4u
 #define MAX_INSNS      JUMP_BYTES
 #define LONGEST_WIDENS 4u /* 7x rel8 -> 0f 8x rel32, eb rel8 -> e9 rel32 is shorter */
+#define RETURN_BYTES   12u
 
 _Static_assert(JUMP_BYTES - 1 + ZYDIS_MAX_INSTRUCTION_LENGTH <= TC_MAX_WINDOW, "windows fit");
-_Static_assert(TC_MAX_WINDOW + (MAX_INSNS * LONGEST_WIDENS) + JUMP_BYTES <= TC_MAX_MOVED,
+_Static_assert(TC_MAX_WINDOW + (MAX_INSNS * LONGEST_WIDENS) + RETURN_BYTES + JUMP_BYTES <=
+                   TC_MAX_MOVED,
                "moved code fits");
-_Static_assert(MAX_INSNS + 1 <= TC_WINDOW_FIXUPS, "one fixup an instruction and the jump back");
+_Static_assert(MAX_INSNS + 2 <= TC_WINDOW_FIXUPS, "one fixup an instruction, return and jump back");
+
+/* A call would leave a return address in the moved code, where no unwinder knows its way. So the
+ * original's is pushed, without a change of any register or flag, and the call becomes a jump:
+ * push %rax; lea disp32(%rip), %rax; xchg %rax, (%rsp). */
+static const unsigned char push_return[RETURN_BYTES] = {0x50, 0x48, 0x8d, 0x05, 0,    0,
+                                                        0,    0,    0x48, 0x87, 0x04, 0x24};
+#define RETURN_FIELD 4u
 
 enum kind {
     KIND_PLAIN,
     KIND_DATA,   /* an operand relative to rip */
-    KIND_CALL,   /* call rel32 */
+    KIND_CALL,   /* call rel32; the others may be calls by a pointer */
     KIND_JUMP,   /* jmp */
     KIND_BRANCH, /* jcc */
 };
@@ -29,6 +38,7 @@ struct insn {
     enum kind kind;
     uint32_t at, bytes;
     uint32_t field; /* of the displacement, inside the instruction */
+    uint32_t modrm; /* of a call by a pointer, inside the instruction; 0: no such call */
     uint32_t new_at, new_bytes;
     uint64_t target; /* not KIND_PLAIN */
 };
@@ -146,6 +156,22 @@ static int classify_operands(struct work *k, const ZydisDecodedInstruction *i,
     return 0;
 }
 
+/* call r/m64, which becomes a jump by the same operand when the stack is 8 bytes lower: no operand
+ * may be on it. */
+static int classify_call(struct work *k, const ZydisDecodedInstruction *i,
+                         const ZydisDecodedOperand *operand, struct insn *n)
+{
+    ZydisRegister r =
+        operand->type == ZYDIS_OPERAND_TYPE_MEMORY ? operand->mem.base : operand->reg.value;
+
+    if (i->raw.modrm.offset == 0 || i->raw.modrm.reg != 2)
+        return cant_move(k, n->at, "an unknown form of call");
+    if (r == ZYDIS_REGISTER_RSP || r == ZYDIS_REGISTER_ESP)
+        return cant_move(k, n->at, "a call by a pointer on the stack");
+    n->modrm = i->raw.modrm.offset;
+    return 0;
+}
+
 static int decode_one(struct work *k, const ZydisDecoder *decoder, struct insn *n, int *ret_ends)
 {
     ZydisDecodedInstruction i;
@@ -163,6 +189,8 @@ static int decode_one(struct work *k, const ZydisDecoder *decoder, struct insn *
     *ret_ends = ends_flow(&i);
     if (i.raw.imm[0].is_relative)
         return classify_branch(k, &i, n);
+    if (i.meta.category == ZYDIS_CATEGORY_CALL && classify_call(k, &i, &operands[0], n) < 0)
+        return -1;
     return classify_operands(k, &i, operands, n);
 }
 
@@ -214,6 +242,11 @@ static int check_target(struct work *k, const struct insn *n)
     return refuse(k, TC_R_BRANCH_INTO_WINDOW, "from +%u into the middle of an instruction", n->at);
 }
 
+static int is_call(const struct insn *n)
+{
+    return n->kind == KIND_CALL || n->modrm != 0;
+}
+
 /* Where each instruction goes, and how long it becomes: all branches get 32-bit displacements. */
 static int lay_out(struct work *k)
 {
@@ -224,9 +257,14 @@ static int lay_out(struct work *k)
         int is_branch = n->kind == KIND_JUMP || n->kind == KIND_BRANCH || n->kind == KIND_CALL;
         if (is_branch && check_target(k, n) < 0)
             return -1;
+        /* It would return into the patch. */
+        if (is_call(n) && n->at + n->bytes != k->w->window_bytes)
+            return cant_move(k, n->at, "a call that returns into the window");
         n->new_at = at;
         n->new_bytes = n->bytes;
-        if (is_branch && n->bytes - n->field == 1)
+        if (is_call(n))
+            n->new_bytes = RETURN_BYTES + (n->kind == KIND_CALL ? JUMP_BYTES : n->bytes);
+        else if (is_branch && n->bytes - n->field == 1)
             n->new_bytes = n->field - 1 + (n->kind == KIND_JUMP ? 1u : 2u) + 4;
         at += n->new_bytes;
     }
@@ -268,6 +306,23 @@ static uint32_t copy_insn(const struct work *k, const struct insn *n)
     return n->new_bytes - 4;
 }
 
+/* A call, as the original's return address and a jump. Returns where the displacement lies now. */
+static uint32_t copy_call(struct work *k, const struct insn *n)
+{
+    struct tc_window *w = k->w;
+    unsigned char *to = w->moved + n->new_at;
+
+    memcpy(to, push_return, RETURN_BYTES);
+    add_fixup(w, n->new_at + RETURN_FIELD, 0, w->patch_vaddr + n->at + n->bytes);
+    if (n->kind == KIND_CALL) {
+        to[RETURN_BYTES] = 0xe9;
+        return RETURN_BYTES + 1;
+    }
+    memcpy(to + RETURN_BYTES, k->code + n->at, n->bytes);
+    to[RETURN_BYTES + n->modrm] ^= (2 ^ 4) << 3; /* ff /2 is call, ff /4 jmp */
+    return RETURN_BYTES + n->field;
+}
+
 static uint32_t moved_offset(const struct work *k, uint64_t target)
 {
     for (uint32_t i = 0; i < k->count; i++) {
@@ -283,7 +338,8 @@ static void emit(struct work *k)
 
     for (uint32_t i = 0; i < k->count; i++) {
         const struct insn *n = &k->insns[i];
-        uint32_t field = copy_insn(k, n), end = n->new_at + n->new_bytes;
+        uint32_t field = is_call(n) ? copy_call(k, n) : copy_insn(k, n);
+        uint32_t end = n->new_at + n->new_bytes;
         if (n->kind == KIND_PLAIN)
             continue;
         if ((n->kind == KIND_JUMP || n->kind == KIND_BRANCH) && inside(k, n->target))

@@ -178,7 +178,7 @@ static void fixups_name_field_tail_and_target(void **state)
         {"avx_imm", 9, 14, 2, 4, 1},       {"avx512_load", 10, 15, 2, 6, 0},
         {"avx512_imm", 11, 16, 2, 6, 1},   {"endbr", 7, 12, 2, 3, 0},
         {"two_fixups", 10, 19, 3, 3, 0},   {"jump_first", 5, 13, 2, 1, 0},
-        {"three_fixups", 10, 23, 4, 2, 0}, {"call_padded", 8, 13, 2, 4, 0},
+        {"three_fixups", 10, 23, 4, 2, 0}, {"call_padded", 8, 22, 3, 4, 0},
     };
 
     (void)state;
@@ -245,6 +245,10 @@ static const struct {
      "at +0: call of an instruction nearby"},
     {"call into the window", BYTES(0x90, 0xe8, 0xfd, 0xff, 0xff, 0xff, 0xc3), TC_R_UNSUPPORTED_INSN,
      "at +1: call of an instruction nearby"},
+    {"returns into the window", BYTES(0x90, 0xff, 0xd0, 0x90, 0x90, 0xc3), TC_R_UNSUPPORTED_INSN,
+     "at +1: a call that returns into the window"},
+    {"call by the stack", BYTES(0x90, 0xff, 0x54, 0x24, 0x10, 0xc3), TC_R_UNSUPPORTED_INSN,
+     "at +1: a call by a pointer on the stack"},
     {"jump to the entry", BYTES(0xff, 0xc7, 0x75, 0xfc, 0x90, 0xc3), TC_R_BRANCH_TO_ENTRY,
      "from +2"},
     {"jump to the endbr64", BYTES(0xf3, 0x0f, 0x1e, 0xfa, 0xff, 0xc7, 0x75, 0xf8, 0x90, 0xc3),
