@@ -102,6 +102,7 @@ def test_a_store_of_another_format(t):
     config = t.config(GOOD)
     t.run([program], config)
     t.ctl("service", "stop")
+    t.wait(lambda: not t.service_pids(), "the service to leave")
     store = next((t.dir / "cache" / "taskcache").glob("store-*/data.mdb"))
     data = bytearray(store.read_bytes())
     for page in (0, 4096):  # the version in both meta pages
