@@ -52,7 +52,7 @@ def wrong(text, reason, more):
         # By hand the program runs, and the service's log tells.
         r = t.preload([program], config)
         equal((r.text, r.err, t.bodies()), ("5\n", b"", 1))
-        contains(t.ctl("log", "-c", config, status=None).text + t.ctl("log", status=None).text, reason)
+        t.wait(lambda: reason in t.ctl("log", "-c", config, status=None).text + t.ctl("log", status=None).text, f"{reason} in the log")
 
     return f
 
