@@ -272,6 +272,26 @@ EXPORTED_TASK(int calls(int x))
     return callee(x) * 2;
 }
 
+/* Flows. */
+/*: int flow(int x) */
+EXPORTED_TASK(int flow(int x))
+{
+    int once = f(x);
+    return once * 1000 + f(x);
+}
+
+/*: int inner(int x) */
+EXPORTED_TASK(int inner(int x))
+{
+    return f(x) * 10;
+}
+
+/*: int outer(int x) */
+EXPORTED_TASK(int outer(int x))
+{
+    return f(x) + inner(x);
+}
+
 /* The other side: from words to calls, and back. */
 struct answer {
     char text[512];
@@ -313,6 +333,8 @@ OF_INT(zero)
 OF_INT(sets_errno)
 OF_INT(meet)
 OF_INT(slow)
+OF_INT(flow)
+OF_INT(outer)
 OF_INT(late)
 OF_INT(rec)
 OF_INT(calls)
@@ -507,6 +529,8 @@ static const struct {
     {"sets_errno", do_sets_errno},
     {"meet", do_meet},
     {"slow", do_slow},
+    {"flow", do_flow},
+    {"outer", do_outer},
     {"late", do_late},
     {"jumps", do_jumps},
     {"rec", do_rec},

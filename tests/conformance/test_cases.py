@@ -350,9 +350,10 @@ class Run:
         """Warnings and errors as (reason, line), from stderr and the service's log."""
         self.stderr.seek(0)
         found = []
+        shown = {line.rstrip() for line in pathlib.Path(self.write_config()).read_text().splitlines()}
         for line in self.stderr.read().decode(errors="replace").splitlines():
             line = re.sub(r"^[\d:.]+ \| (ERROR|WARNING) +\| ", "", line)
-            if line.startswith((" ", "cachectl: note:")):
+            if line.startswith((" ", "cachectl: note:")) or line.rstrip() in shown:
                 continue
             m = re.search(r": ([a-z0-9-]+): ", line)
             while m and m[1] not in REASONS:
@@ -422,7 +423,9 @@ def as_test(case):
         try:
             run_case(t, case)
         except Exception as e:
-            raise Later(f"{case.later}; seen: {str(e).splitlines()[-1].strip()}") from None
+            lines = [line.strip() for line in str(e).splitlines()]
+            wrong = [line for line in lines[2:] if re.match(r"[a-z ]+: expected ", line)]
+            raise Later(f"waits for {case.later}; {'; '.join(wrong or lines)}") from None
         raise Later(f"{case.later}; it passes already: take the mark away")
 
     return test
