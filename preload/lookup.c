@@ -25,6 +25,7 @@ static struct {
     uint32_t count;
     uint32_t lock;
     const struct mapping *current; /* atomic */
+    char path[TC_PATH_BYTES];      /* under the lock: threads may have small stacks */
 } store;
 
 /* How long a mapping may be: as far as the next ones don't take the host's own address space. */
@@ -59,16 +60,16 @@ static void *map_unlocked(size_t bytes, int fd)
 static int map_data(const struct tc_shared_page *page, uint64_t generation, size_t bytes,
                     struct mapping *ret)
 {
-    char path[TC_PATH_BYTES], name[sizeof page->data_file];
+    char name[sizeof page->data_file];
     struct tc_file_id id;
     void *p = NULL;
     int fd;
 
     memcpy(name, page->data_file, sizeof name);
     name[sizeof name - 1] = 0;
-    if (tc_join(path, sizeof path, tc_state.cache_dir, "/", name, NULL) < 0)
+    if (tc_join(store.path, sizeof store.path, tc_state.cache_dir, "/", name, NULL) < 0)
         return -ENAMETOOLONG;
-    fd = tc_sys_open(path, O_RDONLY, 0);
+    fd = tc_sys_open(store.path, O_RDONLY, 0);
     if (fd < 0)
         return fd;
     if (tc_sys_fd_id(fd, &id, NULL, NULL) == 0 && id.dev == page->data_dev &&
