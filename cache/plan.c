@@ -84,11 +84,44 @@ static int hookable_ok(const struct tc_plan *p)
            p->window_bytes <= p->entry_bytes - ahead && p->fixups.count != 0;
 }
 
+const struct tc_task *tc_plan_task(const struct tc_plan *plan, const struct tc_flat *plans,
+                                   const struct tc_task *tasks, const struct tc_flat *config,
+                                   const struct tc_flat **ret_in)
+{
+    *ret_in = plan->own.count != 0 ? plans : config;
+    return plan->own.count != 0 ? tc_flat_at(plans, plan->own.off, 1, sizeof(struct tc_task))
+                                : &tasks[plan->task];
+}
+
+static int own_ok(const struct tc_flat *f, const struct tc_plan *p)
+{
+    const struct tc_task *own = NULL;
+
+    if (p->own.count > 1)
+        return 0;
+    own = tc_flat_at(f, p->own.off, p->own.count, sizeof *own);
+    return own != NULL && (p->own.count == 0 || tc_task_ok(f, own));
+}
+
+static int drafts_ok(const struct tc_flat *f, const struct tc_plan *p)
+{
+    const struct tc_param_text *draft = NULL;
+
+    if (p->drafts.count > TC_MAX_PARAMS + 1)
+        return 0;
+    draft = tc_flat_at(f, p->drafts.off, p->drafts.count, sizeof *draft);
+    for (uint32_t i = 0; draft != NULL && i < p->drafts.count; i++)
+        if (!str_ok(f, draft[i].name) || !str_ok(f, draft[i].text))
+            return 0;
+    return draft != NULL && str_ok(f, p->remedy) && str_ok(f, p->note) && str_ok(f, p->declaration);
+}
+
 static int plan_ok(const struct tc_flat *f, const struct tc_plan *p, uint32_t task_count)
 {
     return p->task < task_count && str_ok(f, p->identity) && str_ok(f, p->symbol) &&
            str_ok(f, p->detail) && p->window_bytes <= TC_MAX_WINDOW &&
-           p->moved_bytes <= TC_MAX_MOVED && (p->reason != 0 || hookable_ok(p)) && fixups_ok(f, p);
+           p->moved_bytes <= TC_MAX_MOVED && (p->reason != 0 || hookable_ok(p)) &&
+           fixups_ok(f, p) && own_ok(f, p) && drafts_ok(f, p);
 }
 
 static int object_ok(const struct tc_flat *f, const struct tc_object *o, uint32_t task_count)
@@ -96,7 +129,7 @@ static int object_ok(const struct tc_flat *f, const struct tc_object *o, uint32_
     const struct tc_plan *plans = NULL;
 
     if (o->build_id_bytes > TC_MAX_BUILD_ID || !str_ok(f, o->path) || !str_ok(f, o->soname) ||
-        o->plans.count > TC_MAX_TASKS)
+        !str_ok(f, o->debug_path) || o->plans.count > TC_MAX_TASKS)
         return 0;
     plans = tc_flat_at(f, o->plans.off, o->plans.count, sizeof *plans);
     if (plans == NULL)

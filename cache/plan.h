@@ -46,8 +46,17 @@ struct tc_plan {
     uint8_t source[16];            /* TASK_SOURCE */
     uint32_t source_algorithm;     /* enum tc_source_algorithm */
     uint8_t exported; /* callable from outside: follows the psABI, may get hidden arguments */
-    uint8_t inlined_copies_known;
-    uint16_t pad;
+    uint8_t pad[3];
+    uint32_t inlined_copies; /* of the function, as far as debug information counts them: calls that
+                                nobody sees */
+    struct tc_str remedy;    /* of this refusal, instead of the reason's; {0,0}: that one */
+    struct tc_str note;      /* what else to know about a hookable function; {0,0} */
+    struct tc_str declaration; /* the function as debug information declares it; {0,0} */
+    struct tc_span drafts;     /* struct tc_param_text: proposals for parameters about which debug
+                                  information doesn't say enough */
+    struct tc_span own; /* struct tc_task, one: the task as it is in this object, instead of the
+                           config's; its spans and strings are relative to the plans file */
+    uint32_t pad2;
 };
 
 enum tc_source_algorithm {
@@ -57,12 +66,17 @@ enum tc_source_algorithm {
 struct tc_object {
     struct tc_file_id id;
     struct tc_str path, soname;
-    uint64_t header_vaddr; /* where the ELF header is mapped: the first PT_LOAD's p_vaddr - p_offset */
+    uint64_t
+        header_vaddr; /* where the ELF header is mapped: the first PT_LOAD's p_vaddr - p_offset */
     uint32_t build_id_bytes;
     uint32_t reason; /* enum tc_reason: the whole object is refused (text-relocations,
                         foreign-class, ...), 0 otherwise */
     uint8_t build_id[TC_MAX_BUILD_ID];
     struct tc_span plans; /* struct tc_plan */
+    /* The debug file that was used, or the first one that was looked for: when it isn't `debug_id`
+     * (all 0: there was none) any more, the plans may be poorer than they could be. */
+    struct tc_str debug_path;
+    struct tc_file_id debug_id;
 };
 
 struct tc_plans {
@@ -72,6 +86,12 @@ struct tc_plans {
 
 /* The object's entry, NULL if it isn't there yet. Freestanding. */
 const struct tc_object *tc_plans_find(const struct tc_flat *f, const struct tc_file_id *id);
+
+/* The task of a plan: the plan's own, else the config's; `*ret_in` is the file that its strings and
+ * spans are in. Both files were verified. Freestanding. */
+const struct tc_task *tc_plan_task(const struct tc_plan *plan, const struct tc_flat *plans,
+                                   const struct tc_task *tasks, const struct tc_flat *config,
+                                   const struct tc_flat **ret_in);
 
 /* Verifies spans and sizes, as tc_config_verify(). */
 int tc_plans_verify(const struct tc_flat *f, uint32_t task_count);

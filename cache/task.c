@@ -163,7 +163,29 @@ static int result_ok(const struct tc_task *task)
     }
 }
 
-static int task_ok(const struct tc_flat *f, const struct tc_task *task)
+static int texts_ok(const struct tc_flat *f, const struct tc_task *task)
+{
+    const struct tc_task_texts *t = span_at(f, task->texts, 1, sizeof *t);
+    const struct tc_param_text *p;
+    const struct tc_str *excluded;
+
+    if (t == NULL || task->texts.count == 0)
+        return t != NULL;
+    p = span_at(f, t->params, MAX_SPAN, sizeof *p);
+    excluded = span_at(f, t->excluded, MAX_SPAN, sizeof *excluded);
+    if (p == NULL || excluded == NULL || !str_ok(f, t->types) || !str_ok(f, t->skip) ||
+        !str_ok(f, t->success))
+        return 0;
+    for (uint32_t i = 0; i < t->params.count; i++)
+        if (!str_ok(f, p[i].name) || !str_ok(f, p[i].text))
+            return 0;
+    for (uint32_t i = 0; i < t->excluded.count; i++)
+        if (!str_ok(f, excluded[i]))
+            return 0;
+    return 1;
+}
+
+int tc_task_ok(const struct tc_flat *f, const struct tc_task *task)
 {
     struct code c = {
         .insns = span_at(f, task->code, MAX_CODE, sizeof *c.insns),
@@ -184,7 +206,7 @@ static int task_ok(const struct tc_flat *f, const struct tc_task *task)
         (task->params.count < 32 && task->excluded >> task->params.count != 0))
         return 0;
     return c.insns != NULL && params_ok(f, task, &c) && sorted_ok(f, task) &&
-           programs_ok(f, task, &c);
+           programs_ok(f, task, &c) && texts_ok(f, task);
 }
 
 static int strings_ok(const struct tc_flat *f, const struct tc_config *config)
@@ -219,7 +241,7 @@ int tc_config_verify(const struct tc_flat *f)
     if (tasks == NULL)
         return -EBADMSG;
     for (uint32_t i = 0; i < config->tasks.count; i++)
-        if (!task_ok(f, &tasks[i]))
+        if (!tc_task_ok(f, &tasks[i]))
             return -EBADMSG;
     return 0;
 }

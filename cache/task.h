@@ -103,14 +103,26 @@ enum tc_task_flag {
     TC_TASK_STORE_ASYNC = 1u << 7, /* reserved: `store: async` */
 };
 
+/* What the config says of one parameter under `params:`: "in [n]". */
+struct tc_param_text {
+    struct tc_str name, text;
+};
+
+/* Of a task without a written prototype: what the resolver needs to make one out of debug
+ * information. */
+struct tc_task_texts {
+    struct tc_str types, skip, success; /* as written; {0,0}: not given */
+    struct tc_span params;              /* struct tc_param_text */
+    struct tc_span excluded;            /* struct tc_str: names behind '-' in the policy */
+};
+
 struct tc_task {
     /* Where to look: the function, an object glob ("" any), a source file ("" any), all from
      * `symbol:`. */
     struct tc_str symbol, object, file;
     struct tc_str name;           /* `name:`, or {0,0} */
     struct tc_str space;          /* `namespace:`, or {0,0} */
-    struct tc_str prototype;      /* canonical text; {0,0}: none was given (the plan refuses it:
-                                     prototype-missing) */
+    struct tc_str prototype;      /* canonical text; {0,0}: none was given, see `texts` */
     struct tc_str origin;         /* "taskcache.yaml:12" or "plugin lapack" */
     uint8_t prototype_digest[16]; /* XXH3-128, seed 0, of the canonical text: the same function type
                                      has one digest */
@@ -129,7 +141,8 @@ struct tc_task {
     struct tc_span olds;    /* uint32_t: programs evaluated before the call, for TC_OP_OLD */
     uint32_t stack_slots;   /* declared stack arguments, in eightbytes */
     uint32_t line;          /* in the config; 0: from a plugin */
-    uint32_t reserved[4];
+    struct tc_span texts;   /* struct tc_task_texts, one if no prototype was given, else none */
+    uint32_t reserved[2];
 };
 
 /* Something to tell a person, found while compiling. `text` is complete: position, reason id,
@@ -162,8 +175,8 @@ struct tc_config {
     struct tc_file_id id;
     struct tc_str cache_path; /* `cache.path`, absolute; {0,0}: the default */
     uint64_t max_size_bytes;
-    uint8_t resolve_digest[16]; /* of what plans depend on: each task's symbol, prototype, params,
-                                   types (not policies) */
+    uint8_t resolve_digest[16]; /* of what plans depend on: each task's symbol, prototype, types;
+                                   all of a task that has `texts` (others' policies not) */
     struct tc_span tasks;       /* struct tc_task */
     struct tc_span deps;        /* struct tc_dep */
     struct tc_span problems;    /* struct tc_problem */
@@ -178,6 +191,10 @@ struct tc_config {
 /* The file's name: digest of path and identity; `ret_name` gets 32 hex digits and a NUL.
  * Freestanding. */
 void tc_config_name(const char *path, const struct tc_file_id *id, char ret_name[33]);
+
+/* One task whose spans are relative to `f`, as tc_config_verify() does it. 1: it can be relied on.
+ */
+int tc_task_ok(const struct tc_flat *f, const struct tc_task *task);
 
 /* Verifies all that the target relies on without further checks: spans, programs, parameter places,
  * counts. 0 or -EBADMSG. */

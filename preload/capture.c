@@ -259,7 +259,7 @@ static uint32_t add_array(struct tc_call *c, const struct tc_param *p, uint64_t 
         r = probe(c, address + i * e.stride_bytes, e.piece_bytes);
     if (r != 0)
         return r;
-    if (tc_material_begin(m, tc_config_str(p->name), p->name.bytes, TC_TAG_ARRAY,
+    if (tc_material_begin(m, tc_task_str(c->hook, p->name), p->name.bytes, TC_TAG_ARRAY,
                           sizeof shape + shape[0] * shape[1]) < 0)
         return TC_R_NO_KEY;
     tc_material_content(m, shape, sizeof shape);
@@ -294,7 +294,7 @@ static uint32_t add_string(struct tc_call *c, const struct tc_param *p, uint64_t
 
     if (r != 0)
         return r;
-    if (tc_material_begin(m, tc_config_str(p->name), p->name.bytes, TC_TAG_STRING, n) < 0)
+    if (tc_material_begin(m, tc_task_str(c->hook, p->name), p->name.bytes, TC_TAG_STRING, n) < 0)
         return TC_R_NO_KEY;
     tc_material_content(m, (const void *)(uintptr_t)address, n);
     return 0;
@@ -321,7 +321,8 @@ static uint32_t add_strings(struct tc_call *c, const struct tc_param *p, uint64_
     }
     if (r != 0)
         return r;
-    if (tc_material_begin(m, tc_config_str(p->name), p->name.bytes, TC_TAG_STRINGS, total) < 0)
+    if (tc_material_begin(m, tc_task_str(c->hook, p->name), p->name.bytes, TC_TAG_STRINGS, total) <
+        0)
         return TC_R_NO_KEY;
     tc_material_content(m, &count, sizeof count);
     for (uint64_t i = 0; i < count; i++) {
@@ -369,7 +370,7 @@ int tc_capture_overlaps(struct tc_call *c)
 static uint32_t add_input(struct tc_call *c, uint32_t param, struct tc_material *m)
 {
     const struct tc_param *p = &c->hook->params[param];
-    const char *name = tc_config_str(p->name);
+    const char *name = tc_task_str(c->hook, p->name);
     uint64_t v = c->arg[param];
     uint32_t r;
 
@@ -423,7 +424,7 @@ static int find_param(const struct tc_call *c, const struct tc_component *k)
     for (uint32_t i = 0; i < c->hook->param_count; i++) {
         const struct tc_param *p = &c->hook->params[i];
         if (p->name.bytes == k->head.name_bytes &&
-            memcmp(tc_config_str(p->name), k->name, k->head.name_bytes) == 0)
+            memcmp(tc_task_str(c->hook, p->name), k->name, k->head.name_bytes) == 0)
             return (int)i;
     }
     return -1;

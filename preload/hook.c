@@ -90,27 +90,28 @@ void tc_close_text(int mem)
 static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struct tc_flat *plans,
                       uint64_t base)
 {
-    const struct tc_flat *config = &tc_state.config_flat;
-    const struct tc_task *t = &tc_state.tasks[plan->task];
+    const struct tc_flat *in;
+    const struct tc_task *t = tc_plan_task(plan, plans, tc_state.tasks, &tc_state.config_flat, &in);
 
     memset(h, 0, sizeof *h);
+    h->flat = *in;
     h->index = (uint32_t)(h - tc_state.hooks);
     h->task = t;
     h->plan = plan;
     h->base = base;
     h->param_count = t->params.count;
-    h->params = tc_flat_at(config, t->params.off, t->params.count, sizeof *h->params);
-    h->sorted = tc_flat_at(config, t->sorted.off, t->sorted.count, 1);
+    h->params = tc_flat_at(in, t->params.off, t->params.count, sizeof *h->params);
+    h->sorted = tc_flat_at(in, t->sorted.off, t->sorted.count, 1);
     h->code_count = t->code.count;
-    h->code = tc_flat_at(config, t->code.off, t->code.count, sizeof *h->code);
+    h->code = tc_flat_at(in, t->code.off, t->code.count, sizeof *h->code);
     h->old_count = t->olds.count;
-    h->olds = tc_flat_at(config, t->olds.off, t->olds.count, sizeof *h->olds);
+    h->olds = tc_flat_at(in, t->olds.off, t->olds.count, sizeof *h->olds);
     h->identity = tc_flat_str(plans, plan->identity);
     h->identity_bytes = (uint32_t)strlen(h->identity);
     h->task_hash = tc_hash64(h->identity, h->identity_bytes);
     h->active = tc_activation(t, &tc_state.switches);
     h->probation = TC_PROBATION;
-    tc_task_digest(t->space.off != 0 ? tc_config_str(t->space) : NULL, h->identity,
+    tc_task_digest(t->space.off != 0 ? tc_task_str(h, t->space) : NULL, h->identity,
                    t->prototype_digest, h->task_digest);
     tc_prepare_key(h);
     if (tc_state.page != NULL)

@@ -23,7 +23,7 @@ void tc_count_bypass(struct tc_hook *h, uint32_t reason)
 
 static void begin(struct tc_line *l, enum tc_log_level level, const struct tc_call *c)
 {
-    const char *symbol = tc_config_str(c->hook->task->symbol);
+    const char *symbol = tc_task_str(c->hook, c->hook->task->symbol);
 
     tc_line_begin(l, level);
     tc_line_text(l, "Task run '");
@@ -77,7 +77,7 @@ static void tell_mistake(struct tc_call *c, uint32_t reason)
         return;
     if (c->bad_param < c->hook->param_count)
         tc_join(detail, sizeof detail, "parameter '",
-                tc_config_str(c->hook->params[c->bad_param].name), "'", NULL);
+                tc_task_str(c->hook, c->hook->params[c->bad_param].name), "'", NULL);
     tc_log_reason(TC_LOG_ERROR, c->hook->identity, reason, detail);
 }
 

@@ -26,6 +26,7 @@
 struct tc_hook {
     const struct tc_task *task;
     const struct tc_plan *plan;
+    struct tc_flat flat; /* that the task is in: the config's, or the plans' */
     const struct tc_param *params;
     const uint8_t *sorted;
     const struct tc_insn *code;
@@ -99,6 +100,12 @@ static inline int tc_is_sandboxed(void)
 static inline const char *tc_config_str(struct tc_str s)
 {
     return tc_flat_str(&tc_state.config_flat, s);
+}
+
+/* Strings of a hook's task. */
+static inline const char *tc_task_str(const struct tc_hook *h, struct tc_str s)
+{
+    return tc_flat_str(&h->flat, s);
 }
 
 /* Counts in the shared page and in the run's. */

@@ -39,19 +39,25 @@ static void read_switches(struct tc_switches *s)
 
 static const char *const state_names[] = {"", "hookable", "refused", "pending"};
 
-static void policy_text(const struct doctor *d, const struct tc_finding *f, uint32_t policy,
-                        struct tc_text *to)
+static void policy_text(const struct tc_finding *f, uint32_t policy, struct tc_text *to)
 {
     static const char *const names[] = {"INPUTS", "TASK_SOURCE", "RUN_ID", "FLOW_PARAMETERS"};
-    const struct tc_flat *flat = &d->session.config_flat;
     const struct tc_span span = f->task->params;
-    const struct tc_param *p = tc_flat_at(flat, span.off, span.count, sizeof *p);
+    const struct tc_param *p = tc_flat_at(f->in, span.off, span.count, sizeof *p);
     for (unsigned i = 0; i < 4; i++)
         if (policy >> i & 1)
             tc_text_add(to, "%s%s", to->bytes ? " + " : "", names[i]);
     for (uint32_t i = 0; p && i < span.count && i < 32; i++)
         if (f->task->excluded >> i & 1)
-            tc_text_add(to, " - %s", tc_flat_str(flat, p[i].name));
+            tc_text_add(to, " - %s", tc_flat_str(f->in, p[i].name));
+}
+
+/* The plans' own tasks don't say it: an edit of the config elsewhere would make them stale. */
+static const char *origin(const struct doctor *d, const struct tc_finding *f)
+{
+    uint32_t count;
+    const struct tc_task *tasks = tc_session_tasks(&d->session, &count);
+    return tc_flat_str(&d->session.config_flat, tasks[f->task_index].origin);
 }
 
 static void text_window(const struct tc_plan *plan)
@@ -93,7 +99,7 @@ static void text_caching(const struct doctor *d, const struct tc_finding *f)
             printf("      try: %s\n", why->remedy);
         return;
     }
-    policy_text(d, f, active.policy, &policy);
+    policy_text(f, active.policy, &policy);
     printf("    caching    on: %s", policy.data ? policy.data : "");
     if (f->task->flags & TC_TASK_EXPIRES)
         printf(", for %s", tc_units_duration(f->task->expiration_ns, text));
@@ -105,7 +111,7 @@ static void text_finding(const struct doctor *d, const struct tc_finding *f)
 {
     static const enum tc_style styles[] = {TC_PLAIN, TC_GOOD, TC_BAD, TC_WARN};
     TC_CLEANUP(tc_free_text) char *subject = tc_finding_subject(&d->session, &d->plans, f);
-    const char *prototype = tc_flat_str(&d->session.config_flat, f->task->prototype);
+    const char *prototype = tc_flat_str(f->in, f->task->prototype);
     struct tc_cause cause;
     printf("  %s%s%s: %s%s%s", tc_style(stdout, TC_BOLD), subject, tc_style(stdout, TC_PLAIN),
            tc_style(stdout, styles[f->state]), state_names[f->state], tc_style(stdout, TC_PLAIN));
@@ -121,8 +127,10 @@ static void text_finding(const struct doctor *d, const struct tc_finding *f)
     text_place(d, f);
     if (*prototype)
         printf("    prototype  %s\n", prototype);
+    if (f->plan && f->plan->note.off)
+        printf("    note       %s\n", tc_flat_str(&d->plans.flat, f->plan->note));
     text_caching(d, f);
-    printf("    from       %s\n", tc_flat_str(&d->session.config_flat, f->task->origin));
+    printf("    from       %s\n", origin(d, f));
 }
 
 static void count_states(const struct doctor *d, unsigned ret[4])
@@ -177,7 +185,7 @@ static void json_cause(struct tc_json *j, const struct tc_cause *c)
 static void json_finding(const struct doctor *d, struct tc_json *j, const struct tc_finding *f)
 {
     TC_CLEANUP(tc_free_text) char *subject = tc_finding_subject(&d->session, &d->plans, f);
-    const char *prototype = tc_flat_str(&d->session.config_flat, f->task->prototype);
+    const char *prototype = tc_flat_str(f->in, f->task->prototype);
     struct tc_active active = tc_activation(f->task, &d->switches);
     struct tc_text policy = {0};
     struct tc_cause cause;
@@ -193,11 +201,13 @@ static void json_finding(const struct doctor *d, struct tc_json *j, const struct
     if (f->plan)
         json_plan(d, j, f->plan);
     tc_json_text(j, "prototype", *prototype ? prototype : NULL);
-    policy_text(d, f, active.policy, &policy);
+    tc_json_text(j, "note",
+                 f->plan && f->plan->note.off ? tc_flat_str(&d->plans.flat, f->plan->note) : NULL);
+    policy_text(f, active.policy, &policy);
     tc_json_bool(j, "caching", !active.reason);
     tc_json_text(j, "caching_reason", active.reason ? tc_reason_info(active.reason)->id : NULL);
     tc_json_text(j, "policy", active.reason || !policy.data ? NULL : policy.data);
-    tc_json_text(j, "origin", tc_flat_str(&d->session.config_flat, f->task->origin));
+    tc_json_text(j, "origin", origin(d, f));
     tc_json_close_object(j);
     tc_text_free(&policy);
 }

@@ -56,6 +56,8 @@ static void look_into_object(struct collector *c, const struct tc_finding *base,
         struct tc_finding found = *base;
         found.state = plan[i].reason ? TC_FINDING_REFUSED : TC_FINDING_HOOKABLE;
         found.plan = &plan[i];
+        found.task =
+            tc_plan_task(&plan[i], flat, base->task - base->task_index, base->in, &found.in);
         found.reason = plan[i].reason;
         found.detail = tc_flat_str(flat, plan[i].detail);
         add(c->to, &found);
@@ -76,6 +78,7 @@ static void nowhere(struct collector *c, const struct tc_task *task, uint32_t in
         f.reason = TC_R_PENDING;
     f.state = f.reason == TC_R_PENDING ? TC_FINDING_PENDING : TC_FINDING_REFUSED;
     f.task = task;
+    f.in = &c->session->config_flat;
     f.task_index = index;
     add(c->to, &f);
 }
@@ -89,6 +92,7 @@ static void collect_task(struct collector *c, const struct tc_libraries *l,
     for (size_t i = 0; c->plans->open && i < l->count; i++) {
         const struct tc_object *object = tc_plans_find(&c->plans->flat, &l->library[i].id);
         struct tc_finding base = {.task = task,
+                                  .in = &c->session->config_flat,
                                   .task_index = index,
                                   .path = l->library[i].path,
                                   .listed = l->library[i].origin == TC_LIBRARY_LISTED};
@@ -136,6 +140,9 @@ void tc_finding_cause(const struct tc_session *s, const struct tc_plan_file *pla
     bool detailed = f->detail && *f->detail;
     (void)tc_cause_set(ret, 0, f->reason, subject, "%s%s%s%s", tc_reason_info(f->reason)->sentence,
                        detailed ? " (" : "", detailed ? f->detail : "", detailed ? ")" : "");
+    if (f->plan && f->plan->remedy.off)
+        (void)snprintf(ret->remedy, sizeof ret->remedy, "%s",
+                       tc_flat_str(&plans->flat, f->plan->remedy));
     if (f->reason == TC_R_NOT_FOUND && f->path)
         (void)snprintf(ret->sentence, sizeof ret->sentence, "%s doesn't define this function",
                        tc_basename(f->path));

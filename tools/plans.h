@@ -36,7 +36,8 @@ enum tc_finding_state {
 struct tc_finding {
     enum tc_finding_state state;
     uint32_t task_index;
-    const struct tc_task *task;
+    const struct tc_task *task; /* as it is in this object */
+    const struct tc_flat *in;   /* the file of the task's strings and spans */
     const struct tc_plan *plan; /* NULL: none */
     const char *path;           /* of the object, NULL */
     enum tc_reason reason;      /* of a refusal */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cache/hash.h"
+#include "cache/plan.h"
 
 /* The prototype of the config is used if it can be that of the record: as many outputs, of the
  * parameters that the extents name. */
@@ -44,23 +45,69 @@ static bool is_of(const struct tc_shown_record *r, const struct tc_flat *config,
     return false;
 }
 
-static bool take_prototype(struct tc_shown_record *r, const struct tc_flat *config)
+/* `in` is the file of the task's spans and strings. */
+static bool take_task(struct tc_shown_record *r, const struct tc_flat *in,
+                      const struct tc_task *task)
 {
-    const struct tc_task *task = tc_task_of_identity(config, r->identity);
     const struct tc_param *params =
-        task ? tc_flat_at(config, task->params.off, task->params.count, sizeof *params) : NULL;
-    if (!params || !is_of(r, config, task) || !fits(r, task, params))
+        task ? tc_flat_at(in, task->params.off, task->params.count, sizeof *params) : NULL;
+    if (!params || !is_of(r, in, task) || !fits(r, task, params))
         return false;
-    r->config = *config;
+    r->config = *in;
     r->task = task;
     r->params = params;
     r->param_count = task->params.count;
     return true;
 }
 
+static bool take_from_object(struct tc_shown_record *r, const struct tc_flat *plans,
+                             const struct tc_object *object)
+{
+    const struct tc_plan *p = tc_flat_at(plans, object->plans.off, object->plans.count, sizeof *p);
+    for (uint32_t i = 0; p && i < object->plans.count; i++)
+        if (p[i].own.count && strcmp(tc_flat_str(plans, p[i].identity), r->identity) == 0 &&
+            take_task(r, plans, tc_flat_at(plans, p[i].own.off, 1, sizeof(struct tc_task))))
+            return true;
+    return false;
+}
+
+/* Prototypes from debug information are in the plans. */
+static bool take_from_plans(struct tc_shown_record *r, const struct tc_flat *config,
+                            const char *cache)
+{
+    const struct tc_config *root = tc_flat_root(config, sizeof *root);
+    const struct tc_plans *plans = NULL;
+    const struct tc_object *object = NULL;
+    char path[TC_PATH_BYTES];
+    struct tc_flat flat;
+    bool taken = false;
+    if (!root || tc_plans_path(cache, root->resolve_digest, path, sizeof path) < 0 ||
+        tc_map_file(path, &r->plans_map) < 0)
+        return false;
+    if (tc_flat_check(r->plans_map.base, r->plans_map.bytes, TC_FLAT_PLANS, &flat) == 0 &&
+        tc_plans_verify(&flat, root->tasks.count) == 0) {
+        plans = tc_flat_root(&flat, sizeof *plans);
+        object = tc_flat_at(&flat, plans->objects.off, plans->objects.count, sizeof *object);
+        for (uint32_t i = 0; !taken && i < plans->objects.count; i++)
+            taken = take_from_object(r, &flat, &object[i]);
+    }
+    if (!taken)
+        tc_unmap(&r->plans_map);
+    return taken;
+}
+
+static bool take_prototype(struct tc_shown_record *r, const struct tc_flat *config,
+                           const char *cache)
+{
+    const struct tc_task *task = tc_task_of_identity(config, r->identity);
+    if (task && task->texts.count)
+        return take_from_plans(r, config, cache);
+    return take_task(r, config, task);
+}
+
 /* Some compiled config of ours knows the prototype, most likely: those of `run --task` and `run
  * --plugin` are named by nobody. */
-static void search_prototype(struct tc_shown_record *r, const char *runtime)
+static void search_prototype(struct tc_shown_record *r, const char *runtime, const char *cache)
 {
     DIR *d = opendir(runtime);
     struct dirent *e;
@@ -72,7 +119,7 @@ static void search_prototype(struct tc_shown_record *r, const char *runtime)
         if (tc_map_file(path, &r->config_map) < 0)
             continue;
         if (tc_flat_check(r->config_map.base, r->config_map.bytes, TC_FLAT_CONFIG, &flat) < 0 ||
-            tc_config_verify(&flat) < 0 || !take_prototype(r, &flat))
+            tc_config_verify(&flat) < 0 || !take_prototype(r, &flat, cache))
             tc_unmap(&r->config_map);
     }
     if (d)
@@ -89,14 +136,15 @@ int tc_shown_record_open(struct tc_shown_record *r, struct tc_reader *reader,
     if (e < 0)
         return e;
     r->identity = tc_copyn(r->view.identity, r->view.head.identity_bytes);
-    if (!s->config || !take_prototype(r, &s->config_flat))
-        search_prototype(r, s->runtime);
+    if (!s->config || !take_prototype(r, &s->config_flat, s->cache))
+        search_prototype(r, s->runtime, s->cache);
     return 0;
 }
 
 void tc_shown_record_close(struct tc_shown_record *r)
 {
     tc_unmap(&r->config_map);
+    tc_unmap(&r->plans_map);
     free(r->value);
     free(r->identity);
     *r = (struct tc_shown_record){0};

@@ -13,8 +13,8 @@ struct tc_shown_record {
     size_t bytes;
     struct tc_record_view view;
     char *identity;
-    /* Of the config that has the record's prototype. */
-    struct tc_mapping config_map;
+    /* What has the record's prototype: a compiled config, or the plans of one. */
+    struct tc_mapping config_map, plans_map;
     struct tc_flat config;
     const struct tc_task *task;    /* NULL: no prototype is at hand */
     const struct tc_param *params; /* the task's */

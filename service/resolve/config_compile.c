@@ -275,6 +275,56 @@ static void tell_prototype(struct making *m, struct tc_text_error *e, enum tc_pr
         tc_problem_found(m->l, severity_of(e->reason), n, e);
 }
 
+static struct tc_str keep_text(struct making *m, enum tc_task_key key)
+{
+    return tc_flat_add_str(m->l->out, text_of(m, key));
+}
+
+/* `x: in [n]`: names and texts as they are written; the resolver makes sense of them. */
+static int keep_params(struct making *m, struct tc_span *ret)
+{
+    const struct tc_yaml_node *n = given(m, TC_KEY_PARAMS);
+    struct tc_param_text params[TC_MAX_PARAMS + 1];
+    uint32_t count = 0;
+
+    for (n = n != NULL ? n->first : NULL; n != NULL; n = n->next) {
+        if (n->kind != TC_YAML_TEXT || n->bytes == 0) {
+            tc_problem_at(m->l, TC_SEV_ERROR, TC_R_WRONG_TYPE, n->key_at, "in [n]",
+                          "'%.60s' under `params` takes a text, not %s", n->key, tc_kind_name(n));
+            return -EINVAL;
+        }
+        if (count == sizeof params / sizeof params[0]) {
+            tc_problem_at(m->l, TC_SEV_ERROR, TC_R_TOO_MANY, n->key_at, "",
+                          "a function has at most %u parameters", TC_MAX_PARAMS);
+            return -EINVAL;
+        }
+        params[count++] =
+            (struct tc_param_text){.name = tc_flat_add_str(m->l->out, n->key),
+                                   .text = tc_flat_add_strn(m->l->out, n->text, n->bytes)};
+    }
+    *ret = tc_flat_add(m->l->out, params, count, sizeof params[0]);
+    return 0;
+}
+
+/* The prototype will come from debug information, which only the resolver sees: it gets all that
+ * compiling it takes. */
+static int keep_texts(struct making *m)
+{
+    struct tc_task_texts t = {.skip = keep_text(m, TC_KEY_SKIP),
+                              .success = keep_text(m, TC_KEY_SUCCESS),
+                              .types = tc_flat_add_str(m->l->out, joined_types(m))};
+    struct tc_str excluded[TC_POLICY_MAX_NAMES];
+
+    if (keep_params(m, &t.params) < 0)
+        return -EINVAL;
+    for (unsigned i = 0; i < m->policy.excluded_count; i++)
+        excluded[i] =
+            tc_flat_add_strn(m->l->out, m->policy.excluded[i].text, m->policy.excluded[i].bytes);
+    t.excluded = tc_flat_add(m->l->out, excluded, m->policy.excluded_count, sizeof excluded[0]);
+    m->task.texts = tc_flat_add(m->l->out, &t, 1, sizeof t);
+    return 0;
+}
+
 static int make_prototype(struct making *m)
 {
     struct tc_proto_text text = {
@@ -285,14 +335,17 @@ static int make_prototype(struct making *m)
     };
     struct tc_text_error e = {.reason = TC_R_NONE};
     enum tc_proto_field field = TC_PROTO_PROTOTYPE;
-    char sentence[160];
+    const struct tc_yaml_node *params = given(m, TC_KEY_PARAMS);
     int r;
 
-    if (text.prototype == NULL) {
-        (void)snprintf(sentence, sizeof sentence, "the task '%.80s' has no prototype", called(m));
-        if (given(m, TC_KEY_PARAMS) == NULL)
-            tell(m, TC_SEV_WARNING, TC_R_PROTOTYPE_MISSING, sentence);
-        return 0;
+    if (text.prototype == NULL)
+        return keep_texts(m);
+    if (params != NULL && params != m->l->defaults.at[TC_KEY_PARAMS]) {
+        tc_problem_at(m->l, TC_SEV_ERROR, TC_R_BAD_VALUE, params->key_at,
+                      "write directions and extents into the prototype",
+                      "`params` adds to debug information, and '%.80s' has a `prototype`",
+                      called(m));
+        return -EINVAL;
     }
     r = tc_proto_compile(m->l->out, &text, &m->task, &e, &field);
     if (r == -ENOMEM)
@@ -380,6 +433,28 @@ static void digest_text(struct tc_load *l, const char *text)
         tc_hash_add(l->resolve, text, bytes);
 }
 
+/* Plans hold the whole task if its prototype comes from debug information. */
+static void digest_texts(struct making *m)
+{
+    const struct tc_yaml_node *params = given(m, TC_KEY_PARAMS);
+    const struct tc_task *t = &m->task;
+    const int64_t numbers[] = {t->flags, t->policy, t->persist, t->refresh, t->expiration_ns};
+
+    tc_hash_add(m->l->resolve, numbers, sizeof numbers);
+    digest_text(m->l, built(m, t->space));
+    digest_text(m->l, text_of(m, TC_KEY_SKIP));
+    digest_text(m->l, text_of(m, TC_KEY_SUCCESS));
+    for (params = params != NULL ? params->first : NULL; params != NULL; params = params->next) {
+        digest_text(m->l, params->key);
+        digest_text(m->l, params->text);
+    }
+    for (unsigned i = 0; i < m->policy.excluded_count; i++) {
+        uint64_t bytes = m->policy.excluded[i].bytes;
+        tc_hash_add(m->l->resolve, &bytes, sizeof bytes);
+        tc_hash_add(m->l->resolve, m->policy.excluded[i].text, bytes);
+    }
+}
+
 /* What plans depend on, in the order of the tasks: plans name them by index. */
 static void digest_task(struct making *m)
 {
@@ -392,6 +467,8 @@ static void digest_task(struct making *m)
     tc_hash_add(m->l->resolve, m->task.prototype_digest, sizeof m->task.prototype_digest);
     tc_hash_add(m->l->resolve, &disabled, sizeof disabled); /* such a task isn't resolved */
     digest_text(m->l, joined_types(m));
+    if (m->task.texts.count != 0)
+        digest_texts(m);
 }
 
 void tc_compile_task(struct tc_load *l, const struct tc_task_values *values,

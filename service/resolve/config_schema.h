@@ -41,7 +41,7 @@ struct tc_config_key {
     X(NAMESPACE, "namespace", TEXT, TC_BUILT, NULL, NULL)                         \
     X(ENABLED, "enabled", BOOL, TC_BUILT, NULL, NULL)                             \
     X(PROTOTYPE, "prototype", CODE, TC_BUILT, NULL, NULL)                         \
-    X(PARAMS, "params", MAP, TC_UNCACHED, NULL, NULL)                             \
+    X(PARAMS, "params", MAP, TC_BUILT, NULL, NULL)                                \
     X(TYPES, "types", CODE, TC_BUILT, NULL, NULL)                                 \
     X(CACHE_POLICY, "cache_policy", TEXT, TC_BUILT, NULL, NULL)                   \
     X(CACHE_KEY_FN, "cache_key_fn", TEXT, TC_UNCACHED, NULL, NULL)                \

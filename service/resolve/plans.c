@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "cache/reason.h"
+#include "cache/task_copy.h"
 #include "service/resolve/plans_object.h"
 
 /* Above this many objects, those whose files are gone or others now are dropped. */
@@ -76,6 +77,29 @@ static struct tc_str copy_str(const struct tc_flat *from, struct tc_str s,
     return s.off != 0 ? tc_flat_add_strn(out, tc_flat_str(from, s), s.bytes) : s;
 }
 
+/* What a plan has from debug information. */
+static void copy_debug_facts(const struct update *u, const struct tc_plan *from,
+                             struct tc_flat_builder *out, struct tc_plan *to)
+{
+    const struct tc_param_text *drafts =
+        tc_flat_at(u->old, from->drafts.off, from->drafts.count, sizeof *drafts);
+    const struct tc_task *own = tc_flat_at(u->old, from->own.off, from->own.count, sizeof *own);
+    struct tc_param_text copies[TC_MAX_PARAMS + 1];
+    struct tc_task task;
+
+    to->remedy = copy_str(u->old, from->remedy, out);
+    to->note = copy_str(u->old, from->note, out);
+    to->declaration = copy_str(u->old, from->declaration, out);
+    for (uint32_t i = 0; i < from->drafts.count; i++)
+        copies[i] = (struct tc_param_text){.name = copy_str(u->old, drafts[i].name, out),
+                                           .text = copy_str(u->old, drafts[i].text, out)};
+    to->drafts = tc_flat_add(out, copies, from->drafts.count, sizeof copies[0]);
+    if (from->own.count == 0)
+        return;
+    tc_task_copy(u->old, own, out, &task);
+    to->own = tc_flat_add(out, &task, 1, sizeof task);
+}
+
 static int copy_object(const struct update *u, const struct tc_object *o,
                        struct tc_flat_builder *out, struct tc_object *ret)
 {
@@ -93,11 +117,13 @@ static int copy_object(const struct update *u, const struct tc_object *o,
         plans[i].identity = copy_str(u->old, from[i].identity, out);
         plans[i].symbol = copy_str(u->old, from[i].symbol, out);
         plans[i].detail = copy_str(u->old, from[i].detail, out);
+        copy_debug_facts(u, &from[i], out, &plans[i]);
         if (f.count != 0)
             plans[i].fixups =
                 tc_flat_add(out, tc_flat_at(u->old, f.off, f.count, sizeof(struct tc_fixup)),
                             f.count, sizeof(struct tc_fixup));
     }
+    ret->debug_path = copy_str(u->old, o->debug_path, out);
     ret->plans = tc_flat_add(out, plans, o->plans.count, sizeof *plans);
     free(plans);
     return 0;

@@ -205,10 +205,15 @@ static void tasks(void **state)
           "taskcache.yaml:2\n  - { symbol: g, name: x, prototype: 'int g(int n)' }\n"
           "                       ^\n"
           "  try: give one of them a `name:`, or narrow its `symbol:`"}},
-        {"no prototype",
-         "tasks:\n  - symbol: f\n",
-         {"W taskcache.yaml:2:5: prototype-missing: the task 'f' has no prototype\n"
-          "  - symbol: f\n    ^\n  try: write `prototype: |` and the C declaration below it"}},
+        {"params beside a prototype",
+         F1 "    params: { n: in }\n",
+         {"E taskcache.yaml:5:5: bad-value: `params` adds to debug information, and 'f' has a "
+          "`prototype`\n    params: { n: in }\n    ^\n"
+          "  try: write directions and extents into the prototype"}},
+        {"params that aren't texts",
+         "tasks:\n  - symbol: f\n    params: { n: [ 1 ] }\n",
+         {"E taskcache.yaml:3:15: wrong-type: 'n' under `params` takes a text, not a list\n"
+          "    params: { n: [ 1 ] }\n              ^\n  try: in [n]"}},
         {"an object with its directory",
          "tasks:\n  - symbol: f@/usr/lib/libf.so\n",
          {"E taskcache.yaml:2:23: bad-symbol: an object is named by its file name, without "

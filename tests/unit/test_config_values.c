@@ -210,7 +210,6 @@ static void not_yet_flags(void **state)
         {"", "depends: [ x ]", TC_TASK_NOT_YET},
         {"", "private: true", TC_TASK_NOT_YET},
         {"", "private: false", 0},
-        {"", "params: { n: in }", TC_TASK_NOT_YET},
         {"", "cache_key_fn: x", TC_TASK_NOT_YET | TC_TASK_PERSIST_ON},
         {"", "result_storage_key: x", TC_TASK_NOT_YET | TC_TASK_PERSIST_ON},
         {"storages: { s: { type: s3 } }\n", "result_storage: s",

@@ -1,0 +1,52 @@
+#include "cache/task_copy.h"
+
+static struct tc_str copy_str(const struct tc_flat *from, struct tc_str s,
+                              struct tc_flat_builder *out)
+{
+    return s.off != 0 ? tc_flat_add_strn(out, tc_flat_str(from, s), s.bytes) : s;
+}
+
+static struct tc_span copy_span(const struct tc_flat *from, struct tc_span s, size_t entry_bytes,
+                                struct tc_flat_builder *out)
+{
+    return tc_flat_add(out, tc_flat_at(from, s.off, s.count, entry_bytes), s.count, entry_bytes);
+}
+
+static struct tc_span copy_params(const struct tc_flat *from, struct tc_span s,
+                                  struct tc_flat_builder *out)
+{
+    const struct tc_param *p = tc_flat_at(from, s.off, s.count, sizeof *p);
+    struct tc_param params[TC_MAX_PARAMS];
+
+    for (uint32_t i = 0; i < s.count; i++) {
+        params[i] = p[i];
+        params[i].name = copy_str(from, p[i].name, out);
+        params[i].type_text = copy_str(from, p[i].type_text, out);
+    }
+    return tc_flat_add(out, params, s.count, sizeof params[0]);
+}
+
+void tc_task_copy_head(const struct tc_flat *from, const struct tc_task *task,
+                       struct tc_flat_builder *out, struct tc_task *ret)
+{
+    *ret = *task;
+    ret->symbol = copy_str(from, task->symbol, out);
+    ret->object = copy_str(from, task->object, out);
+    ret->file = copy_str(from, task->file, out);
+    ret->name = copy_str(from, task->name, out);
+    ret->space = copy_str(from, task->space, out);
+    ret->origin = (struct tc_str){0, 0};
+    ret->line = 0;
+    ret->texts = (struct tc_span){0, 0};
+}
+
+void tc_task_copy(const struct tc_flat *from, const struct tc_task *task,
+                  struct tc_flat_builder *out, struct tc_task *ret)
+{
+    tc_task_copy_head(from, task, out, ret);
+    ret->prototype = copy_str(from, task->prototype, out);
+    ret->params = copy_params(from, task->params, out);
+    ret->sorted = copy_span(from, task->sorted, 1, out);
+    ret->code = copy_span(from, task->code, sizeof(struct tc_insn), out);
+    ret->olds = copy_span(from, task->olds, sizeof(uint32_t), out);
+}
