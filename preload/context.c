@@ -36,13 +36,14 @@ static int take_over(struct tc_context *c, uint32_t tid)
 static struct tc_context *reuse(uint32_t tid)
 {
     static struct tc_context *cursor;
-    struct tc_context *c = __atomic_load_n(&cursor, __ATOMIC_RELAXED);
+    struct tc_context *c = __atomic_load_n(&cursor, __ATOMIC_RELAXED), *first = NULL;
 
     for (int i = 0; i < 8; i++) {
         if (c == NULL)
             c = __atomic_load_n(&all, __ATOMIC_ACQUIRE);
-        if (c == NULL)
-            return NULL;
+        if (c == NULL || c == first)
+            break;
+        first = first == NULL ? c : first;
         struct tc_context *next = c->next;
         if (take_over(c, tid)) {
             __atomic_store_n(&cursor, next, __ATOMIC_RELAXED);

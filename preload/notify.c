@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "preload/arch/arch.h"
+#include "preload/context.h"
 #include "preload/log.h"
 #include "preload/objects.h"
 #include "preload/state.h"
@@ -79,12 +80,27 @@ void tc_watch_loader(void)
         tc_log_reason(TC_LOG_WARN, tc_state.program, TC_R_DEBUGGER, "");
 }
 
+/* As a task's call would, so that a signal handler that calls one goes by, and doesn't take the
+ * reply that is waited for here. Without hooks there is no such handler. */
+static int enter(struct tc_context **ret)
+{
+    uint32_t reason = 0;
+
+    *ret = NULL;
+    if (tc_state.hook_count == 0)
+        return tc_settle_after_fork();
+    *ret = tc_context_enter((uint64_t)(uintptr_t)__builtin_frame_address(0), &reason);
+    return *ret != NULL || reason == TC_R_NO_MEMORY;
+}
+
 void tc_notified(void)
 {
     const struct r_debug *r = tc_loader();
+    struct tc_context *x;
 
-    if (tc_is_sandboxed() || !tc_settle_after_fork())
+    if (tc_is_sandboxed() || r->r_state != RT_CONSISTENT || !enter(&x))
         return;
-    if (r->r_state == RT_CONSISTENT)
-        tc_scan_objects();
+    tc_scan_objects();
+    if (x != NULL)
+        tc_context_exit(x);
 }
