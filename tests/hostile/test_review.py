@@ -431,3 +431,55 @@ def test_new_libraries_again_and_again_leave_nothing_mapped(t):
     subprocess.run(["gcc", "-shared", "-nostdlib", "-o", t.dir / "empty.so", source], check=True)
     p = build(t, LIBRARIES, "-ldl")
     equal(t.run([p], t.config(CONFIG)).text, "13 0\n")
+
+
+TICKED = TASK + r"""
+#include <dlfcn.h>
+#include <signal.h>
+#include <sys/time.h>
+static void tick(int s)
+{
+    static int x;
+    (void)s;
+    task(x++);
+}
+int main(void)
+{
+    static char bytes[65536];
+    struct itimerval often = {{0, 300}, {0, 300}};
+    struct sigaction sa = {.sa_handler = tick, .sa_flags = SA_RESTART};
+    FILE *f = fopen("one.so", "rb");
+    size_t n = fread(bytes, 1, sizeof bytes, f);
+    int sum = 0;
+
+    fclose(f);
+    task(-1);
+    sigaction(SIGALRM, &sa, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    for (int i = 0; i < 40; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "./one%d.so", i);
+        f = fopen(name, "wb");
+        fwrite(bytes, 1, n, f);
+        fputc(i, f);
+        fclose(f);
+        void *h = dlopen(name, RTLD_NOW);
+        int (*library_task)(int) = h != NULL ? (int (*)(int))dlsym(h, "library_task") : NULL;
+        if (library_task == NULL)
+            return 3;
+        sum += library_task(1);
+    }
+    printf("%d\n", sum);
+    return 0;
+}
+"""
+
+
+def test_handlers_that_call_a_task_while_a_library_is_loaded(t):
+    source = t.write("one.c", '#include "body.h"\nEXPORTED_TASK(int library_task(int x))\n{\n    body_ran("library_task");\n    return x + 4;\n}\n')
+    subprocess.run(["gcc", "-O2", INCLUDE, "-shared", "-fPIC", "-o", t.dir / "one.so", source], check=True)
+    p = build(t, TICKED, "-ldl")
+    config = t.config(CONFIG + "  - symbol: library_task\n    namespace: one\n    cache_policy: INPUTS\n"
+                      "    prototype: |\n      int library_task(int x)\n")
+    equal(t.run([p], config).text, "200\n")
+    equal(t.bodies(), 1, "each copy was hooked")
