@@ -401,7 +401,6 @@ int tc_settle_after_fork(void)
         tc_state.greeted = 0;
         tc_contexts_after_fork();
         tc_client_after_fork();
-        tc_store_after_fork();
     }
     __atomic_store_n(tc_state.wiped_on_fork, SETTLED, __ATOMIC_RELEASE);
     return 1;

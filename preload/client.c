@@ -204,6 +204,8 @@ static int receive_reply(uint64_t seq, int64_t until_ns, struct tc_reply *ret)
         struct pollfd p = {.fd = conn.fd, .events = POLLIN};
         struct timespec t = {left / 1000000000, left % 1000000000};
         TC_SYS(SYS_ppoll, &p, 1, &t, 0, 0, 0);
+        if (!link_is_ours()) /* closed meanwhile: the number may be somebody else's by now */
+            return -ENOTCONN;
     }
 }
 

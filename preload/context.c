@@ -71,7 +71,7 @@ static struct tc_context *map_new(uint32_t tid)
 
 /* A vfork child has its parent's thread-local storage: what it made would stay in use there, owned
  * by a thread that is gone. */
-static struct tc_context *make(uint32_t *ret_reason)
+static struct tc_context *make(uint64_t stack, uint32_t *ret_reason)
 {
     struct tc_context *c;
     uint32_t tid;
@@ -86,7 +86,7 @@ static struct tc_context *make(uint32_t *ret_reason)
     *ret_reason = TC_R_NO_MEMORY;
     if (c == NULL)
         return NULL;
-    c->busy = 0;
+    __atomic_store_n(&c->busy, stack, __ATOMIC_RELEASE); /* before a handler can find it */
     c->flight = TC_NO_FLIGHT;
     c->flight_end = 0;
     c->errno_place = __errno_location != NULL ? __errno_location() : NULL;
@@ -97,11 +97,11 @@ static struct tc_context *make(uint32_t *ret_reason)
 /* Busy, and the frame that made it so lies below us: it can't be running any more, unless we are on
  * another stack. Not all of those can be told: a coroutine, a handler whose alternate stack is
  * disarmed while it runs. */
-static int may_be_dead(const struct tc_context *c, uint64_t stack)
+static int may_be_dead(uint64_t busy, uint64_t stack)
 {
     stack_t alternative;
 
-    if (stack < c->busy_stack || tc_is_sandboxed())
+    if (stack < busy || tc_is_sandboxed())
         return 0;
     memset(&alternative, 0, sizeof alternative);
     if (TC_SYS(SYS_sigaltstack, NULL, &alternative, 0, 0, 0, 0) < 0)
@@ -129,25 +129,20 @@ void tc_contexts_after_fork(void)
 struct tc_context *tc_context_enter(uint64_t stack, uint32_t *ret_reason)
 {
     struct tc_context *c = mine;
+    uint64_t busy = 0;
 
     *ret_reason = TC_R_REENTERED;
     if (!tc_settle_after_fork())
         return NULL;
     if (c != NULL && c->owner == TC_OWNER_FORKED && !tc_is_sandboxed())
         c->owner = (uint32_t)tc_sys_gettid();
-    if (c != NULL && __atomic_exchange_n(&c->busy, 1, __ATOMIC_ACQUIRE) != 0) {
-        if (!may_be_dead(c, stack) || !abandon(c))
+    if (c != NULL && !__atomic_compare_exchange_n(&c->busy, &busy, stack, 0, __ATOMIC_ACQUIRE,
+                                                  __ATOMIC_ACQUIRE)) {
+        if (!may_be_dead(busy, stack) || !abandon(c))
             return NULL;
         c = NULL;
     }
-    if (c == NULL) {
-        c = make(ret_reason);
-        if (c == NULL)
-            return NULL;
-        c->busy = 1;
-    }
-    c->busy_stack = stack;
-    return c;
+    return c != NULL ? c : make(stack, ret_reason);
 }
 
 void tc_context_exit(struct tc_context *c)

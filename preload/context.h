@@ -63,8 +63,7 @@ struct tc_context {
     /* tid; 0: nobody; TC_OWNER_FORKED: a thread of the parent process had it; TC_OWNER_ABANDONED: a
      * frame is at work in it, or was left by a jump, and its thread goes on with another one. */
     uint32_t owner;
-    uint32_t busy;       /* 1 while the runtime works on this thread */
-    uint64_t busy_stack; /* stack pointer of the entry that set it */
+    uint64_t busy; /* the stack pointer at the entry of the frame at work in it; 0: none */
     int *errno_place;
     struct tc_context *next;
     uint32_t flight; /* newest entry, or TC_NO_FLIGHT */

@@ -5,28 +5,24 @@
 
 #include "preload/state.h"
 
-/* Mappings are never undone: another thread may be reading. Each is at least twice as long as the
- * one before, and reaches beyond the file's end, which costs nothing: `data_bytes` of the shared
- * page says how far it may be read. */
+/* Mappings are never undone once they are current: another thread may be reading. Each is at least
+ * twice as long as the one before, and reaches beyond the file's end, which costs nothing:
+ * `data_bytes` of the shared page says how far it may be read. There is no lock: whoever needs a
+ * longer mapping makes one, and takes it back if another was faster. So nothing is held when a
+ * signal handler jumps out of here. */
 struct mapping {
     const unsigned char *map;
     size_t bytes;
     uint64_t generation;
+    const struct mapping *previous;
+    char path[TC_PATH_BYTES]; /* here because threads may have small stacks */
 };
 
 enum {
-    MAPPINGS = 64,
     TRIES = 8,
-    PATIENCE = 1000,
 };
 
-static struct {
-    struct mapping made[MAPPINGS];
-    uint32_t count;
-    uint32_t lock;
-    const struct mapping *current; /* atomic */
-    char path[TC_PATH_BYTES];      /* under the lock: threads may have small stacks */
-} store;
+static const struct mapping *current; /* atomic */
 
 /* How long a mapping may be: as far as the next ones don't take the host's own address space. */
 static size_t room_for(size_t bytes)
@@ -37,8 +33,9 @@ static size_t room_for(size_t bytes)
     if (TC_SYS(SYS_prlimit64, 0, RLIMIT_AS, NULL, &limit, 0, 0) < 0 ||
         limit.rlim_cur == RLIM_INFINITY)
         return bytes * 2 > (1u << 20) ? bytes * 2 : 1u << 20;
-    for (uint32_t i = 0; i < store.count; i++)
-        mapped += store.made[i].bytes;
+    for (const struct mapping *m = __atomic_load_n(&current, __ATOMIC_ACQUIRE); m != NULL;
+         m = m->previous)
+        mapped += m->bytes;
     return mapped + bytes <= limit.rlim_cur / 4 ? bytes : 0;
 }
 
@@ -67,9 +64,9 @@ static int map_data(const struct tc_shared_page *page, uint64_t generation, size
 
     memcpy(name, page->data_file, sizeof name);
     name[sizeof name - 1] = 0;
-    if (tc_join(store.path, sizeof store.path, tc_state.cache_dir, "/", name, NULL) < 0)
+    if (tc_join(ret->path, sizeof ret->path, tc_state.cache_dir, "/", name, NULL) < 0)
         return -ENAMETOOLONG;
-    fd = tc_sys_open(store.path, O_RDONLY, 0);
+    fd = tc_sys_open(ret->path, O_RDONLY, 0);
     if (fd < 0)
         return fd;
     if (tc_sys_fd_id(fd, &id, NULL, NULL) == 0 && id.dev == page->data_dev &&
@@ -80,29 +77,12 @@ static int map_data(const struct tc_shared_page *page, uint64_t generation, size
             room = bytes;
             p = map_unlocked(room, fd);
         }
-        *ret = (struct mapping){p, room, generation};
+        ret->map = p;
+        ret->bytes = room;
+        ret->generation = generation;
     }
     tc_sys_close(fd);
     return p == NULL ? -ENODEV : 0;
-}
-
-/* Under the lock. */
-static const struct mapping *map_more(const struct tc_shared_page *page, uint64_t generation,
-                                      size_t bytes)
-{
-    struct mapping *m = &store.made[store.count];
-    struct tc_lmdb db;
-
-    if (store.count == MAPPINGS || map_data(page, generation, bytes, m) < 0)
-        return NULL;
-    db = (struct tc_lmdb){m->map, bytes};
-    if (tc_lmdb_check(&db) < 0) {
-        tc_sys_munmap((void *)(uintptr_t)m->map, m->bytes);
-        return NULL;
-    }
-    store.count++;
-    __atomic_store_n(&store.current, m, __ATOMIC_RELEASE);
-    return m;
 }
 
 static int reaches(const struct mapping *m, uint64_t generation, size_t bytes)
@@ -110,35 +90,41 @@ static int reaches(const struct mapping *m, uint64_t generation, size_t bytes)
     return m != NULL && m->generation == generation && m->bytes >= bytes;
 }
 
-/* One thread maps, the others wait for it, though not for ever: it may have been stopped. */
+static void undo(struct mapping *m)
+{
+    if (m->map != NULL)
+        tc_sys_munmap((void *)(uintptr_t)m->map, m->bytes);
+    tc_sys_munmap(m, sizeof *m);
+}
+
 static const struct mapping *remap(const struct tc_shared_page *page, uint64_t generation,
                                    size_t bytes)
 {
-    const struct mapping *m;
+    const struct mapping *before = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
+    struct mapping *m;
+    struct tc_lmdb db;
 
     if (tc_is_sandboxed())
         return NULL;
-    for (int i = 0; i < PATIENCE; i++) {
-        uint32_t free_lock = 0;
-        if (__atomic_compare_exchange_n(&store.lock, &free_lock, 1, 0, __ATOMIC_ACQUIRE,
-                                        __ATOMIC_RELAXED)) {
-            m = __atomic_load_n(&store.current, __ATOMIC_ACQUIRE);
-            if (!reaches(m, generation, bytes))
-                m = map_more(page, generation, bytes);
-            __atomic_store_n(&store.lock, 0, __ATOMIC_RELEASE);
-            return m;
-        }
-        TC_SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
-        m = __atomic_load_n(&store.current, __ATOMIC_ACQUIRE);
-        if (reaches(m, generation, bytes))
-            return m;
+    m = tc_sys_mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    if (m == NULL)
+        return NULL;
+    if (map_data(page, generation, bytes, m) < 0) {
+        undo(m);
+        return NULL;
     }
-    return NULL;
+    db = (struct tc_lmdb){m->map, bytes};
+    m->previous = before;
+    if (tc_lmdb_check(&db) == 0 &&
+        __atomic_compare_exchange_n(&current, &before, m, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return m;
+    undo(m);
+    return reaches(before, generation, bytes) ? before : NULL;
 }
 
 static int map_current(const struct tc_shared_page *page, uint64_t generation, struct tc_lmdb *ret)
 {
-    const struct mapping *m = __atomic_load_n(&store.current, __ATOMIC_ACQUIRE);
+    const struct mapping *m = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
     uint64_t bytes = __atomic_load_n(&page->data_bytes, __ATOMIC_ACQUIRE);
 
     if (generation & 1 || bytes == 0)
@@ -149,11 +135,6 @@ static int map_current(const struct tc_shared_page *page, uint64_t generation, s
         return -ENODEV;
     *ret = (struct tc_lmdb){m->map, bytes};
     return 0;
-}
-
-void tc_store_after_fork(void)
-{
-    store.lock = 0; /* a thread that isn't here may have held it */
 }
 
 int tc_store_open(const struct tc_store_view *last, struct tc_store_view *ret)

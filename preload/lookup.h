@@ -42,6 +42,4 @@ int tc_store_was_protected(const struct tc_store_view *v);
 /* The hit leaves its mark for eviction. */
 void tc_store_warm(uint64_t key_low);
 
-void tc_store_after_fork(void);
-
 #endif
