@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cache/plan.h"
+#include "cache/plan_fresh.h"
 #include "service/resolve/plans.h"
 
 #define CPU_S          20
@@ -273,7 +274,7 @@ static int enter(struct tc_plan_queue *q, const struct tc_wanted_object *objects
     for (size_t i = 0; i < count && r == 0; i++) {
         const struct tc_file_id *id = &objects[i].id;
 
-        if (has_plans && tc_plans_find(&plans.flat, id) != NULL)
+        if (has_plans && tc_plans_fresh(&plans.flat, id))
             continue;
         if (q->is_running && contains(&q->running, id)) {
             *ret_batch = *ret_batch < q->batch ? q->batch : *ret_batch;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/plan_fresh.h"
+
 #define PATIENCE_MS 1000   /* before we say what we wait for */
 #define PLAN_MS     120000 /* the service gives up on an object long before */
 
@@ -134,7 +136,7 @@ int tc_plan_ahead(struct tc_session *s, const struct tc_libraries *l, struct tc_
     size_t count = 0;
     bool have = tc_plan_file_open(s, &plans) == 0;
     for (size_t i = 0; i < l->count; i++)
-        if (!have || !tc_plans_find(&plans.flat, &l->library[i].id))
+        if (!have || !tc_plans_fresh(&plans.flat, &l->library[i].id))
             wanted[count++] = &l->library[i];
     tc_plan_file_close(&plans);
     int r = count ? request_all(s, wanted, count) : 0;

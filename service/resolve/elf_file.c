@@ -276,7 +276,21 @@ static int read_sections(struct tc_elf *e, Elf *elf)
     return 0;
 }
 
-static int read_all(struct tc_elf *e, Elf *elf)
+/* Debug files keep the notes, as sections. */
+static int read_debug(struct tc_elf *e, Elf *elf)
+{
+    int r = read_sections(e, elf);
+
+    for (size_t i = 0; r == 0 && i < e->section_count; i++) {
+        const struct tc_section *s = &e->sections[i];
+        GElf_Phdr p = {.p_offset = s->offset, .p_filesz = s->bytes, .p_align = 4};
+        if (s->type == SHT_NOTE)
+            read_notes(e, &p);
+    }
+    return r;
+}
+
+static int read_all(struct tc_elf *e, Elf *elf, int debug)
 {
     GElf_Ehdr header;
     int r = 0;
@@ -291,6 +305,8 @@ static int read_all(struct tc_elf *e, Elf *elf)
         refuse(e, TC_R_MALFORMED_ELF);
         return 0;
     }
+    if (debug)
+        return read_debug(e, elf);
     r = read_segments(e, elf);
     if (r < 0 || e->load_count == 0) {
         refuse(e, TC_R_MALFORMED_ELF);
@@ -307,7 +323,7 @@ static int read_all(struct tc_elf *e, Elf *elf)
     return 0;
 }
 
-int tc_elf_open_memory(const void *data, size_t bytes, struct tc_elf **ret)
+static int open_memory(const void *data, size_t bytes, int debug, struct tc_elf **ret)
 {
     struct tc_elf *e = calloc(1, sizeof *e);
     const unsigned char *ident = data;
@@ -327,7 +343,7 @@ int tc_elf_open_memory(const void *data, size_t bytes, struct tc_elf **ret)
         (void)elf_version(EV_CURRENT);
         /* libelf doesn't write into an image it only reads. */
         Elf *elf = elf_memory((char *)(uintptr_t)data, bytes);
-        r = read_all(e, elf);
+        r = read_all(e, elf, debug);
         elf_end(elf);
     }
     if (r < 0)
@@ -337,7 +353,17 @@ int tc_elf_open_memory(const void *data, size_t bytes, struct tc_elf **ret)
     return r;
 }
 
-int tc_elf_open_fd(int fd, struct tc_elf **ret)
+int tc_elf_open_memory(const void *data, size_t bytes, struct tc_elf **ret)
+{
+    return open_memory(data, bytes, 0, ret);
+}
+
+int tc_elf_open_debug_memory(const void *data, size_t bytes, struct tc_elf **ret)
+{
+    return open_memory(data, bytes, 1, ret);
+}
+
+static int open_fd(int fd, int debug, struct tc_elf **ret)
 {
     struct stat st;
     void *map = NULL;
@@ -348,16 +374,26 @@ int tc_elf_open_fd(int fd, struct tc_elf **ret)
     if (!S_ISREG(st.st_mode) || st.st_size < 0)
         return -EINVAL;
     if (st.st_size == 0)
-        return tc_elf_open_memory("\0\0\0\0\0\0\0", 0, ret);
+        return open_memory("\0\0\0\0\0\0\0", 0, debug, ret);
     map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (map == MAP_FAILED)
         return -errno;
-    r = tc_elf_open_memory(map, (size_t)st.st_size, ret);
+    r = open_memory(map, (size_t)st.st_size, debug, ret);
     if (r < 0)
         munmap(map, (size_t)st.st_size);
     else
         (*ret)->mapping = map;
     return r;
+}
+
+int tc_elf_open_fd(int fd, struct tc_elf **ret)
+{
+    return open_fd(fd, 0, ret);
+}
+
+int tc_elf_open_debug_fd(int fd, struct tc_elf **ret)
+{
+    return open_fd(fd, 1, ret);
 }
 
 void tc_elf_close(struct tc_elf *e)

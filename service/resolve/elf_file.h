@@ -54,6 +54,10 @@ struct tc_elf {
 int tc_elf_open_fd(int fd, struct tc_elf **ret);
 /* `data` must outlive the object and be 8-byte aligned. */
 int tc_elf_open_memory(const void *data, size_t bytes, struct tc_elf **ret);
+/* A file that only describes another one: its sections and build-id, no segments. The contents of
+ * what would be mapped are elsewhere (SHT_NOBITS). */
+int tc_elf_open_debug_fd(int fd, struct tc_elf **ret);
+int tc_elf_open_debug_memory(const void *data, size_t bytes, struct tc_elf **ret);
 void tc_elf_close(struct tc_elf *e);
 
 /* `bytes` bytes of the file at `offset`; NULL if they aren't all there. */

@@ -44,10 +44,12 @@ static void append(char *text, size_t bytes, const char *word, size_t word_bytes
     text[used + gap + word_bytes] = 0;
 }
 
-static int prepare(struct tc_image *im)
+static int prepare(struct tc_image *im, const char *path)
 {
-    int r = tc_symbols_read(im->elf, &im->symbols);
+    int r = tc_debug_open(im->elf, path, &im->debug);
 
+    if (r == 0)
+        r = tc_symbols_read(im->elf, &im->debug, &im->symbols);
     if (r == 0)
         r = tc_bounds_read(im->elf, &im->symbols, &im->bounds);
     im->reason = im->elf->reason;
@@ -56,10 +58,10 @@ static int prepare(struct tc_image *im)
     return r;
 }
 
-static int finish_open(int r, struct tc_image *im, struct tc_image *ret)
+static int finish_open(int r, const char *path, struct tc_image *im, struct tc_image *ret)
 {
     if (r == 0)
-        r = prepare(im);
+        r = prepare(im, path);
     if (r < 0)
         tc_image_close(im);
     else
@@ -67,22 +69,23 @@ static int finish_open(int r, struct tc_image *im, struct tc_image *ret)
     return r;
 }
 
-int tc_image_open_fd(int fd, struct tc_image *ret)
+int tc_image_open_fd(int fd, const char *path, struct tc_image *ret)
 {
     struct tc_image im = {0};
-    return finish_open(tc_elf_open_fd(fd, &im.elf), &im, ret);
+    return finish_open(tc_elf_open_fd(fd, &im.elf), path, &im, ret);
 }
 
 int tc_image_open_memory(const void *data, size_t bytes, struct tc_image *ret)
 {
     struct tc_image im = {0};
-    return finish_open(tc_elf_open_memory(data, bytes, &im.elf), &im, ret);
+    return finish_open(tc_elf_open_memory(data, bytes, &im.elf), NULL, &im, ret);
 }
 
 void tc_image_close(struct tc_image *im)
 {
     tc_symbols_free(&im->symbols);
     tc_bounds_free(&im->bounds);
+    tc_debug_close(&im->debug);
     tc_elf_close(im->elf);
     *im = (struct tc_image){0};
 }
@@ -104,7 +107,7 @@ static void consider(const struct tc_elf *e, const struct tc_symbol *s, const ch
                      struct candidates *c)
 {
     if (!is_function(e, s)) {
-        c->not_function = 1;
+        c->not_function |= !(s->flags & TC_SYMBOL_DEBUG);
         return;
     }
     if (file[0] != 0 && (s->file == NULL || strcmp(s->file, file) != 0)) {
@@ -133,6 +136,19 @@ static void prefer_default(struct candidates *c)
     c->count = has_default ? kept : c->count;
 }
 
+/* What the object itself says goes first: a debug file that was installed makes no name ambiguous.
+ */
+static void prefer_own(struct candidates *c)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < c->count; i++) {
+        if (!(c->at[i]->flags & TC_SYMBOL_DEBUG))
+            c->at[kept++] = c->at[i];
+    }
+    c->count = kept != 0 ? kept : c->count;
+}
+
 static void collect(const struct tc_image *im, const char *name, const char *file,
                     struct candidates *c)
 {
@@ -146,6 +162,7 @@ static void collect(const struct tc_image *im, const char *name, const char *fil
         consider(im->elf, symbol, tc_basename(file), c);
     }
     prefer_default(c);
+    prefer_own(c);
 }
 
 /* Names such as `f.isra.0`; 0 if there are none. */
@@ -187,6 +204,7 @@ static int explain_absence(const struct tc_image *im, const char *name, const ch
         return 1;
     }
     if (list_clones(&im->symbols, name, clones, sizeof clones)) {
+        ret->from_debug = tc_elf_section(im->elf, NULL, SHT_SYMTAB) == NULL;
         refuse(ret, TC_R_NOT_FOUND, "the compiler left only %s", clones);
         return 1;
     }
@@ -303,6 +321,7 @@ int tc_function_find(const struct tc_image *im, const char *name, const char *fi
     collect(im, name, file, &c);
     if (c.count == 0)
         return explain_absence(im, name, file, &c, ret);
+    ret->from_debug = (c.at[0]->flags & TC_SYMBOL_DEBUG) != 0;
     if (distinct_places(&c, ret) > 1 || c.too_many)
         return 1;
     ret->vaddr = c.at[0]->vaddr;

@@ -15,12 +15,14 @@
 
 struct tc_image {
     struct tc_elf *elf;
+    struct tc_debug debug;
     struct tc_symbols symbols;
     struct tc_bounds bounds;
     uint32_t reason; /* enum tc_reason: the object is refused as a whole, 0 */
 };
 
-int tc_image_open_fd(int fd, struct tc_image *ret);
+/* `path` says where debug files are looked for, beside the system's; NULL: nowhere. */
+int tc_image_open_fd(int fd, const char *path, struct tc_image *ret);
 int tc_image_open_memory(const void *data, size_t bytes, struct tc_image *ret);
 void tc_image_close(struct tc_image *im);
 
@@ -38,6 +40,7 @@ struct tc_function {
     char names[TC_DETAIL_BYTES]; /* "asked, alias, alias" */
     const char *file;            /* static and known: the source file's basename; else NULL */
     int exported, is_static;
+    int from_debug; /* only its debug file has the name */
 };
 
 /* Fills all of `ret`. `file` "" is any; it compares with the basename of STT_FILE. 1: this object

@@ -12,6 +12,7 @@ struct table {
     const unsigned char *symbols, *strings, *versions;
     uint64_t count, strings_bytes;
     int dynamic;
+    uint8_t flags; /* of all its symbols */
 };
 
 int tc_symbols_add(struct tc_symbols *s, const struct tc_symbol *symbol)
@@ -67,8 +68,10 @@ static int is_kept(const Elf64_Sym *sym)
 static int add_one(struct tc_symbols *into, const struct table *t, uint64_t index,
                    const Elf64_Sym *sym, const char *file)
 {
-    struct tc_symbol s = {
-        .type = ELF64_ST_TYPE(sym->st_info), .vaddr = sym->st_value, .bytes = sym->st_size};
+    struct tc_symbol s = {.type = ELF64_ST_TYPE(sym->st_info),
+                          .flags = t->flags,
+                          .vaddr = sym->st_value,
+                          .bytes = sym->st_size};
     size_t bytes = 0;
 
     s.name = tc_elf_string(t->strings, t->strings_bytes, sym->st_name, &bytes);
@@ -156,10 +159,11 @@ static uint64_t count_dynamic(const struct tc_elf *e)
     return count;
 }
 
-static int read_dynamic(const struct tc_elf *e, struct tc_symbols *into)
+static int read_dynamic(const struct tc_elf *e, const struct tc_debug *d, struct tc_symbols *into)
 {
     struct table t = {.dynamic = 1, .strings_bytes = e->dynamic.strtab_bytes};
 
+    (void)d;
     if (!e->dynamic.found || e->dynamic.symtab == 0)
         return 0;
     t.count = count_dynamic(e);
@@ -170,10 +174,10 @@ static int read_dynamic(const struct tc_elf *e, struct tc_symbols *into)
     return t.symbols != NULL && t.strings != NULL ? add_table(into, &t) : 0;
 }
 
-static int read_symtab(const struct tc_elf *e, struct tc_symbols *into)
+static int add_symtab(const struct tc_elf *e, uint8_t flags, struct tc_symbols *into)
 {
     const struct tc_section *s = tc_elf_section(e, NULL, SHT_SYMTAB), *names = NULL;
-    struct table t = {0};
+    struct table t = {.flags = flags};
 
     if (s == NULL || s->link >= e->section_count)
         return 0;
@@ -188,9 +192,34 @@ static int read_symtab(const struct tc_elf *e, struct tc_symbols *into)
     return add_table(into, &t);
 }
 
+static int read_symtab(const struct tc_elf *e, const struct tc_debug *d, struct tc_symbols *into)
+{
+    (void)d;
+    return add_symtab(e, 0, into);
+}
+
+static int read_debug_file(const struct tc_elf *e, const struct tc_debug *d,
+                           struct tc_symbols *into)
+{
+    (void)e;
+    if (d == NULL || d->file == NULL || into->has_symtab)
+        return 0;
+    return add_symtab(d->file, TC_SYMBOL_DEBUG, into);
+}
+
+static int read_mini(const struct tc_elf *e, const struct tc_debug *d, struct tc_symbols *into)
+{
+    (void)e;
+    if (d == NULL || d->mini == NULL || into->has_symtab)
+        return 0;
+    return add_symtab(d->mini, TC_SYMBOL_DEBUG, into);
+}
+
 static const struct tc_symbol_source sources[] = {
     {"dynamic symbols", read_dynamic},
     {".symtab", read_symtab},
+    {"debug file", read_debug_file},
+    {".gnu_debugdata", read_mini},
 };
 
 static int compare_name(const struct tc_symbol *s, const char *name, size_t bytes)
@@ -233,13 +262,13 @@ static int sort_all(struct tc_symbols *s)
     return 0;
 }
 
-int tc_symbols_read(const struct tc_elf *e, struct tc_symbols *ret)
+int tc_symbols_read(const struct tc_elf *e, const struct tc_debug *d, struct tc_symbols *ret)
 {
     struct tc_symbols s = {0};
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < sizeof sources / sizeof sources[0]; i++)
-        r = sources[i].read(e, &s);
+        r = sources[i].read(e, d, &s);
     if (r == 0)
         r = sort_all(&s);
     if (r < 0)

@@ -1,21 +1,22 @@
 /*
- * The function names of an object, from all the places that have some. Each place is a source:
- * today the dynamic table (through PT_DYNAMIC, so that section headers needn't be there) and
- * .symtab; debug files join by another entry of the table in elf_symbols.c.
+ * The function names of an object, from all the places that have some. Each place is a source: the
+ * dynamic table (through PT_DYNAMIC, so that section headers needn't be there), .symtab, and where
+ * that was stripped the one of the debug file, or of .gnu_debugdata.
  *
  * All that is defined in the object is kept, data too, so that "not a function" can be told from
  * "not found". Fails with -ENOMEM only; what can't be read isn't there. Host code; one thread.
- * Names point into the object's bytes.
+ * Names point into the bytes of the object or its debug file.
  */
 #ifndef TC_SERVICE_RESOLVE_ELF_SYMBOLS_H
 #define TC_SERVICE_RESOLVE_ELF_SYMBOLS_H
 
-#include "service/resolve/elf_file.h"
+#include "service/resolve/debug_file.h"
 
 enum tc_symbol_flag {
     TC_SYMBOL_EXPORTED = 1u << 0,    /* can be bound or called from other objects or units */
     TC_SYMBOL_OLD_VERSION = 1u << 1, /* NAME@VERSION, not the default NAME@@VERSION */
     TC_SYMBOL_LOCAL = 1u << 2,       /* STB_LOCAL */
+    TC_SYMBOL_DEBUG = 1u << 3,       /* the object itself doesn't say this name */
 };
 
 struct tc_symbol {
@@ -38,10 +39,11 @@ struct tc_symbols {
 /* Where names come from. `read` appends by tc_symbols_add(). */
 struct tc_symbol_source {
     const char *name;
-    int (*read)(const struct tc_elf *e, struct tc_symbols *into);
+    int (*read)(const struct tc_elf *e, const struct tc_debug *d, struct tc_symbols *into);
 };
 
-int tc_symbols_read(const struct tc_elf *e, struct tc_symbols *ret);
+/* `d` NULL: no debug files. */
+int tc_symbols_read(const struct tc_elf *e, const struct tc_debug *d, struct tc_symbols *ret);
 void tc_symbols_free(struct tc_symbols *s);
 
 /* For sources. */

@@ -68,7 +68,7 @@ static int open_image(struct object *o)
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || !same_file(&st, &o->ref->id)) {
         o->reason = TC_R_FILE_MISMATCH;
     } else {
-        r = tc_image_open_fd(fd, &o->im);
+        r = tc_image_open_fd(fd, o->ref->path, &o->im);
         if (r < 0 && r != -ENOMEM) {
             o->reason = TC_R_MALFORMED_ELF;
             r = 0;
@@ -94,7 +94,9 @@ static int find_task(struct object *o, const struct tc_task *task, struct tc_can
         return 0;
     if (o->im.elf != NULL)
         found = tc_function_find(&o->im, text(o, task->symbol), text(o, task->file), &c->function);
-    if (!found && !explicit)
+    /* Debug files of libraries name thousands of static functions, which nobody means who names a
+     * function of the program. */
+    if (!explicit && (!found || (c->function.from_debug && o->soname != NULL)))
         return 0;
     if (reason == 0)
         reason = c->function.reason;
@@ -185,6 +187,18 @@ static void fill_hookable(const struct object *o, const struct tc_candidate *c,
     p->source_algorithm = TC_SOURCE_INTERIM;
 }
 
+/* Where the debug file would be found. */
+static struct tc_str add_stripped_remedy(const struct object *o, struct tc_flat_builder *out)
+{
+    char remedy[512];
+
+    if (o->im.debug.path == NULL)
+        return (struct tc_str){0, 0};
+    (void)snprintf(remedy, sizeof remedy, "install its debug file, %.400s, or keep .symtab",
+                   o->im.debug.path);
+    return tc_flat_add_str(out, remedy);
+}
+
 static void fill_plan(const struct object *o, uint32_t index, struct tc_hash128 file,
                       struct tc_flat_builder *out, struct tc_plan *p)
 {
@@ -201,6 +215,8 @@ static void fill_plan(const struct object *o, uint32_t index, struct tc_hash128 
                           .exported = (uint8_t)f->exported};
     p->identity = add_identity(o, task, f, out);
     p->symbol = tc_flat_add_str(out, f->names[0] != 0 ? f->names : text(o, task->symbol));
+    if (p->reason == TC_R_STRIPPED)
+        p->remedy = add_stripped_remedy(o, out);
     if (p->reason != 0 && detail[0] != 0)
         p->detail = tc_flat_add_str(out, detail);
     if (p->reason == 0)
@@ -239,6 +255,8 @@ static void describe(const struct object *o, struct tc_flat_builder *out, struct
         ret->build_id_bytes = e->build_id_bytes;
         memcpy(ret->build_id, e->build_id, e->build_id_bytes);
     }
+    ret->debug_path = tc_flat_add_str(out, o->im.debug.path);
+    ret->debug_id = o->im.debug.id;
 }
 
 int tc_plans_object(const struct tc_plan_tasks *t, const struct tc_plans_ref *ref,

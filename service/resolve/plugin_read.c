@@ -292,7 +292,7 @@ static int read_plugin(struct reader *r)
         return bad(r, "it isn't a shared object");
     if (tc_relocations_find(r->elf, &r->relocations) < 0)
         return bad(r, "its dynamic table is missing or damaged");
-    if (tc_symbols_read(r->elf, &r->symbols) < 0)
+    if (tc_symbols_read(r->elf, NULL, &r->symbols) < 0)
         return no_memory(r);
     rc = read_descriptor(r, words);
     if (rc == 0)

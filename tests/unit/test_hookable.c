@@ -34,7 +34,7 @@ static void count_library(const char *path)
 
     if (fd < 0)
         return;
-    assert_int_equal(tc_image_open_fd(fd, &im), 0);
+    assert_int_equal(tc_image_open_fd(fd, NULL, &im), 0);
     (void)close(fd);
     struct tc_candidate *all = calloc(im.symbols.count + 1, sizeof *all);
     struct tc_candidate **list = calloc(im.symbols.count + 1, sizeof(struct tc_candidate *));
