@@ -8,10 +8,13 @@
 
 /* After a failure the next attempt waits this long. */
 #define BREAKER_NS 1000000000ll
+/* No request takes longer. */
+#define LONGEST_NS 1000000000ll
 
 static struct {
-    uint32_t lock; /* 0 free, else the owner's tid */
-    int fd;        /* -1: none */
+    uint32_t lock;     /* 0 free, else the owner's tid */
+    int64_t locked_ns; /* atomic: since when, 0: only just */
+    int fd;            /* -1: none */
     uint64_t dev, ino;
     int greeted;
     uint64_t seq;
@@ -121,35 +124,62 @@ static int is_gone(uint32_t tid)
     return TC_SYS(SYS_tgkill, tc_state.pid, tid, 0, 0, 0, 0) == -ESRCH;
 }
 
-/* A thread that was cancelled in its turn never ends it. Who waits in vain opens the breaker, so
- * that the next ones don't wait too. */
+/* Tests on a busy machine wait longer than programs would, unless they are about the waiting. */
+static int64_t patient(int64_t deadline_ns)
+{
+#ifdef TC_TEST_CLOCK
+    const char *ms = tc_env(tc_state.env, "TASKCACHE_TEST_DEADLINE_MS");
+    int64_t ns = 0;
+
+    for (; ms != NULL && *ms >= '0' && *ms <= '9'; ms++)
+        ns = ns * 10 + (*ms - '0') * 1000000ll;
+    return ns > deadline_ns ? ns : deadline_ns;
+#else
+    return deadline_ns;
+#endif
+}
+
+/* A turn that a cancelled thread or a jump out of a signal handler left never ends by itself: it is
+ * over when its thread is gone, or when it has taken longer than any may. */
+static int is_over(uint32_t owner)
+{
+    int64_t since = __atomic_load_n(&conn.locked_ns, __ATOMIC_ACQUIRE);
+
+    return is_gone(owner) || (since != 0 && tc_monotonic_ns() - since > 2 * patient(LONGEST_NS));
+}
+
+/* Nobody waits for a turn of its own thread: that is what this one has interrupted. Who waits in
+ * vain opens the breaker, so that the next ones don't wait too. */
 static int lock_link(int64_t until_ns)
 {
-    uint32_t me = (uint32_t)tc_sys_gettid();
+    uint32_t me = (uint32_t)tc_sys_gettid(), owner = 0;
 
-    for (;;) {
-        uint32_t owner = 0;
-        if (__atomic_compare_exchange_n(&conn.lock, &owner, me, 0, __ATOMIC_ACQUIRE,
-                                        __ATOMIC_RELAXED) ||
-            owner == me)
-            return 0; /* ours already: an earlier turn was left by a jump out of a signal handler */
-        if (is_gone(owner) && __atomic_compare_exchange_n(&conn.lock, &owner, me, 0,
-                                                          __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-            return 0;
+    while (!__atomic_compare_exchange_n(&conn.lock, &owner, me, 0, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED)) {
+        if (owner == 0 || is_over(owner))
+            continue; /* takes it over, if it is still the same one's */
         int64_t left = until_ns - tc_monotonic_ns();
+        if (owner == me)
+            return -EAGAIN;
         if (left <= 0) {
             open_breaker();
             return -ETIMEDOUT;
         }
         struct timespec t = {0, left < 1000000 ? left : 1000000};
         TC_SYS(SYS_futex, &conn.lock, FUTEX_WAIT_PRIVATE, owner, &t, 0, 0);
+        owner = 0;
     }
+    __atomic_store_n(&conn.locked_ns, tc_monotonic_ns(), __ATOMIC_RELEASE);
+    return 0;
 }
 
 static void unlock_link(void)
 {
-    __atomic_store_n(&conn.lock, 0, __ATOMIC_RELEASE);
-    TC_SYS(SYS_futex, &conn.lock, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+    uint32_t me = (uint32_t)tc_sys_gettid();
+
+    __atomic_store_n(&conn.locked_ns, 0, __ATOMIC_RELEASE);
+    if (__atomic_compare_exchange_n(&conn.lock, &me, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        TC_SYS(SYS_futex, &conn.lock, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
 }
 
 static long send_message(const struct tc_outgoing *m, uint64_t seq)
@@ -248,21 +278,6 @@ static int say_hello(int64_t until_ns)
     return r < 0 ? r : reply.status;
 }
 
-/* Tests on a busy machine wait longer than programs would, unless they are about the waiting. */
-static int64_t patient(int64_t deadline_ns)
-{
-#ifdef TC_TEST_CLOCK
-    const char *ms = tc_env(tc_state.env, "TASKCACHE_TEST_DEADLINE_MS");
-    int64_t ns = 0;
-
-    for (; ms != NULL && *ms >= '0' && *ms <= '9'; ms++)
-        ns = ns * 10 + (*ms - '0') * 1000000ll;
-    return ns > deadline_ns ? ns : deadline_ns;
-#else
-    return deadline_ns;
-#endif
-}
-
 static int with_link(const struct tc_outgoing *m, int64_t deadline_ns, struct tc_reply *ret)
 {
     int64_t now = tc_monotonic_ns(), until = now + patient(deadline_ns);
@@ -304,6 +319,7 @@ void tc_client_after_fork(void)
     if (link_is_ours())
         tc_sys_close(conn.fd);
     conn.lock = 0;
+    conn.locked_ns = 0;
     conn.fd = -1;
     conn.greeted = 0;
     conn.closed_until_ns = 0;
