@@ -6,7 +6,7 @@ from harness import Failure, TESTS, equal
 
 
 def test_readers_while_the_store_is_rewritten(t):
-    r = t.execute([t.build / "tests" / "churn" / "churn_readers", *(["--long"] if t.long else ["8"])], timeout=200)
+    r = t.execute([t.build / "tests" / "churn" / "churn_readers", "60"], timeout=300)
     print(r.text)
     equal(re.findall(r"torn:?\s+(\d+)|(\d+) torn", r.text) != [], True, r.text)
 
