@@ -14,6 +14,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
+LONG = False  # of the run: for modules that generate their tests
 
 
 class Failure(AssertionError):

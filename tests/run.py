@@ -50,6 +50,7 @@ def main():
     p.add_argument("part")
     p.add_argument("names", nargs="*", help="parts of test names")
     options = p.parse_args()
+    harness.LONG = options.long
     tests = [(n, f) for n, f in load(options.part) if not options.names or any(w in n for w in options.names)]
     together = [t for t in tests if not getattr(t[1], "alone", False)]
     passed = failed = later = 0
