@@ -15,7 +15,9 @@
  * (two u64), then the elements without gaps; strings: bytes without the NUL; several strings:
  * count, then (u64 length, bytes) each; NULL (of an output too): tag TC_TAG_NULL, no content.
  *
- * Component names: "=task" (identity and prototype digest, or the namespace), "=source", "=run_id",
+ * Component names: "=task" (identity and prototype digest, or the namespace), "=source", "=linked"
+ * (what the object is linked with),
+ * "=run_id",
  * "=flow", "=fpenv", and the parameters' names, which never begin with '='.
  *
  * Freestanding; any context. Memory is the caller's.

@@ -6,6 +6,8 @@
 
 #include "cache/key.h"
 #include "preload/arch/arch.h"
+#include "preload/build_id.h"
+#include "preload/linked.h"
 #include "preload/log.h"
 #include "preload/prepare.h"
 #include "preload/state.h"
@@ -87,6 +89,9 @@ void tc_close_text(int mem)
         tc_sys_close(mem);
 }
 
+/* Of the object that is being hooked: one at a time, under the loader's lock. */
+static struct tc_hash128 linked;
+
 static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struct tc_flat *plans,
                       uint64_t base)
 {
@@ -113,6 +118,7 @@ static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struc
     h->probation = TC_PROBATION;
     tc_task_digest(t->space.off != 0 ? tc_task_str(h, t->space) : NULL, h->identity,
                    t->prototype_digest, h->task_digest);
+    h->linked = linked;
     tc_prepare_key(h);
     if (tc_state.page != NULL)
         h->counters = tc_counters_claim(tc_state.page->task, TC_PAGE_TASKS, &tc_state.page->totals,
@@ -204,6 +210,7 @@ void tc_hook_object(const struct tc_object *object, uint64_t base, const struct 
     }
     if (wanted == 0 || wanted > TC_MAX_HOOKS - first || !tc_same_build(object, base))
         return;
+    linked = tc_linked_digest(base);
     if (tc_slab_near(low, high, bytes, &slab) < 0) {
         tc_log_reason(TC_LOG_WARN, tc_flat_str(plans, object->path), TC_R_NO_NEAR_MEMORY, "");
         return;

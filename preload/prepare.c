@@ -17,7 +17,7 @@ struct named {
 };
 
 /* The components whose names begin with '=', in order: they come before any parameter. */
-static int list_named(const struct tc_hook *h, struct named ret[5])
+static int list_named(const struct tc_hook *h, struct named ret[6])
 {
     uint32_t policy = h->active.policy;
     int n = 0;
@@ -27,6 +27,8 @@ static int list_named(const struct tc_hook *h, struct named ret[5])
             (struct named){"=flow", tc_state.flow_parameters, sizeof tc_state.flow_parameters};
     if (h->task->flags & TC_TASK_FLOAT)
         ret[n++] = (struct named){FPENV, fp_place, sizeof fp_place};
+    if (policy & TC_POLICY_SOURCE)
+        ret[n++] = (struct named){"=linked", &h->linked, sizeof h->linked};
     if (policy & TC_POLICY_RUN_ID)
         ret[n++] = (struct named){"=run_id", tc_state.run_id, tc_state.run_id_bytes};
     if (policy & TC_POLICY_SOURCE)
@@ -88,7 +90,7 @@ void tc_prepare_key(struct tc_hook *h)
     static unsigned char memory[TC_MATERIAL_BYTES];
     static struct tc_hash_state state;
     struct tc_material m;
-    struct named named[5];
+    struct named named[6];
     int count = list_named(h, named), r = policy_gives_key(h) ? 0 : -ENOENT;
 
     choose_params(h);

@@ -18,8 +18,9 @@
 #include "preload/sys.h"
 
 #define TC_MAX_HOOKS 4096u
-#define TC_PREFIX_BYTES \
-    424u /* all of them inside: 37 of "=flow", 28 of "=fpenv", 278 of "=run_id", 39, 37 */
+#define TC_PREFIX_BYTES                                                                          \
+    464u /* all inside: 37 of "=flow", 28 of "=fpenv", 39 of "=linked", 278 of "=run_id", 39, 37 \
+          */
 #define TC_PROBATION 16u /* calls of a task whose inputs are probed before they are read */
 
 /* One patched function. Constant once it is live, but for the atomic fields. */
@@ -43,6 +44,7 @@ struct tc_hook {
     struct tc_counters *counters;     /* in the shared page, or NULL */
     struct tc_counters *run_counters; /* in the run's page, or NULL */
     uint8_t task_digest[16];          /* content of the component "=task" */
+    struct tc_hash128 linked;         /* of "=linked", linked.h */
     /* Of key material, see prepare.h. */
     uint32_t prefix_bytes; /* 0: the policy gives no key */
     uint32_t fpenv_at;     /* offset of the content of "=fpenv", 0: there is none */
@@ -130,8 +132,6 @@ void tc_watch_loader(void);
 void tc_hook_object(const struct tc_object *object, uint64_t base, const struct tc_flat *plans);
 /* Forgets the hooks of an object that was unloaded. */
 void tc_forget_object(uint64_t base);
-/* build_id.c */
-int tc_same_build(const struct tc_object *o, uint64_t base);
 /* Writes into text without making it writable and executable at once. */
 int tc_write_text(int mem, uint64_t address, const void *bytes, size_t n);
 /* What it writes through, for as many writes as there are; negative: it manages without. */
