@@ -24,11 +24,17 @@ static const struct {
 };
 #define KNOWN_COUNT (sizeof known_members / sizeof known_members[0])
 
+const char *const tc_policy_setting_names[TC_POLICY_SETTINGS] = {
+    [TC_SETTING_KEY_STORAGE] = "key_storage",
+    [TC_SETTING_ISOLATION_LEVEL] = "isolation_level",
+    [TC_SETTING_LOCK_MANAGER] = "lock_manager",
+};
+
 struct parser {
     const char *text;
     size_t at;
     int depth;
-    const char *(*named)(void *ctx, struct tc_slice name);
+    tc_policy_named *named;
     void *ctx;
     struct tc_text_error *error;
 };
@@ -96,6 +102,27 @@ static int exclude(struct parser *p, size_t at, struct tc_slice name, struct tc_
     return 0;
 }
 
+/* Both sides configure a thing, and differently. */
+static int join_settings(struct parser *p, size_t at, const struct tc_policy *term,
+                         struct tc_policy *sum)
+{
+    for (int i = 0; i < TC_POLICY_SETTINGS; i++) {
+        const char *ours = sum->settings.at[i], *theirs = term->settings.at[i];
+        const char *name = tc_policy_setting_names[i];
+        char remedy[80];
+
+        if (ours == NULL)
+            sum->settings.at[i] = theirs;
+        if (ours == NULL || theirs == NULL || strcmp(ours, theirs) == 0)
+            continue;
+        (void)snprintf(remedy, sizeof remedy, "give both policies one `%s`", name);
+        return tc_text_fail(p->error, TC_R_POLICY_CONFLICT, at, remedy,
+                            "the sides of the sum differ in `%s`: '%.50s' and '%.50s'", name, ours,
+                            theirs);
+    }
+    return 0;
+}
+
 /* The union; NO_CACHE is neutral. */
 static int join(struct parser *p, size_t at, const struct tc_policy *term, struct tc_policy *sum)
 {
@@ -109,7 +136,7 @@ static int join(struct parser *p, size_t at, const struct tc_policy *term, struc
         if (r < 0)
             return r;
     }
-    return 0;
+    return join_settings(p, at, term, sum);
 }
 
 static int unknown_member(struct parser *p, size_t at, struct tc_slice name)
@@ -170,6 +197,7 @@ static int parse_key(struct parser *p, size_t at, struct tc_policy *ret)
 
 static int parse_member(struct parser *p, struct tc_policy *ret)
 {
+    struct tc_policy_settings settings = {{NULL}};
     struct tc_slice name;
     const char *text;
     size_t at;
@@ -190,8 +218,13 @@ static int parse_member(struct parser *p, struct tc_policy *ret)
             ret->not_yet = name;
         return 0;
     }
-    text = p->named ? p->named(p->ctx, name) : NULL;
-    return text ? parse_named(p, at, name, text, ret) : unknown_member(p, at, name);
+    text = p->named ? p->named(p->ctx, name, &settings) : NULL;
+    r = text ? parse_named(p, at, name, text, ret) : unknown_member(p, at, name);
+    /* What a policy says of itself beats what it is made of. */
+    for (int i = 0; r == 0 && i < TC_POLICY_SETTINGS; i++)
+        if (settings.at[i] != NULL)
+            ret->settings.at[i] = settings.at[i];
+    return r;
 }
 
 static int parse_term(struct parser *p, struct tc_policy *ret)
@@ -257,8 +290,8 @@ static int parse_sum(struct parser *p, struct tc_policy *ret)
     return r;
 }
 
-int tc_policy_parse(const char *text, const char *(*named)(void *ctx, struct tc_slice name),
-                    void *ctx, struct tc_policy *ret, struct tc_text_error *ret_error)
+int tc_policy_parse(const char *text, tc_policy_named *named, void *ctx, struct tc_policy *ret,
+                    struct tc_text_error *ret_error)
 {
     struct parser p = {.text = text, .named = named, .ctx = ctx, .error = ret_error};
     struct tc_policy policy;

@@ -38,6 +38,18 @@ struct tc_slice {
     const char *text;
     size_t bytes;
 };
+/* How a named policy is configured, as written; NULL: not given. */
+enum tc_policy_setting {
+    TC_SETTING_KEY_STORAGE = 0,
+    TC_SETTING_ISOLATION_LEVEL,
+    TC_SETTING_LOCK_MANAGER,
+    TC_POLICY_SETTINGS,
+};
+extern const char *const tc_policy_setting_names[TC_POLICY_SETTINGS];
+struct tc_policy_settings {
+    const char *at[TC_POLICY_SETTINGS];
+};
+
 struct tc_policy {
     uint32_t members; /* enum tc_policy_bit */
     int no_cache;     /* NO_CACHE or NONE, and nothing else that gives a key */
@@ -45,12 +57,16 @@ struct tc_policy {
     unsigned excluded_count;
     struct tc_slice
         not_yet; /* a known member that isn't built (KEY(...), TASK_SOURCE_DEEP), if any */
+    struct tc_policy_settings settings;
 };
 
+/* Resolves a name under `policies:`: its text, or NULL; `ret` comes zeroed. */
+typedef const char *tc_policy_named(void *ctx, struct tc_slice name,
+                                    struct tc_policy_settings *ret);
+
 /* `INPUTS + TASK_SOURCE - debug`, DEFAULT, ACROSS_RUNS, NO_CACHE, NONE, parentheses, quoted names.
- * `named` resolves names under `policies:` (NULL: there are none): returns the policy's text, or
- * NULL. 0 or -EINVAL with `ret_error` filled in. */
-int tc_policy_parse(const char *text, const char *(*named)(void *ctx, struct tc_slice name),
-                    void *ctx, struct tc_policy *ret, struct tc_text_error *ret_error);
+ * `named` is NULL where there are no named policies. 0 or -EINVAL with `ret_error` filled in. */
+int tc_policy_parse(const char *text, tc_policy_named *named, void *ctx, struct tc_policy *ret,
+                    struct tc_text_error *ret_error);
 
 #endif

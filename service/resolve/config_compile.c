@@ -121,11 +121,11 @@ static int check_duplicate(struct making *m)
     return 0;
 }
 
-static const char *find_named(void *ctx, struct tc_slice name)
+static const char *find_named(void *ctx, struct tc_slice name, struct tc_policy_settings *ret)
 {
     struct making *m = ctx;
 
-    return tc_config_policy(m->l, name, &m->used_not_yet);
+    return tc_config_policy(m->l, name, ret, &m->used_not_yet);
 }
 
 /* The place in the text of the task's policy; what stands in a named policy is told where that

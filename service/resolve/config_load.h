@@ -10,6 +10,7 @@
 #define TC_SERVICE_RESOLVE_CONFIG_LOAD_H
 
 #include "cache/hash.h"
+#include "cache/policy.h"
 #include "cache/task.h"
 #include "service/resolve/config.h"
 #include "service/resolve/config_schema.h"
@@ -21,6 +22,7 @@
 /* A policy under `policies:`. */
 struct tc_named_policy {
     const char *name, *text;
+    struct tc_policy_settings settings;
     int not_yet; /* it is configured by something that isn't built */
 };
 

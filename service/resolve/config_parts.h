@@ -24,7 +24,8 @@ void tc_compile_task(struct tc_load *l, const struct tc_task_values *values,
 
 /* The text of a policy under `policies:`, NULL if there is none of that name. Sets `*not_yet` if it
  * is configured by what isn't built. */
-const char *tc_config_policy(const struct tc_load *l, struct tc_slice name, int *not_yet);
+const char *tc_config_policy(const struct tc_load *l, struct tc_slice name,
+                             struct tc_policy_settings *ret, int *not_yet);
 
 /* A path as written: relative to the file, `~/` for the home directory. NULL after telling why it
  * can't be. */

@@ -154,6 +154,11 @@ enum {
     POLICY_COUNT
 };
 
+static const char *setting(const struct tc_yaml_node *n)
+{
+    return n != NULL && n->kind == TC_YAML_TEXT ? n->text : NULL;
+}
+
 static void read_policy(struct tc_load *l, const struct tc_yaml_node *map,
                         struct tc_named_policy *ret)
 {
@@ -171,11 +176,18 @@ static void read_policy(struct tc_load *l, const struct tc_yaml_node *map,
     /* Whatever is wrong with the rest: its name is known, so that it isn't told as unknown too. */
     ret->name = map->key;
     ret->text = "NO_CACHE";
+    if (map->kind == TC_YAML_TEXT) {
+        ret->text = map->text;
+        return;
+    }
     if (tc_read_map(l, map, "a policy", keys, v) < 0)
         return;
     for (int i = 0; i < POLICY_COUNT; i++)
         if (keys[i].built == TC_UNCACHED && tc_key_active(&keys[i], v[i]))
             ret->not_yet = 1;
+    ret->settings.at[TC_SETTING_KEY_STORAGE] = setting(v[POLICY_KEY_STORAGE]);
+    ret->settings.at[TC_SETTING_ISOLATION_LEVEL] = setting(v[POLICY_ISOLATION]);
+    ret->settings.at[TC_SETTING_LOCK_MANAGER] = setting(v[POLICY_LOCK_MANAGER]);
     if (v[POLICY_TEXT] != NULL && v[POLICY_TEXT]->kind == TC_YAML_TEXT)
         ret->text = v[POLICY_TEXT]->text;
     else
@@ -183,24 +195,26 @@ static void read_policy(struct tc_load *l, const struct tc_yaml_node *map,
                       "policy '%.60s' has no `policy`", map->key);
 }
 
-const char *tc_config_policy(const struct tc_load *l, struct tc_slice name, int *not_yet)
+const char *tc_config_policy(const struct tc_load *l, struct tc_slice name,
+                             struct tc_policy_settings *ret, int *not_yet)
 {
     for (unsigned i = 0; i < l->policy_count; i++) {
         const struct tc_named_policy *p = &l->policies[i];
 
         if (strlen(p->name) == name.bytes && memcmp(p->name, name.text, name.bytes) == 0) {
             *not_yet |= p->not_yet;
+            *ret = p->settings;
             return p->text;
         }
     }
     return NULL;
 }
 
-static const char *find_named(void *ctx, struct tc_slice name)
+static const char *find_named(void *ctx, struct tc_slice name, struct tc_policy_settings *ret)
 {
-    int not_yet;
+    int not_yet = 0;
 
-    return tc_config_policy(ctx, name, &not_yet);
+    return tc_config_policy(ctx, name, ret, &not_yet);
 }
 
 /* All names are known now, so that one policy may use another, whatever their order. */
@@ -215,6 +229,8 @@ static void check_policy(struct tc_load *l, const struct tc_yaml_node *map)
                       "'%.60s' means something by itself", map->key);
     while (n != NULL && strcmp(n->key, "policy") != 0)
         n = n->next;
+    if (map->kind == TC_YAML_TEXT)
+        n = map;
     if (n != NULL && n->kind == TC_YAML_TEXT && !n->spoilt &&
         tc_policy_parse(n->text, find_named, l, &policy, &e) < 0)
         tc_problem_found(l, TC_SEV_ERROR, n, &e);

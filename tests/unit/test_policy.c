@@ -19,20 +19,31 @@
 #define P TC_POLICY_FLOW_PARAMETERS
 #define V TC_POLICY_VOID
 
-static const char *named(void *ctx, struct tc_slice name)
+static const char *named(void *ctx, struct tc_slice name, struct tc_policy_settings *ret)
 {
     static const struct {
         const char *name, *text;
+        struct tc_policy_settings settings;
     } list[] = {
-        {"strict", "INPUTS - debug"},  {"my policy", "TASK_SOURCE"},    {"loop", "RUN_ID + loop"},
-        {"nested", "strict + RUN_ID"}, {"broken", "INPUTS +"},          {"trailing", "INPUTS )"},
-        {"off", "NO_CACHE"},           {"keyed", "INPUTS + KEY(p.fn)"},
+        {"strict", "INPUTS - debug"},
+        {"my policy", "TASK_SOURCE"},
+        {"loop", "RUN_ID + loop"},
+        {"nested", "strict + RUN_ID"},
+        {"broken", "INPUTS +"},
+        {"trailing", "INPUTS )"},
+        {"off", "NO_CACHE"},
+        {"keyed", "INPUTS + KEY(p.fn)"},
+        {"one", "INPUTS", {{"one", NULL, NULL}}},
+        {"two", "RUN_ID", {{"two", NULL, NULL}}},
+        {"locks", "RUN_ID", {{NULL, NULL, "memory"}}},
+        {"own", "locks + INPUTS", {{NULL, NULL, "service"}}},
+        {"clash", "locks + own", {{NULL, NULL, NULL}}},
     };
 
     (void)ctx;
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
         if (strlen(list[i].name) == name.bytes && memcmp(list[i].name, name.text, name.bytes) == 0)
-            return list[i].text;
+            return *ret = list[i].settings, list[i].text;
     return NULL;
 }
 
@@ -78,6 +89,9 @@ static void what_a_policy_means(void **state)
         {"nested", I | R, 0, "debug ", NULL},
         {"off + INPUTS", I, 0, "", NULL},
         {"off", 0, 1, "", NULL},
+        /* What one side alone configures is no conflict; `- name` configures nothing. */
+        {"one + locks - x + one + INPUTS", I | R, 0, "x ", NULL},
+        {"own", I | R, 0, "", NULL},
         /* What isn't built voids the policy, it never drops out. */
         {"TASK_SOURCE_DEEP", V, 0, "", "TASK_SOURCE_DEEP"},
         {"INPUTS + KEY(p.fn) - x", I | V, 0, "x ", "KEY(p.fn)"},
@@ -140,6 +154,16 @@ static void what_is_wrong_with_a_policy(void **state)
         {"INPUTS + loop", 9, "policy 'loop' names itself, or is nested too deeply", ""},
         {"INPUTS + broken", 9, "policy 'broken': a member such as INPUTS is missing", NULL},
         {"trailing", 0, "policy 'trailing': '+' or '-' is expected", NULL},
+        {"one + two", 6, "the sides of the sum differ in `key_storage`: 'one' and 'two'",
+         "give both policies one `key_storage`"},
+        {"(one + INPUTS) + (RUN_ID + two)", 17,
+         "the sides of the sum differ in `key_storage`: 'one' and 'two'",
+         "give both policies one `key_storage`"},
+        {"locks + own", 8, "the sides of the sum differ in `lock_manager`: 'memory' and 'service'",
+         "give both policies one `lock_manager`"},
+        {"clash", 0,
+         "policy 'clash': the sides of the sum differ in `lock_manager`: 'memory' and 'service'",
+         "give both policies one `lock_manager`"},
     };
 
     (void)state;
