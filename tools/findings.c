@@ -31,9 +31,12 @@ struct collector {
     struct tc_finding absent, unreadable;
 };
 
-/* A plan for "not here" isn't told of each object, only of the task, see nowhere(). */
-static bool is_elsewhere(const struct tc_plan *plan)
+/* A plan for "not here" isn't told of each object, only of the task, see nowhere(); but of a
+ * program (which has no SONAME) in which something is left of the function. */
+static bool is_elsewhere(const struct tc_object *object, const struct tc_plan *plan)
 {
+    if (plan->reason == TC_R_NOT_FOUND && plan->detail.bytes && !object->soname.bytes)
+        return false;
     return plan->reason == TC_R_NOT_FOUND || plan->reason == TC_R_PENDING;
 }
 
@@ -51,7 +54,7 @@ static void look_into_object(struct collector *c, const struct tc_finding *base,
         c->unreadable.reason = object->reason;
     }
     for (uint32_t i = 0; plan && i < object->plans.count; i++) {
-        if (plan[i].task != base->task_index || is_elsewhere(&plan[i]))
+        if (plan[i].task != base->task_index || is_elsewhere(object, &plan[i]))
             continue;
         struct tc_finding found = *base;
         found.state = plan[i].reason ? TC_FINDING_REFUSED : TC_FINDING_HOOKABLE;
@@ -143,7 +146,7 @@ void tc_finding_cause(const struct tc_session *s, const struct tc_plan_file *pla
     if (f->plan && f->plan->remedy.off)
         (void)snprintf(ret->remedy, sizeof ret->remedy, "%s",
                        tc_flat_str(&plans->flat, f->plan->remedy));
-    if (f->reason == TC_R_NOT_FOUND && f->path)
+    if (f->reason == TC_R_NOT_FOUND && f->path && !detailed)
         (void)snprintf(ret->sentence, sizeof ret->sentence, "%s doesn't define this function",
                        tc_basename(f->path));
 }

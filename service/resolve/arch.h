@@ -46,6 +46,31 @@ struct tc_branch {
 
 typedef void tc_branch_seen(void *arg, const struct tc_branch *b);
 
+/* Where an argument came from: a register of the calling convention, or a stack slot. */
+enum tc_origin {
+    TC_ORIGIN_INT = 0, /* + number of the integer register */
+    TC_ORIGIN_SSE = 16,
+    TC_ORIGIN_STACK = 32, /* + eightbyte above the return address */
+    TC_ORIGIN_NONE = 255,
+};
+#define TC_ORIGIN_SLOTS    64
+
+/* What a function does before its first branch or call. Addresses count from the CFA, which is the
+ * address of stack slot 0. */
+#define TC_PROLOGUE_STORES 96u
+#define TC_PROLOGUE_RSP    32u
+struct tc_prologue_store {
+    int64_t address;
+    uint8_t origin; /* enum tc_origin of what is put there first */
+};
+struct tc_prologue {
+    struct tc_prologue_store stores[TC_PROLOGUE_STORES];
+    uint32_t store_count, rsp_count;
+    int64_t rsp[TC_PROLOGUE_RSP]; /* all values that the stack pointer takes */
+    int64_t rbp;
+    int has_rbp; /* it is a frame pointer */
+};
+
 struct tc_arch {
     uint16_t machine; /* e_machine */
     /* Chooses and moves the window of the function whose code is `function`. */
@@ -57,6 +82,16 @@ struct tc_arch {
     /* Decoding from the start of `code`, is `field` the displacement of a branch? 1, 0; 1 also when
      * that can't be told. */
     int (*is_branch)(const struct tc_code *code, uint64_t field);
+    void (*prologue)(const struct tc_code *function, struct tc_prologue *ret);
+    /* Does the function read the register of an argument (enum tc_origin) before it writes it? 1
+     * also when that can't be told. A callee may read what is left in it: `calls` says whether that
+     * counts. */
+    int (*reads_argument)(const struct tc_code *function, uint8_t origin, int calls);
+    /* Does the code behind a call read the result before it writes the register? 0: it doesn't, or
+     * that can't be told. */
+    int (*reads_result)(const struct tc_code *after, int in_sse);
+    /* Does an instruction in `code` make the address, other than to call it? */
+    int (*takes_address)(const struct tc_code *code, uint64_t vaddr, int absolute);
 };
 
 extern const struct tc_arch tc_arch_x86_64;

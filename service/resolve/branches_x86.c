@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <string.h>
 
+#include "service/resolve/prologue_x86.h"
 #include "service/resolve/relocate_x86.h"
 
 /* If the bytes at `at` read as a direct branch: the offset of its displacement, else 0. SDM volume
@@ -75,4 +76,8 @@ const struct tc_arch tc_arch_x86_64 = {
     .move = tc_x86_move,
     .branches = tc_x86_branches,
     .is_branch = tc_x86_is_branch,
+    .prologue = tc_x86_prologue,
+    .reads_argument = tc_x86_reads_argument,
+    .reads_result = tc_x86_reads_result,
+    .takes_address = tc_x86_takes_address,
 };

@@ -189,6 +189,38 @@ static int list_clones(const struct tc_symbols *s, const char *name, char *ret, 
     return ret[0] != 0;
 }
 
+static int has_word(const struct tc_symbol *s, const char *word)
+{
+    return memmem(s->name, s->name_bytes, word, strlen(word)) != NULL;
+}
+
+/* The one changed copy that the compiler left of a function: not a part of one. */
+static void collect_clone(const struct tc_image *im, const char *name, const char *file,
+                          struct candidates *c)
+{
+    size_t bytes = strlen(name);
+    char prefix[1024];
+
+    if (bytes == 0 || bytes + 2 > sizeof prefix || c->count != 0)
+        return;
+    (void)snprintf(prefix, sizeof prefix, "%s.", name);
+    for (size_t i = tc_symbols_lower(&im->symbols, prefix, bytes + 1); i < im->symbols.count; i++) {
+        const struct tc_symbol *s = &im->symbols.all[im->symbols.by_name[i]];
+        if (s->name_bytes <= bytes || memcmp(s->name, prefix, bytes + 1) != 0)
+            break;
+        if (s->type != STT_FUNC || has_word(s, ".part.") || has_word(s, ".cold"))
+            continue;
+        for (size_t k = 0; k < sizeof clone_suffixes / sizeof clone_suffixes[0]; k++) {
+            size_t length = strlen(clone_suffixes[k]);
+            if (s->name_bytes >= bytes + length &&
+                memcmp(s->name + bytes, clone_suffixes[k], length) == 0)
+                consider(im->elf, s, tc_basename(file), c);
+        }
+    }
+    if (c->count != 1)
+        c->count = 0;
+}
+
 /* Nothing usable has the name. 1 if there is still something to say about this object. */
 static int explain_absence(const struct tc_image *im, const char *name, const char *file,
                            const struct candidates *c, struct tc_function *ret)
@@ -319,6 +351,10 @@ int tc_function_find(const struct tc_image *im, const char *name, const char *fi
 
     *ret = (struct tc_function){0};
     collect(im, name, file, &c);
+    if (c.count == 0 && !c.other_file && tc_debug_info(im->elf, &im->debug) != NULL) {
+        collect_clone(im, name, file, &c);
+        ret->is_clone = c.count != 0;
+    }
     if (c.count == 0)
         return explain_absence(im, name, file, &c, ret);
     ret->from_debug = (c.at[0]->flags & TC_SYMBOL_DEBUG) != 0;
@@ -338,6 +374,6 @@ int tc_function_find(const struct tc_image *im, const char *name, const char *fi
         ret->file = NULL;
     gather_names(&im->symbols, name, ret);
     if (find_bounds(im, ret) == 0)
-        gather_pieces(im, name, ret);
+        gather_pieces(im, ret->is_clone ? c.at[0]->name : name, ret);
     return 1;
 }

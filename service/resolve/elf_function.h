@@ -41,6 +41,8 @@ struct tc_function {
     const char *file;            /* static and known: the source file's basename; else NULL */
     int exported, is_static;
     int from_debug; /* only its debug file has the name */
+    int is_clone; /* the compiler left a changed copy only, under a name with a suffix: whether that
+                     takes the same parameters, debug information knows */
 };
 
 /* Fills all of `ret`. `file` "" is any; it compares with the basename of STT_FILE. 1: this object

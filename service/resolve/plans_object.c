@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "service/resolve/dwarf_proto.h"
 #include "service/resolve/source.h"
 #include "service/resolve/window.h"
 
@@ -22,6 +23,9 @@ struct object {
     uint32_t reason;                 /* enum tc_reason: nothing here is hooked */
     const char *soname;              /* NULL: none */
     struct tc_candidate *candidates; /* one a task; `wanted` says which count */
+    struct tc_dwarf_answer *answers; /* likewise */
+    struct tc_dwarf dwarf;
+    int has_dwarf, asked_dwarf;
     unsigned char *wanted;
     uint32_t wanted_count;
 };
@@ -83,6 +87,31 @@ static int open_image(struct object *o)
     return r;
 }
 
+/* Opened when the first task asks: most objects are never asked about. */
+static int has_dwarf(struct object *o)
+{
+    if (!o->asked_dwarf && o->im.elf != NULL)
+        o->has_dwarf = tc_dwarf_open(&o->im, &o->dwarf);
+    o->asked_dwarf = 1;
+    return o->has_dwarf;
+}
+
+/* The compiler left no function, but its source, and copies inside of others? For tasks that mean
+ * this object. */
+static int is_inlined(struct object *o, const struct tc_task *task, struct tc_candidate *c)
+{
+    int defined = 0;
+    uint32_t copies =
+        has_dwarf(o) ? tc_dwarf_inlined(&o->dwarf, text(o, task->symbol), &defined) : 0;
+
+    if (copies == 0 || !defined)
+        return 0;
+    c->function.reason = TC_R_INLINED_EVERYWHERE;
+    (void)snprintf(c->function.detail, sizeof c->function.detail, "%u %s", copies,
+                   copies == 1 ? "copy" : "copies");
+    return 1;
+}
+
 /* Looks one task up. 1: it gets a plan here. A task that names this object gets one in any case;
  * one that names none only where there is something of its name. */
 static int find_task(struct object *o, const struct tc_task *task, struct tc_candidate *c)
@@ -94,6 +123,8 @@ static int find_task(struct object *o, const struct tc_task *task, struct tc_can
         return 0;
     if (o->im.elf != NULL)
         found = tc_function_find(&o->im, text(o, task->symbol), text(o, task->file), &c->function);
+    if (!found && reason == 0 && o->im.elf != NULL && (explicit || o->soname == NULL))
+        found = is_inlined(o, task, c);
     /* Debug files of libraries name thousands of static functions, which nobody means who names a
      * function of the program. */
     if (!explicit && (!found || (c->function.from_debug && o->soname != NULL)))
@@ -102,7 +133,7 @@ static int find_task(struct object *o, const struct tc_task *task, struct tc_can
         reason = c->function.reason;
     if (reason == 0 && is_loader_or_runtime(o))
         reason = TC_R_USED_BY_RUNTIME;
-    if (reason == 0 && task->prototype.bytes == 0)
+    if (reason == 0 && task->prototype.bytes == 0 && task->texts.count == 0)
         reason = TC_R_PROTOTYPE_MISSING;
     if (reason != c->function.reason)
         c->function.detail[0] = 0;
@@ -132,7 +163,52 @@ static void refuse_same_functions(struct object *o)
     }
 }
 
-static int find_all(struct object *o)
+static void take_answer(struct tc_function *f, const struct tc_dwarf_answer *a)
+{
+    if (a->reason == 0)
+        return;
+    f->reason = a->reason;
+    memcpy(f->detail, a->detail, sizeof f->detail);
+}
+
+static void refuse_clone(struct tc_function *f)
+{
+    const char *own = strchr(f->names, ' ');
+
+    f->reason = TC_R_NOT_FOUND;
+    (void)snprintf(f->detail, sizeof f->detail, "the compiler left only %.200s",
+                   own != NULL ? own + 1 : "a changed copy");
+}
+
+/* What debug information has to say: the prototype of a task that has none; of a local function,
+ * whether it takes its parameters as the one that was written says. */
+static int ask_dwarf(struct object *o, uint32_t index, struct tc_flat_builder *out)
+{
+    const struct tc_task *task = &o->t->tasks[index];
+    struct tc_function *f = &o->candidates[index].function;
+    struct tc_dwarf_question q = {.im = &o->im,
+                                  .dwarf = &o->dwarf,
+                                  .function = f,
+                                  .config = o->t->config,
+                                  .task = task,
+                                  .symbol = text(o, task->symbol)};
+    int r = 0;
+
+    if (f->reason != 0 || (task->texts.count == 0 && f->exported))
+        return 0;
+    if (has_dwarf(o) && task->texts.count != 0)
+        r = tc_dwarf_prototype(&q, out, &o->answers[index]);
+    else if (has_dwarf(o))
+        tc_dwarf_check_written(&q, &o->answers[index]);
+    else if (task->texts.count != 0)
+        f->reason = TC_R_PROTOTYPE_MISSING;
+    take_answer(f, &o->answers[index]);
+    if (f->is_clone && !o->answers[index].known)
+        refuse_clone(f);
+    return r;
+}
+
+static int find_all(struct object *o, struct tc_flat_builder *out)
 {
     struct tc_candidate **all = calloc(o->t->count + 1u, sizeof *all);
     size_t count = 0;
@@ -140,17 +216,20 @@ static int find_all(struct object *o)
 
     o->candidates = calloc(o->t->count + 1u, sizeof *o->candidates);
     o->wanted = calloc(o->t->count + 1u, sizeof *o->wanted);
-    if (all == NULL || o->candidates == NULL || o->wanted == NULL) {
+    o->answers = calloc(o->t->count + 1u, sizeof *o->answers);
+    if (all == NULL || o->candidates == NULL || o->wanted == NULL || o->answers == NULL) {
         free(all);
         return -ENOMEM;
     }
-    for (uint32_t i = 0; i < o->t->count; i++) {
+    for (uint32_t i = 0; i < o->t->count && r == 0; i++) {
         o->wanted[i] = (unsigned char)find_task(o, &o->t->tasks[i], &o->candidates[i]);
         o->wanted_count += o->wanted[i];
+        if (o->wanted[i])
+            r = ask_dwarf(o, i, out);
         if (o->wanted[i] && o->candidates[i].function.reason == 0)
             all[count++] = &o->candidates[i];
     }
-    if (count != 0)
+    if (r == 0 && count != 0)
         r = tc_windows_check(&o->im, all, count);
     refuse_same_functions(o);
     free(all);
@@ -187,6 +266,23 @@ static void fill_hookable(const struct object *o, const struct tc_candidate *c,
     p->source_algorithm = TC_SOURCE_INTERIM;
 }
 
+static void fill_debug_facts(const struct tc_dwarf_answer *a, struct tc_flat_builder *out,
+                             struct tc_plan *p)
+{
+    struct tc_param_text drafts[TC_MAX_PARAMS + 1];
+
+    p->remedy = tc_flat_add_str(out, a->remedy);
+    p->note = tc_flat_add_str(out, a->note);
+    p->declaration = tc_flat_add_str(out, a->declaration);
+    p->inlined_copies = a->inlined;
+    for (uint32_t i = 0; i < a->draft_count; i++)
+        drafts[i] = (struct tc_param_text){.name = tc_flat_add_str(out, a->drafts[i].name),
+                                           .text = tc_flat_add_str(out, a->drafts[i].text)};
+    p->drafts = tc_flat_add(out, drafts, a->draft_count, sizeof drafts[0]);
+    if (p->reason == 0 && a->own.symbol.off != 0)
+        p->own = tc_flat_add(out, &a->own, 1, sizeof a->own);
+}
+
 /* Where the debug file would be found. */
 static struct tc_str add_stripped_remedy(const struct object *o, struct tc_flat_builder *out)
 {
@@ -215,6 +311,7 @@ static void fill_plan(const struct object *o, uint32_t index, struct tc_hash128 
                           .exported = (uint8_t)f->exported};
     p->identity = add_identity(o, task, f, out);
     p->symbol = tc_flat_add_str(out, f->names[0] != 0 ? f->names : text(o, task->symbol));
+    fill_debug_facts(&o->answers[index], out, p);
     if (p->reason == TC_R_STRIPPED)
         p->remedy = add_stripped_remedy(o, out);
     if (p->reason != 0 && detail[0] != 0)
@@ -269,15 +366,19 @@ int tc_plans_object(const struct tc_plan_tasks *t, const struct tc_plans_ref *re
     if (ref->refuse == 0)
         r = open_image(&o);
     if (r == 0)
-        r = find_all(&o);
+        r = find_all(&o, out);
     if (r == 0) {
         describe(&o, out, &object);
         r = write_plans(&o, out, &object);
     }
     if (r == 0)
         *ret = object;
+    for (uint32_t i = 0; o.answers != NULL && i < t->count; i++)
+        tc_dwarf_answer_free(&o.answers[i]);
+    free(o.answers);
     free(o.candidates);
     free(o.wanted);
+    tc_dwarf_close(&o.dwarf);
     tc_image_close(&o.im);
     return r;
 }

@@ -1,0 +1,206 @@
+/* One parameter's text: from its type, and from what the config says of it. */
+#include <ctype.h>
+#include <dwarf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "service/resolve/dwarf_proto.h"
+#include "service/resolve/dwarf_text.h"
+
+static char *print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static char *print(const char *format, ...)
+{
+    va_list args;
+    char *text = NULL;
+
+    va_start(args, format);
+    if (vasprintf(&text, format, args) < 0)
+        text = NULL;
+    va_end(args);
+    return text;
+}
+
+static int is_integer(struct tc_dwarf_peeled *p)
+{
+    if (p->tag == DW_TAG_enumeration_type)
+        return 1;
+    if (p->tag != DW_TAG_base_type)
+        return 0;
+    switch (tc_dwarf_number(&p->die, DW_AT_encoding, 0)) {
+    case DW_ATE_signed:
+    case DW_ATE_unsigned:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static int is_char(struct tc_dwarf_peeled *p)
+{
+    uint64_t encoding =
+        p->tag == DW_TAG_base_type ? tc_dwarf_number(&p->die, DW_AT_encoding, 0) : 0;
+    const char *name = p->tag == DW_TAG_base_type ? dwarf_diename(&p->die) : NULL;
+
+    return (encoding == DW_ATE_signed_char || encoding == DW_ATE_unsigned_char) && name != NULL &&
+           strcmp(name, "char") == 0;
+}
+
+/* Can the parameter say how many elements another one has? As an expression, or NULL. */
+static char *as_count(struct tc_dwarf_function *f, uint32_t index)
+{
+    struct tc_dwarf_param *p = &f->params[index];
+    struct tc_dwarf_peeled t;
+    char *name, *text;
+
+    tc_dwarf_peel(&p->type, p->has_type, &t);
+    if (!is_integer(&t) || p->artificial)
+        return NULL;
+    name = tc_dwarf_name(p->name, index);
+    text = name != NULL ? print("%s%s", p->by_reference ? "*" : "", name) : NULL;
+    free(name);
+    return text;
+}
+
+/* The count mostly follows its array. */
+static char *guess_count(struct tc_dwarf_function *f, uint32_t index)
+{
+    char *text = NULL;
+
+    for (uint32_t i = index + 1; text == NULL && i < f->param_count; i++)
+        text = as_count(f, i);
+    for (uint32_t i = 0; text == NULL && i < index; i++)
+        text = as_count(f, i);
+    return text != NULL ? text : strdup("1");
+}
+
+static int is_one_thing(struct tc_dwarf_param *p, struct tc_dwarf_peeled *to)
+{
+    struct tc_dwarf_peeled own;
+
+    tc_dwarf_peel(&p->type, p->has_type, &own);
+    if (p->by_reference)
+        return own.tag != DW_TAG_array_type && to->tag != DW_TAG_string_type;
+    return own.tag == DW_TAG_reference_type || own.tag == DW_TAG_rvalue_reference_type;
+}
+
+/* What the config could say of a pointer: a proposal, for a person to look at. */
+static char *propose(struct tc_dwarf_function *f, uint32_t index, struct tc_dwarf_peeled *to)
+{
+    struct tc_dwarf_param *p = &f->params[index];
+    const char *way = to->is_const || p->by_reference ? "in" : "inout";
+    char *count, *text;
+
+    if (to->tag == DW_TAG_subroutine_type || to->tag == DW_TAG_pointer_type ||
+        to->tag == DW_TAG_union_type)
+        return strdup("ignore");
+    if (to->tag == DW_TAG_structure_type || to->tag == DW_TAG_class_type)
+        return strdup(dwarf_hasattr(&to->die, DW_AT_declaration) ? "ignore" : way);
+    if (is_char(to) && to->is_const)
+        return strdup("in");
+    if (is_one_thing(p, to))
+        return print("%s [1]", way);
+    count = guess_count(f, index);
+    text = count != NULL ? print("%s [%s]", way, count) : NULL;
+    free(count);
+    return text;
+}
+
+/* "in [n]": words in front of the type, brackets behind the name. */
+static int split(const char *config, char **ret_words, const char **ret_brackets)
+{
+    const char *open = strchr(config, '['), *end = open != NULL ? open : config + strlen(config);
+
+    while (isspace((unsigned char)*config))
+        config++;
+    while (end > config && isspace((unsigned char)end[-1]))
+        end--;
+    *ret_brackets = open != NULL ? open : "";
+    *ret_words = end > config ? strndup(config, (size_t)(end - config)) : strdup("");
+    return *ret_words != NULL ? 0 : -ENOMEM;
+}
+
+static char *with_words(const char *words, char *declared)
+{
+    char *text =
+        declared != NULL ? print("%s%s%s", words, words[0] != 0 ? " " : "", declared) : NULL;
+
+    free(declared);
+    return text;
+}
+
+static char *declare_pointer(struct tc_dwarf_param *p, const char *name, const char *brackets)
+{
+    struct tc_dwarf_peeled to;
+    Dwarf_Die type;
+    int has_type = 0, points = tc_dwarf_points_at(p, &to, &type, &has_type);
+    char *inner, *text;
+
+    if (!points)
+        return tc_dwarf_declare(&p->type, p->has_type, name);
+    if (brackets[0] == 0 && (to.tag == DW_TAG_subroutine_type || to.tag == DW_TAG_array_type))
+        inner = print("(*%s)", name);
+    else
+        inner = brackets[0] == 0 ? print("*%s", name) : print("%s%s", name, brackets);
+    text = inner != NULL ? tc_dwarf_declare(&type, has_type, inner) : NULL;
+    free(inner);
+    return text;
+}
+
+/* The length of a character argument, which only Fortran's callers pass. */
+static int is_hidden(const struct tc_dwarf_function *f, uint32_t index)
+{
+    return tc_dwarf_is_fortran(f->language) && f->params[index].artificial;
+}
+
+static char *write_param(struct tc_dwarf_function *f, uint32_t index, struct tc_dwarf_text *t)
+{
+    struct tc_dwarf_param *p = &f->params[index];
+    const char *brackets = "";
+    char *words = NULL, *text = NULL;
+
+    if (is_hidden(f, index))
+        return print("hidden %s", t->declared);
+    if (t->unused)
+        return with_words("ignore", strdup(t->declared));
+    if (t->config == NULL)
+        return strdup(t->declared);
+    if (split(t->config, &words, &brackets) == 0)
+        text = with_words(words, declare_pointer(p, t->name, brackets));
+    free(words);
+    return text;
+}
+
+int tc_dwarf_param_text(struct tc_dwarf_function *f, uint32_t index, const char *config, int unused,
+                        struct tc_dwarf_text *ret)
+{
+    struct tc_dwarf_param *p = &f->params[index];
+    struct tc_dwarf_text t = {.config = config, .unused = unused};
+    struct tc_dwarf_peeled to;
+    Dwarf_Die type;
+    int has_type = 0, points = tc_dwarf_points_at(p, &to, &type, &has_type);
+
+    t.name = tc_dwarf_name(p->name, index);
+    t.declared = t.name != NULL ? declare_pointer(p, t.name, "") : NULL;
+    if (t.declared != NULL && points && config == NULL && !unused)
+        t.draft = propose(f, index, &to);
+    else if (t.declared != NULL)
+        t.written = write_param(f, index, &t);
+    *ret = t;
+    if (t.draft != NULL || t.written != NULL)
+        return 0;
+    tc_dwarf_param_text_free(ret);
+    return -ENOMEM;
+}
+
+void tc_dwarf_param_text_free(struct tc_dwarf_text *t)
+{
+    free(t->name);
+    free(t->declared);
+    free(t->written);
+    free(t->draft);
+    *t = (struct tc_dwarf_text){0};
+}

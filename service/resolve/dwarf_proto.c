@@ -1,0 +1,537 @@
+#include "service/resolve/dwarf_proto.h"
+
+#include <ctype.h>
+#include <dwarf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cache/task_copy.h"
+#include "service/resolve/arch.h"
+#include "service/resolve/dwarf_text.h"
+#include "service/resolve/proto.h"
+
+/* Above this, counting inlined copies isn't worth the time. */
+#define MAX_COUNTED (64u << 20)
+
+/* One question at work. */
+struct making {
+    const struct tc_dwarf_question *q;
+    const struct tc_task_texts *texts;
+    const struct tc_param_text *config;
+    struct tc_dwarf_function f;
+    struct tc_dwarf_text params[TC_MAX_PARAMS];
+    const char *result_config; /* what is said of `return` */
+    struct tc_dwarf_answer *a;
+    int no_memory;
+};
+
+static void refuse(struct tc_dwarf_answer *a, enum tc_reason reason, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void refuse(struct tc_dwarf_answer *a, enum tc_reason reason, const char *format, ...)
+{
+    va_list args;
+
+    a->reason = reason;
+    va_start(args, format);
+    (void)vsnprintf(a->detail, sizeof a->detail, format, args);
+    va_end(args);
+}
+
+static const char *text(const struct making *m, struct tc_str s)
+{
+    return tc_flat_str(m->q->config, s);
+}
+
+static const char *given(const struct making *m, struct tc_str s)
+{
+    return s.off != 0 ? text(m, s) : NULL;
+}
+
+/* ---- what the function is ---- */
+
+static int passes_doubles(struct tc_dwarf_function *f)
+{
+    for (uint32_t i = 0; i < f->param_count; i++) {
+        struct tc_dwarf_peeled p;
+        tc_dwarf_peel(&f->params[i].type, f->params[i].has_type, &p);
+        if (p.tag == DW_TAG_base_type && tc_dwarf_number(&p.die, DW_AT_byte_size, 0) == 4 &&
+            tc_dwarf_number(&p.die, DW_AT_encoding, 0) == DW_ATE_float)
+            return 1;
+    }
+    return 0;
+}
+
+static int is_c(int language)
+{
+    return language == DW_LANG_C89 || language == DW_LANG_C || language == DW_LANG_C99 ||
+           language == DW_LANG_C11;
+}
+
+/* Has the class a constructor, destructor, base or virtual function of its own? */
+static int has_own_ways(Dwarf_Die *class)
+{
+    const char *name = dwarf_diename(class), *own;
+    Dwarf_Die die;
+
+    if (dwarf_child(class, &die) != 0)
+        return 0;
+    do {
+        int tag = dwarf_tag(&die);
+        own = dwarf_diename(&die);
+        if (tag == DW_TAG_inheritance || dwarf_hasattr(&die, DW_AT_vtable_elem_location))
+            return 1;
+        if (tag == DW_TAG_subprogram && own != NULL &&
+            (own[0] == '~' || (name != NULL && strcmp(own, name) == 0)))
+            return 1;
+    } while (tc_dwarf_next(&die));
+    return 0;
+}
+
+/* Objects that C++ copies by a constructor are passed by address, whatever the declaration says.
+ * clang marks them, gcc doesn't. */
+static int is_by_hidden_address(Dwarf_Die *type, int has_type)
+{
+    struct tc_dwarf_peeled p;
+
+    tc_dwarf_peel(type, has_type, &p);
+    return (p.tag == DW_TAG_structure_type || p.tag == DW_TAG_class_type ||
+            p.tag == DW_TAG_union_type) &&
+           (tc_dwarf_number(&p.die, DW_AT_calling_convention, 0) == DW_CC_pass_by_reference ||
+            has_own_ways(&p.die));
+}
+
+static int has_descriptor(struct tc_dwarf_param *p)
+{
+    struct tc_dwarf_peeled t;
+
+    tc_dwarf_peel(&p->type, p->has_type, &t);
+    return t.tag == DW_TAG_array_type && dwarf_hasattr(&t.die, DW_AT_data_location);
+}
+
+static void check_params(struct making *m)
+{
+    for (uint32_t i = 0; i < m->f.param_count && m->a->reason == 0; i++) {
+        struct tc_dwarf_param *p = &m->f.params[i];
+        const char *name = p->name != NULL ? p->name : "a parameter";
+        if (is_by_hidden_address(&p->type, p->has_type))
+            refuse(m->a, TC_R_NOT_YET, "'%.80s' is an object that is passed by address", name);
+        else if (has_descriptor(p))
+            refuse(m->a, TC_R_NOT_YET, "'%.80s' is an array with a descriptor", name);
+    }
+    if (m->a->reason == 0 && is_by_hidden_address(&m->f.result, m->f.has_result))
+        refuse(m->a, TC_R_NOT_YET, "the result is an object that is returned by address");
+}
+
+static void find(struct making *m)
+{
+    const struct tc_dwarf_question *q = m->q;
+    struct tc_dwarf_answer *a = m->a;
+
+    if (!tc_dwarf_function_at(q->dwarf, q->function->vaddr, q->symbol, &m->f))
+        refuse(a, TC_R_PROTOTYPE_MISSING, "the debug information doesn't describe it");
+    else if (m->f.meagre)
+        refuse(a, TC_R_PROTOTYPE_MISSING, "the debug information has lines only: build with -g");
+    else if (m->f.foreign)
+        refuse(a, TC_R_PROTOTYPE_ABI_MISMATCH, "it has a calling convention of its own");
+    else if (m->f.variadic)
+        refuse(a, TC_R_VARIADIC, "%s", "");
+    else if (m->f.too_many)
+        refuse(a, TC_R_TOO_MANY, "more than %u parameters", TC_MAX_PARAMS);
+    else if (is_c(m->f.language) && !m->f.prototyped && passes_doubles(&m->f))
+        refuse(a, TC_R_PROTOTYPE_ABI_MISMATCH, "an old-style definition takes float as double");
+    else
+        check_params(m);
+}
+
+/* ---- what the config says ---- */
+
+static int is_word_in(const char *word, const char *in)
+{
+    size_t bytes = strlen(word);
+
+    for (const char *at = in; at != NULL && (at = strstr(at, word)) != NULL; at += bytes) {
+        int before = at > in && (isalnum((unsigned char)at[-1]) || at[-1] == '_');
+        int after = isalnum((unsigned char)at[bytes]) || at[bytes] == '_';
+        if (!before && !after)
+            return 1;
+    }
+    return 0;
+}
+
+/* The texts in which expressions stand. */
+static int is_named_in_rules(const struct making *m, const char *word)
+{
+    for (uint32_t i = 0; i < m->texts->params.count; i++)
+        if (is_word_in(word, text(m, m->config[i].text)))
+            return 1;
+    return is_word_in(word, text(m, m->texts->skip)) ||
+           is_word_in(word, text(m, m->texts->success));
+}
+
+static const char *config_of(const struct making *m, const char *name)
+{
+    for (uint32_t i = 0; i < m->texts->params.count; i++)
+        if (strcmp(text(m, m->config[i].name), name) == 0)
+            return text(m, m->config[i].text);
+    return NULL;
+}
+
+/* Which argument register the parameter would come in, counting values and pointers alone. */
+static uint8_t register_of(struct tc_dwarf_function *f, uint32_t index)
+{
+    unsigned ints = 0, sse = 0;
+
+    for (uint32_t i = 0; i <= index; i++) {
+        struct tc_dwarf_peeled p;
+        tc_dwarf_peel(&f->params[i].type, f->params[i].has_type, &p);
+        uint64_t bytes =
+            p.tag == DW_TAG_base_type ? tc_dwarf_number(&p.die, DW_AT_byte_size, 0) : 8;
+        int in_sse = p.tag == DW_TAG_base_type && !f->params[i].by_reference &&
+                     tc_dwarf_number(&p.die, DW_AT_encoding, 0) == DW_ATE_float;
+        if (bytes > 8 || p.tag == DW_TAG_structure_type || p.tag == DW_TAG_class_type ||
+            p.tag == DW_TAG_union_type)
+            return TC_ORIGIN_NONE;
+        if (i == index && (in_sse ? sse >= 8 : ints >= 6))
+            return TC_ORIGIN_NONE;
+        if (i == index)
+            return (uint8_t)(in_sse ? TC_ORIGIN_SSE + sse : TC_ORIGIN_INT + ints);
+        sse += in_sse;
+        ints += !in_sse;
+    }
+    return TC_ORIGIN_NONE;
+}
+
+/* clang passes what it likes to an exported function that doesn't use a parameter. That the code
+ * doesn't read its register must be so in any case; that callees don't is known from the debug
+ * information if it gives the parameter no place, else from there being none. */
+static int is_unused(const struct making *m, uint32_t index)
+{
+    const struct tc_function *f = m->q->function;
+    const struct tc_arch *arch = tc_arch_for(m->q->im->elf->machine);
+    struct tc_dwarf_function d = m->f;
+    struct tc_code code = {
+        .at = tc_elf_at(m->q->im->elf, f->vaddr, f->bytes), .bytes = f->bytes, .vaddr = f->vaddr};
+    uint8_t origin = register_of(&d, index);
+
+    if (!f->exported || origin == TC_ORIGIN_NONE || arch == NULL || code.at == NULL ||
+        arch->reads_argument(&code, origin, d.params[index].has_location))
+        return 0;
+    /* gcc's callers do set it, so that extents may read it. */
+    return d.by_clang || d.params[index].name == NULL ||
+           !is_named_in_rules(m, d.params[index].name);
+}
+
+static void read_params(struct making *m)
+{
+    for (uint32_t i = 0; i < m->f.param_count && !m->no_memory; i++) {
+        char *name = tc_dwarf_name(m->f.params[i].name, i);
+        if (name == NULL ||
+            tc_dwarf_param_text(&m->f, i, config_of(m, name), is_unused(m, i), &m->params[i]) < 0)
+            m->no_memory = 1;
+        free(name);
+    }
+    m->result_config = config_of(m, "return");
+}
+
+static int has_param(const struct making *m, const char *name)
+{
+    for (uint32_t i = 0; i < m->f.param_count; i++)
+        if (strcmp(m->params[i].name, name) == 0)
+            return 1;
+    return 0;
+}
+
+static void check_config(struct making *m)
+{
+    for (uint32_t i = 0; i < m->texts->params.count && m->a->reason == 0; i++) {
+        const char *name = text(m, m->config[i].name);
+        if (strcmp(name, "return") != 0 && !has_param(m, name))
+            refuse(m->a, TC_R_UNKNOWN_PARAMETER, "`params` names '%.80s'", name);
+    }
+    for (uint32_t i = 0; i < m->f.param_count && m->a->reason == 0; i++)
+        if (m->params[i].unused && is_named_in_rules(m, m->params[i].name))
+            refuse(m->a, TC_R_PROTOTYPE_ABI_MISMATCH,
+                   "the compiled function doesn't use '%.80s', which callers may leave unset, and "
+                   "the config reads it",
+                   m->params[i].name);
+}
+
+/* ---- texts ---- */
+
+/* "double f(const double *x, int n)"; `whole`: with what the config says. */
+static char *declare(struct making *m, int whole)
+{
+    char *inner = NULL, *result = NULL, *name = tc_dwarf_name(m->q->symbol, 0);
+    size_t bytes;
+    FILE *f = name != NULL ? open_memstream(&inner, &bytes) : NULL;
+
+    if (f != NULL) {
+        (void)fprintf(f, "%s(", name);
+        for (uint32_t i = 0; i < m->f.param_count; i++)
+            (void)fprintf(f, "%s%s", i > 0 ? ", " : "",
+                          whole ? m->params[i].written : m->params[i].declared);
+        (void)fputs(m->f.param_count == 0 ? "void)" : ")", f);
+        if (fclose(f) == 0)
+            result = tc_dwarf_declare(&m->f.result, m->f.has_result, inner);
+    }
+    if (whole && result != NULL && m->result_config != NULL) {
+        char *more = NULL;
+        if (asprintf(&more, "%s %s", m->result_config, result) < 0)
+            more = NULL;
+        free(result);
+        result = more;
+    }
+    free(inner);
+    free(name);
+    m->no_memory |= result == NULL;
+    return result;
+}
+
+/* The lines to write into the config for what is missing. */
+static void propose(struct making *m)
+{
+    struct tc_dwarf_answer *a = m->a;
+    char *remedy = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&remedy, &bytes);
+
+    if (f == NULL) {
+        m->no_memory = 1;
+        return;
+    }
+    (void)fputs("params: { ", f);
+    for (uint32_t i = 0; i < m->f.param_count; i++) {
+        struct tc_dwarf_text *p = &m->params[i];
+        if (p->draft == NULL)
+            continue;
+        (void)fprintf(f, "%s%s: '%s'", a->draft_count > 0 ? ", " : "", p->name, p->draft);
+        if (a->reason == 0)
+            refuse(a, TC_R_EXTENT_MISSING, "parameter '%.80s'", p->name);
+        a->drafts[a->draft_count].name = strdup(p->name);
+        a->drafts[a->draft_count].text = strdup(p->draft);
+        a->draft_count++;
+    }
+    (void)fputs(" }", f);
+    m->no_memory |= fclose(f) != 0;
+    if (a->draft_count > 0)
+        a->remedy = remedy;
+    else
+        free(remedy);
+}
+
+static void note(struct making *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void note(struct making *m, const char *format, ...)
+{
+    char *one = NULL, *all = NULL;
+    va_list args;
+
+    va_start(args, format);
+    if (vasprintf(&one, format, args) < 0)
+        one = NULL;
+    va_end(args);
+    if (one != NULL && asprintf(&all, "%s%s%s", m->a->note != NULL ? m->a->note : "",
+                                m->a->note != NULL ? "; " : "", one) < 0)
+        all = NULL;
+    free(one);
+    free(m->a->note);
+    m->a->note = all;
+    m->no_memory |= all == NULL;
+}
+
+/* ---- the task ---- */
+
+/* What a message of the prototype compiler is about, as a line for the config. */
+static char *remedy_for(const struct making *m, const struct tc_text_error *e)
+{
+    char quoted[300], *remedy = NULL;
+
+    for (uint32_t i = 0; i < m->f.param_count && e->reason == TC_R_EXTENT_MISSING; i++) {
+        (void)snprintf(quoted, sizeof quoted, "'%.200s'", m->params[i].name);
+        if (strstr(e->sentence, quoted) == NULL || m->params[i].config == NULL)
+            continue;
+        if (asprintf(&remedy, "params: { %s: '%s [n]' }", m->params[i].name, m->params[i].config) <
+            0)
+            return NULL;
+        return remedy;
+    }
+    return e->remedy[0] != 0 ? strdup(e->remedy) : NULL;
+}
+
+static void exclude(struct making *m, const struct tc_str *names, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const char *name = text(m, names[i]);
+        uint32_t k = 0;
+        while (k < m->f.param_count && strcmp(m->params[k].name, name) != 0)
+            k++;
+        if (k < m->f.param_count)
+            m->a->own.excluded |= 1u << k;
+        else
+            note(m, "the policy excludes '%.80s', which it doesn't have", name);
+    }
+}
+
+static void compile(struct making *m, struct tc_flat_builder *out)
+{
+    const struct tc_dwarf_question *q = m->q;
+    char *prototype = declare(m, 1);
+    struct tc_proto_text t = {.prototype = prototype,
+                              .types = given(m, m->texts->types),
+                              .skip = given(m, m->texts->skip),
+                              .success = given(m, m->texts->success)};
+    struct tc_text_error e = {.reason = TC_R_NONE};
+    enum tc_proto_field field;
+    int r;
+
+    if (prototype == NULL)
+        return;
+    tc_task_copy_head(q->config, q->task, out, &m->a->own);
+    r = tc_proto_compile(out, &t, &m->a->own, &e, &field);
+    if (r == -ENOMEM) {
+        m->no_memory = 1;
+    } else if (r < 0) {
+        refuse(m->a, e.reason, "%s", e.sentence);
+        m->a->remedy = remedy_for(m, &e);
+    } else {
+        exclude(m,
+                tc_flat_at(q->config, m->texts->excluded.off, m->texts->excluded.count,
+                           sizeof(struct tc_str)),
+                m->texts->excluded.count);
+    }
+    free(prototype);
+}
+
+/* ---- what the compiled function does ---- */
+
+static int is_sse(uint8_t type)
+{
+    return type == TC_F32 || type == TC_F64;
+}
+
+static int names_result(const struct tc_insn *code, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (code[i].op == TC_OP_RETURN)
+            return 1;
+    return 0;
+}
+
+/* A result that the compiler may have removed can be kept, as nobody reads what isn't there; a rule
+ * that judges it would judge whatever the register holds. */
+static void check_result(const struct tc_dwarf_question *q, struct tc_dwarf_function *f,
+                         const struct tc_task *task, const struct tc_insn *code,
+                         struct tc_dwarf_answer *a)
+{
+    int needed = task->result_kind == TC_RESULT_INTO_ARG ||
+                 (code != NULL && names_result(code, task->code.count));
+
+    if (task->result_kind == TC_RESULT_VOID || !needed)
+        return;
+    if (!f->has_result)
+        refuse(a, TC_R_PROTOTYPE_ABI_MISMATCH, "the source declares no result");
+    else if (!tc_dwarf_returns(q->im, q->function, f, is_sse(task->result_type)))
+        refuse(a, TC_R_RETURN_DROPPED, "no caller reads it");
+}
+
+static void check_local(const struct tc_dwarf_question *q, struct tc_dwarf_function *f,
+                        const struct tc_task *task, const struct tc_param *params,
+                        const struct tc_insn *code, struct tc_dwarf_answer *a)
+{
+    if (q->function->exported || a->reason != 0 || (params == NULL && task->params.count > 0))
+        return;
+    a->reason = tc_dwarf_check_places(q->im, q->function, f, params, task->params.count, a->detail);
+    if (a->reason == 0)
+        check_result(q, f, task, code, a);
+}
+
+void tc_dwarf_check_written(const struct tc_dwarf_question *q, struct tc_dwarf_answer *ret)
+{
+    const struct tc_task *t = q->task;
+    struct tc_dwarf_function f;
+
+    *ret = (struct tc_dwarf_answer){0};
+    if (!tc_dwarf_function_at(q->dwarf, q->function->vaddr, q->symbol, &f) || f.meagre)
+        return;
+    ret->known = 1;
+    check_local(q, &f, t,
+                tc_flat_at(q->config, t->params.off, t->params.count, sizeof(struct tc_param)),
+                tc_flat_at(q->config, t->code.off, t->code.count, sizeof(struct tc_insn)), ret);
+}
+
+static void tell(struct making *m)
+{
+    const struct tc_elf *info = tc_debug_info(m->q->im->elf, &m->q->im->debug);
+    const struct tc_section *s = info != NULL ? tc_elf_section(info, ".debug_info", 0) : NULL;
+
+    for (uint32_t i = 0; i < m->f.param_count; i++)
+        if (m->params[i].unused)
+            note(m, "'%.80s' is unused in the compiled code: it is left out of INPUTS",
+                 m->params[i].name);
+    if (s == NULL || s->bytes > MAX_COUNTED)
+        return;
+    m->a->inlined = tc_dwarf_inlined(m->q->dwarf, m->q->symbol, NULL);
+    if (m->a->inlined > 0)
+        note(m, "%u inlined %s of it: calls there aren't seen", m->a->inlined,
+             m->a->inlined == 1 ? "copy" : "copies");
+}
+
+static void make(struct making *m, struct tc_flat_builder *out)
+{
+    struct tc_task *own = &m->a->own;
+
+    find(m);
+    m->a->known = m->a->reason == 0;
+    if (m->a->reason == 0)
+        read_params(m);
+    if (m->a->reason != 0 || m->no_memory)
+        return;
+    m->a->declaration = declare(m, 0);
+    check_config(m);
+    if (m->a->reason == 0)
+        propose(m);
+    if (m->a->reason == 0 && !m->no_memory)
+        compile(m, out);
+    if (m->a->reason == 0 && !m->no_memory)
+        check_local(m->q, &m->f, own, tc_flat_builder_at(out, own->params.off),
+                    tc_flat_builder_at(out, own->code.off), m->a);
+    tell(m);
+}
+
+int tc_dwarf_prototype(const struct tc_dwarf_question *q, struct tc_flat_builder *out,
+                       struct tc_dwarf_answer *ret)
+{
+    struct making *m = calloc(1, sizeof *m);
+    int r;
+
+    *ret = (struct tc_dwarf_answer){0};
+    if (m == NULL)
+        return -ENOMEM;
+    m->q = q;
+    m->a = ret;
+    m->texts = tc_flat_at(q->config, q->task->texts.off, 1, sizeof *m->texts);
+    m->config =
+        tc_flat_at(q->config, m->texts->params.off, m->texts->params.count, sizeof *m->config);
+    make(m, out);
+    for (uint32_t i = 0; i < TC_MAX_PARAMS; i++)
+        tc_dwarf_param_text_free(&m->params[i]);
+    r = m->no_memory ? -ENOMEM : 0;
+    free(m);
+    return r;
+}
+
+void tc_dwarf_answer_free(struct tc_dwarf_answer *a)
+{
+    free(a->remedy);
+    free(a->note);
+    free(a->declaration);
+    for (uint32_t i = 0; i < a->draft_count; i++) {
+        free(a->drafts[i].name);
+        free(a->drafts[i].text);
+    }
+    *a = (struct tc_dwarf_answer){0};
+}
