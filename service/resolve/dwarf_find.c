@@ -311,7 +311,9 @@ static void read_unit(struct tc_dwarf_function *f)
     if (dwarf_diecu(&f->source, &unit, NULL, NULL) == NULL)
         return;
     f->language = dwarf_srclang(&unit);
-    f->meagre = f->param_count == 0 && !f->has_result && !has_types(&unit);
+    /* Assemblers know of no types either, and say so in their own words. */
+    f->meagre = f->language == DW_LANG_Mips_Assembler ||
+                (f->param_count == 0 && !f->has_result && !has_types(&unit));
     if (dwarf_diecu(&f->die, &code_unit, NULL, NULL) != NULL)
         producer = text(&code_unit, DW_AT_producer);
     f->by_clang = producer != NULL && strstr(producer, "clang") != NULL;
