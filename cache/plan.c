@@ -124,12 +124,25 @@ static int plan_ok(const struct tc_flat *f, const struct tc_plan *p, uint32_t ta
            fixups_ok(f, p) && own_ok(f, p) && drafts_ok(f, p);
 }
 
+static int debug_files_ok(const struct tc_flat *f, const struct tc_object *o)
+{
+    const struct tc_dep *file = NULL;
+
+    if (o->debug_files.count > TC_MAX_DEBUG_FILES)
+        return 0;
+    file = tc_flat_at(f, o->debug_files.off, o->debug_files.count, sizeof *file);
+    for (uint32_t i = 0; file != NULL && i < o->debug_files.count; i++)
+        if (!str_ok(f, file[i].path))
+            return 0;
+    return file != NULL;
+}
+
 static int object_ok(const struct tc_flat *f, const struct tc_object *o, uint32_t task_count)
 {
     const struct tc_plan *plans = NULL;
 
     if (o->build_id_bytes > TC_MAX_BUILD_ID || !str_ok(f, o->path) || !str_ok(f, o->soname) ||
-        !str_ok(f, o->debug_path) || o->plans.count > TC_MAX_TASKS)
+        !debug_files_ok(f, o) || o->plans.count > TC_MAX_TASKS)
         return 0;
     plans = tc_flat_at(f, o->plans.off, o->plans.count, sizeof *plans);
     if (plans == NULL)

@@ -73,11 +73,11 @@ struct tc_object {
                         foreign-class, ...), 0 otherwise */
     uint8_t build_id[TC_MAX_BUILD_ID];
     struct tc_span plans; /* struct tc_plan */
-    /* The debug file that was used, or the first one that was looked for: when it isn't `debug_id`
-     * (all 0: there was none) any more, the plans may be poorer than they could be. */
-    struct tc_str debug_path;
-    struct tc_file_id debug_id;
+    /* struct tc_dep: where debug files were looked for, and what was there (all 0: nothing). When
+     * that has changed, the plans may be poorer than they could be. */
+    struct tc_span debug_files;
 };
+#define TC_MAX_DEBUG_FILES 8u
 
 struct tc_plans {
     uint8_t resolve_digest[16];

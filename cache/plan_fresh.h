@@ -7,7 +7,7 @@
 
 #include "cache/plan.h"
 
-/* 1: the object has an entry, and the debug file that it names is as it was. */
+/* 1: the object has an entry, and the debug files that were looked for are as they were. */
 int tc_plans_fresh(const struct tc_flat *plans, const struct tc_file_id *object);
 
 #endif

@@ -88,48 +88,40 @@ static struct tc_file_id identity(const struct stat *st)
                                .ctime_ns = st->st_ctim.tv_sec * 1000000000ll + st->st_ctim.tv_nsec};
 }
 
-static void open_candidate(struct search *s, int fd, const struct stat *st, char *path, int by_link)
+static void open_candidate(struct search *s, int fd, int by_link)
 {
     struct tc_elf *file = NULL;
-    int used;
 
     s->r = tc_elf_open_debug_fd(fd, &file);
     s->r = s->r == -ENOMEM ? -ENOMEM : 0;
-    used = file != NULL && belongs(s, file, by_link);
-    if (used)
+    if (file != NULL && belongs(s, file, by_link))
         s->found->file = file;
     else
         tc_elf_close(file);
-    if (used || s->found->path == NULL) {
-        free(s->found->path);
-        s->found->path = path;
-        s->found->id = identity(st);
-        return;
-    }
-    free(path);
 }
 
 /* Takes `path` over. */
 static void try(struct search *s, char *path, int by_link)
 {
+    struct tc_debug *d = s->found;
     struct stat st;
     int fd;
 
     if (path == NULL)
         s->r = -ENOMEM;
-    if (s->r < 0 || s->found->file != NULL) {
+    if (s->r < 0 || d->file != NULL || d->looked_count == TC_MAX_DEBUG_FILES) {
         free(path);
         return;
     }
+    d->looked[d->looked_count++].path = path;
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-        open_candidate(s, fd, &st, path, by_link);
-    else if (s->found->path == NULL)
-        s->found->path = path;
-    else
-        free(path);
-    if (fd >= 0)
-        (void)close(fd);
+    if (fd < 0)
+        return;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+        d->looked[d->looked_count - 1].id = identity(&st);
+        open_candidate(s, fd, by_link);
+    }
+    (void)close(fd);
 }
 
 static char *print(const char *a, const char *b, const char *c, const char *d)
@@ -209,6 +201,7 @@ void tc_debug_close(struct tc_debug *d)
     tc_elf_close(d->file);
     tc_elf_close(d->mini);
     free(d->mini_data);
-    free(d->path);
+    for (uint32_t i = 0; i < d->looked_count; i++)
+        free(d->looked[i].path);
     *d = (struct tc_debug){0};
 }

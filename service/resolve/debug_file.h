@@ -16,8 +16,13 @@ struct tc_debug {
     struct tc_elf *file; /* sections only; NULL: none */
     struct tc_elf *mini; /* .gnu_debugdata, unpacked; NULL: none */
     void *mini_data;
-    char *path;           /* of `file`, else where it was looked for first; NULL: nowhere */
-    struct tc_file_id id; /* of the file under `path`, all 0 if there was none */
+    /* Where files were looked for, and what was there: all 0 is nothing. The last one is `file`, if
+     * there is one. */
+    struct {
+        char *path;
+        struct tc_file_id id;
+    } looked[TC_MAX_DEBUG_FILES];
+    uint32_t looked_count;
 };
 
 /* "/usr/lib/debug"; tests set another one. */

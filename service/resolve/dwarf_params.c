@@ -65,15 +65,27 @@ static char *as_count(struct tc_dwarf_function *f, uint32_t index)
     return text;
 }
 
-/* The count mostly follows its array. */
+static int sounds_like_count(const char *name)
+{
+    static const char *const beginnings[] = {"n", "len", "size", "count", "num", "cnt"};
+
+    for (size_t i = 0; name != NULL && i < sizeof beginnings / sizeof beginnings[0]; i++)
+        if (strncasecmp(name, beginnings[i], strlen(beginnings[i])) == 0)
+            return 1;
+    return 0;
+}
+
+/* The count mostly follows its array, and mostly says what it is. */
 static char *guess_count(struct tc_dwarf_function *f, uint32_t index)
 {
     char *text = NULL;
 
-    for (uint32_t i = index + 1; text == NULL && i < f->param_count; i++)
-        text = as_count(f, i);
-    for (uint32_t i = 0; text == NULL && i < index; i++)
-        text = as_count(f, i);
+    for (int named = 1; named >= 0 && text == NULL; named--) {
+        for (uint32_t i = index + 1; text == NULL && i < f->param_count; i++)
+            text = sounds_like_count(f->params[i].name) >= named ? as_count(f, i) : NULL;
+        for (uint32_t i = 0; text == NULL && i < index; i++)
+            text = sounds_like_count(f->params[i].name) >= named ? as_count(f, i) : NULL;
+    }
     return text != NULL ? text : strdup("1");
 }
 

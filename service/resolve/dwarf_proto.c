@@ -480,6 +480,39 @@ static void tell(struct making *m)
              m->a->inlined == 1 ? "copy" : "copies");
 }
 
+/* With what is proposed in place of what is missing: does the function take its parameters at all?
+ * Nobody should look for extents of one that can't be taken. */
+static void try_drafts(struct making *m)
+{
+    struct tc_dwarf_answer trial = {0}, *real = m->a;
+    struct tc_flat_builder scratch;
+
+    tc_flat_builder_init(&scratch, TC_FLAT_PLANS, sizeof(struct tc_plans));
+    m->a = &trial;
+    for (uint32_t i = 0; i < m->f.param_count && !m->no_memory; i++) {
+        struct tc_dwarf_text t, *p = &m->params[i];
+        if (p->draft == NULL)
+            continue;
+        m->no_memory |= tc_dwarf_param_text(&m->f, i, p->draft, 0, &t) < 0;
+        p->written = m->no_memory ? NULL : strdup(t.written);
+        m->no_memory |= p->written == NULL;
+        tc_dwarf_param_text_free(&t);
+    }
+    if (!m->no_memory)
+        compile(m, &scratch);
+    if (trial.reason == 0 && !m->no_memory)
+        check_local(m->q, &m->f, &trial.own, tc_flat_builder_at(&scratch, trial.own.params.off),
+                    tc_flat_builder_at(&scratch, trial.own.code.off), &trial);
+    m->a = real;
+    if (trial.reason == TC_R_PROTOTYPE_ABI_MISMATCH) {
+        refuse(real, trial.reason, "%s", trial.detail);
+        free(real->remedy);
+        real->remedy = NULL;
+    }
+    tc_dwarf_answer_free(&trial);
+    tc_flat_builder_free(&scratch);
+}
+
 static void make(struct making *m, struct tc_flat_builder *out)
 {
     struct tc_task *own = &m->a->own;
@@ -494,6 +527,8 @@ static void make(struct making *m, struct tc_flat_builder *out)
     check_config(m);
     if (m->a->reason == 0)
         propose(m);
+    if (m->a->reason == TC_R_EXTENT_MISSING && !m->no_memory)
+        try_drafts(m);
     if (m->a->reason == 0 && !m->no_memory)
         compile(m, out);
     if (m->a->reason == 0 && !m->no_memory)

@@ -104,7 +104,10 @@ static int copy_object(const struct update *u, const struct tc_object *o,
                        struct tc_flat_builder *out, struct tc_object *ret)
 {
     const struct tc_plan *from = tc_flat_at(u->old, o->plans.off, o->plans.count, sizeof *from);
+    const struct tc_dep *debug =
+        tc_flat_at(u->old, o->debug_files.off, o->debug_files.count, sizeof *debug);
     struct tc_plan *plans = calloc(o->plans.count + 1u, sizeof *plans);
+    struct tc_dep files[TC_MAX_DEBUG_FILES];
 
     if (plans == NULL)
         return -ENOMEM;
@@ -123,7 +126,11 @@ static int copy_object(const struct update *u, const struct tc_object *o,
                 tc_flat_add(out, tc_flat_at(u->old, f.off, f.count, sizeof(struct tc_fixup)),
                             f.count, sizeof(struct tc_fixup));
     }
-    ret->debug_path = copy_str(u->old, o->debug_path, out);
+    for (uint32_t i = 0; i < o->debug_files.count; i++) {
+        files[i] = debug[i];
+        files[i].path = copy_str(u->old, debug[i].path, out);
+    }
+    ret->debug_files = tc_flat_add(out, files, o->debug_files.count, sizeof files[0]);
     ret->plans = tc_flat_add(out, plans, o->plans.count, sizeof *plans);
     free(plans);
     return 0;

@@ -288,10 +288,10 @@ static struct tc_str add_stripped_remedy(const struct object *o, struct tc_flat_
 {
     char remedy[512];
 
-    if (o->im.debug.path == NULL)
+    if (o->im.debug.looked_count == 0)
         return (struct tc_str){0, 0};
     (void)snprintf(remedy, sizeof remedy, "install its debug file, %.400s, or keep .symtab",
-                   o->im.debug.path);
+                   o->im.debug.looked[0].path);
     return tc_flat_add_str(out, remedy);
 }
 
@@ -342,6 +342,7 @@ static int write_plans(const struct object *o, struct tc_flat_builder *out, stru
 static void describe(const struct object *o, struct tc_flat_builder *out, struct tc_object *ret)
 {
     const struct tc_elf *e = o->im.elf;
+    struct tc_dep files[TC_MAX_DEBUG_FILES];
 
     *ret = (struct tc_object){.id = o->ref->id, .reason = o->reason};
     ret->path = tc_flat_add_str(out, o->ref->path);
@@ -352,8 +353,10 @@ static void describe(const struct object *o, struct tc_flat_builder *out, struct
         ret->build_id_bytes = e->build_id_bytes;
         memcpy(ret->build_id, e->build_id, e->build_id_bytes);
     }
-    ret->debug_path = tc_flat_add_str(out, o->im.debug.path);
-    ret->debug_id = o->im.debug.id;
+    for (uint32_t i = 0; i < o->im.debug.looked_count; i++)
+        files[i] = (struct tc_dep){.path = tc_flat_add_str(out, o->im.debug.looked[i].path),
+                                   .id = o->im.debug.looked[i].id};
+    ret->debug_files = tc_flat_add(out, files, o->im.debug.looked_count, sizeof files[0]);
 }
 
 int tc_plans_object(const struct tc_plan_tasks *t, const struct tc_plans_ref *ref,

@@ -278,12 +278,21 @@ static int touches(const ZydisDecodedInstruction *i, const ZydisDecodedOperand *
     return written ? -1 : 0;
 }
 
+/* Before a call of a variadic function al counts the arguments in xmm registers (psABI 3.2.3). */
+static int counts_sse(const ZydisDecodedInstruction *i, const ZydisDecodedOperand *o)
+{
+    return i->mnemonic == ZYDIS_MNEMONIC_MOV && o[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+           gpr_of(o[0].reg.value) == 0 && o[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
+           o[1].imm.value.u >= 1 && o[1].imm.value.u <= 8;
+}
+
 int tc_x86_reads_result(const struct tc_code *after, int in_sse)
 {
     ZydisDecodedOperand o[ZYDIS_MAX_OPERAND_COUNT];
     ZydisDecodedInstruction insn;
     ZydisDecoder decoder;
     uint64_t at = 0;
+    int passed_on = 0;
 
     if (!decoder_init(&decoder))
         return 0;
@@ -294,6 +303,9 @@ int tc_x86_reads_result(const struct tc_code *after, int in_sse)
         int r = insn.meta.category == ZYDIS_CATEGORY_COND_BR ? 0 : touches(&insn, o, in_sse);
         if (r != 0)
             return r > 0;
+        passed_on |= in_sse && counts_sse(&insn, o);
+        if (passed_on && insn.meta.category == ZYDIS_CATEGORY_CALL)
+            return 1;
         if (ends(&insn) && insn.meta.category != ZYDIS_CATEGORY_COND_BR)
             return 0;
     }

@@ -94,12 +94,13 @@ static void by_build_id(void **state)
     build(d, "-Wl,--build-id=0xabcdef0123");
     expect(d, "true", TC_R_STRIPPED);
     open_image(d, &im);
-    assert_non_null(strstr(im.debug.path, "/root/.build-id/ab/cdef0123.debug"));
-    assert_int_equal(im.debug.id.ino, 0);
+    assert_int_equal(im.debug.looked_count, 1);
+    assert_non_null(strstr(im.debug.looked[0].path, "/root/.build-id/ab/cdef0123.debug"));
+    assert_int_equal(im.debug.looked[0].id.ino, 0);
     tc_image_close(&im);
     expect(d, "mkdir -p root/.build-id/ab && cp x.debug root/.build-id/ab/cdef0123.debug", 0);
     open_image(d, &im);
-    assert_int_not_equal(im.debug.id.ino, 0);
+    assert_int_not_equal(im.debug.looked[0].id.ino, 0);
     assert_ptr_equal(tc_debug_info(im.elf, &im.debug), im.debug.file);
     tc_image_close(&im);
     /* Somebody else's. */
@@ -155,7 +156,7 @@ static void nothing_is_looked_for_when_all_is_there(void **state)
     build(d, "-Wl,--build-id=0xabcdef0123");
     elf_sh(d, "cp full.so lib.so");
     open_image(d, &im);
-    assert_null(im.debug.path);
+    assert_int_equal(im.debug.looked_count, 0);
     assert_ptr_equal(tc_debug_info(im.elf, &im.debug), im.elf);
     tc_image_close(&im);
 }
