@@ -248,8 +248,8 @@ static int check_table(const struct tc_lmdb_table *t)
     return t->depth == 0 || t->depth > TC_LMDB_DEPTH_MAX ? -EBADMSG : 0;
 }
 
-/* Leaves are rarely in the processor's caches, and their nodes far apart: all are asked for at once,
- * rather than one after the other as the search comes to them. (A prefetch of any address is
+/* Leaves are rarely in the processor's caches, and their nodes far apart: all are asked for at
+ * once, rather than one after the other as the search comes to them. (A prefetch of any address is
  * harmless.) */
 static inline void fetch_nodes(const unsigned char *page, unsigned count)
 {
