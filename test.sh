@@ -17,6 +17,7 @@ Parts (default: all but those marked *):
   conformance   the cases of the caching semantics; ./test.sh conformance B06 runs one
   hostile       programs that misbehave
   real          programs that others wrote: python3 with numpy, and more
+  abi           random prototypes, called by gcc's and clang's code: 150, with --long 2,000
   churn         readers of the store while it is rewritten
   docs          what the documentation shows is run
   matrix *      compilers and flags
@@ -25,7 +26,7 @@ Parts (default: all but those marked *):
 Options:
   --build-only  stop after the build
   --no-install  install nothing, only say what is missing
-  --long        the long forms: churn for 60 s, the whole matrix
+  --long        the long forms: churn for 60 s, the whole matrix, 2,000 prototypes
   --help
 TEXT
 }
@@ -42,7 +43,7 @@ for arg in "$@"; do
     esac
 done
 case "$PART" in
-"" | unit | sanitize | e2e | conformance | hostile | real | churn | docs | matrix | bench) ;;
+"" | unit | sanitize | e2e | conformance | hostile | real | abi | churn | docs | matrix | bench) ;;
 *) echo "test.sh: no such part: $PART" >&2; usage >&2; exit 2 ;;
 esac
 
@@ -104,7 +105,7 @@ python_tests() { # PART
 want() { [ -z "$PART" ] || [ "$PART" = "$1" ]; }
 want unit && run_part unit meson_tests build
 want sanitize && run_part sanitize sanitized
-for part in e2e conformance hostile real churn docs; do
+for part in e2e conformance hostile real abi churn docs; do
     want $part && run_part $part python_tests $part
 done
 [ "$PART" = matrix ] && run_part matrix python_tests matrix

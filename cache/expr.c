@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "cache/bits.h"
 #include "cache/f64.h"
 
 /* Nothing is ever mapped below (vm.mmap_min_addr): an index behind NULL stays here. */
@@ -40,13 +41,30 @@ static int load(const struct tc_expr_env *env, uint64_t address, uint8_t type, i
     uint32_t bytes = tc_scalar_bytes(type);
     uint64_t raw = 0;
 
-    if (address < LOWEST_ADDRESS || bytes == 0)
+    if (address < LOWEST_ADDRESS || bytes == 0 || bytes > sizeof raw)
         return -EFAULT;
     if (env->readable != NULL && env->readable(env->ctx, address, bytes) != 0)
         return -EFAULT;
     /* Little-endian: the low bytes of the image are the value's. */
     __builtin_memcpy(&raw, (const void *)(uintptr_t)address, bytes);
     *ret = tc_widen(raw, type);
+    return 0;
+}
+
+static int load_bits(const struct tc_expr_env *env, uint64_t address, const struct tc_insn *in,
+                     int64_t *ret)
+{
+    uint32_t first = in->arg & 7, bits = in->arg >> 8;
+    uint32_t bytes = (first + bits + 7) / 8;
+
+    if (!tc_bits_ok(first, bits, in->type))
+        return -EBADMSG;
+    if (address < LOWEST_ADDRESS)
+        return -EFAULT;
+    if (env->readable != NULL && env->readable(env->ctx, address, bytes) != 0)
+        return -EFAULT;
+    *ret = tc_widen(tc_bits_get((const unsigned char *)(uintptr_t)address, first, bits, in->type),
+                    in->type);
     return 0;
 }
 
@@ -145,6 +163,8 @@ static int unary(const struct tc_expr_env *env, const struct tc_insn *in, int64_
     switch (in->op) {
     case TC_OP_LOAD:
         return load(env, (uint64_t)*top, in->type, top);
+    case TC_OP_BITS:
+        return load_bits(env, (uint64_t)*top, in, top);
     case TC_OP_STRLEN:
         return string_length(env, (uint64_t)*top, top);
     case TC_OP_NEG:
@@ -203,7 +223,7 @@ static enum form form_of(uint8_t op)
     if (op >= TC_OP_PUSH && op <= TC_OP_OLD)
         return FORM_PUSH;
     if ((op >= TC_OP_LOAD && op <= TC_OP_NOT) || op == TC_OP_BOOL || op == TC_OP_F32_TO_F64 ||
-        op == TC_OP_F64_BOOL)
+        op == TC_OP_F64_BOOL || op == TC_OP_BITS)
         return FORM_UNARY;
     if ((op >= TC_OP_ADD && op <= TC_OP_MAX) || op == TC_OP_F64_COMPARE)
         return FORM_BINARY;
@@ -308,7 +328,10 @@ static int operands_ok(const struct tc_insn *in, uint32_t arg_count, uint32_t ol
     case TC_OP_OLD:
         return in->arg < old_count;
     case TC_OP_LOAD:
-        return tc_scalar_bytes(in->type) != 0 && in->type != TC_F32 && in->type != TC_F64;
+        return in->type != TC_VOID && in->type <= TC_PTR && in->type != TC_F32 &&
+               in->type != TC_F64;
+    case TC_OP_BITS:
+        return tc_bits_ok(in->arg & 0xff, in->arg >> 8, in->type);
     case TC_OP_F64_COMPARE:
         return relations_ok(in->arg);
     default:

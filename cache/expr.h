@@ -54,6 +54,8 @@ enum tc_op {
     TC_OP_F64_BOOL,    /* pop a double; push 0 or 1 */
     TC_OP_F64_COMPARE, /* pop two, doubles but for what `arg` says; push 0 or 1: is their relation
                           among those of `arg` (enum tc_relation, cache/f64.h)? */
+    TC_OP_BITS, /* pop address; push the bit-field there of scalar type `type`: `arg` is its first
+                   bit (0..7) and, from bit 8 on, its width (1..64) */
 };
 
 /* Scalar types, of parameters, elements, results and loads. */
@@ -71,12 +73,23 @@ enum tc_scalar {
     TC_F32,
     TC_F64,
     TC_PTR,
+    /* No register holds one: parameters and results of these types have a layout (cache/task.h). */
+    TC_I128,
+    TC_U128,
+    TC_F80,     /* 10 bytes in a place of 16 */
+    TC_MEMBERS, /* a struct, a complex number, or one of the three above */
 };
 
 static inline uint32_t tc_scalar_bytes(uint8_t t)
 {
-    static const uint8_t bytes[] = {0, 1, 2, 4, 8, 1, 2, 4, 8, 1, 4, 8, 8};
+    static const uint8_t bytes[] = {0, 1, 2, 4, 8, 1, 2, 4, 8, 1, 4, 8, 8, 16, 16, 16};
     return t < sizeof bytes ? bytes[t] : 0;
+}
+
+/* Those that count: the padding of a long double doesn't. */
+static inline uint32_t tc_scalar_value_bytes(uint8_t t)
+{
+    return t == TC_F80 ? 10 : tc_scalar_bytes(t);
 }
 
 struct tc_insn {

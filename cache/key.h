@@ -13,7 +13,9 @@
  *
  * The content of an input: scalars: their bytes, by declared size; arrays: "pieces, piece bytes"
  * (two u64), then the elements without gaps; strings: bytes without the NUL; several strings:
- * count, then (u64 length, bytes) each; NULL (of an output too): tag TC_TAG_NULL, no content.
+ * count, then (u64 length, bytes) each; values with a layout, and elements of such arrays: their
+ * members in packed form (struct tc_layout, cache/task.h); NULL (of an output too): tag
+ * TC_TAG_NULL, no content.
  *
  * Component names: "=task" (identity and prototype digest, or the namespace), "=source", "=linked"
  * (what the object is linked with),
@@ -37,6 +39,7 @@ enum tc_tag {
     TC_TAG_ARRAY,
     TC_TAG_STRING,
     TC_TAG_STRINGS,
+    TC_TAG_MEMBERS,
     TC_TAG_SCALAR = 32, /* + enum tc_scalar */
 };
 

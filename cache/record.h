@@ -9,8 +9,9 @@
  *
  * Outputs, in this order: the result (TC_RESULT_VALUE: 8 bytes, the register image;
  * TC_RESULT_INTO_ARG: struct tc_into_arg), then each `out` and `inout` parameter in prototype
- * order, its pieces packed without the gaps between them. A NULL output pointer has pieces 0,
- * length 0 and flag TC_EXTENT_NULL.
+ * order, its pieces packed without the gaps between them. What has a layout (struct tc_layout) is
+ * here in its packed form, the result too; extents count those bytes. A NULL output pointer has
+ * pieces 0, length 0 and flag TC_EXTENT_NULL.
  *
  * Decoding is freestanding; encoding too (into memory that the caller gives).
  */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cache/bits.h"
 #include "cache/hash.h"
 
 #define MAX_STACK_SLOTS 64u
@@ -49,8 +50,37 @@ static int is_float(uint8_t type)
     return type == TC_F32 || type == TC_F64;
 }
 
-static int loc_ok(const struct tc_task *task, const struct tc_param *p)
+static const struct tc_layout *layout_at(const struct tc_flat *f, const struct tc_task *task,
+                                         uint32_t layout)
 {
+    const struct tc_layout *l = span_at(f, task->layouts, TC_MAX_LAYOUTS, sizeof *l);
+
+    return l != NULL && layout >= 1 && layout <= task->layouts.count ? l + layout - 1 : NULL;
+}
+
+/* A value in members: one or two registers, or whole on the stack. */
+static int members_loc_ok(const struct tc_flat *f, const struct tc_task *task,
+                          const struct tc_param *p)
+{
+    const struct tc_layout *l = layout_at(f, task, p->layout);
+
+    if (l == NULL)
+        return 0;
+    if (p->loc == TC_LOC_STACK)
+        return p->second_loc == 0 && p->loc_index < task->stack_slots &&
+               (l->bytes + 7) / 8 <= task->stack_slots - p->loc_index;
+    if (l->bytes > (p->second_loc != 0 ? 16u : 8u))
+        return 0;
+    if (p->second_loc != 0 && ((p->second_loc != TC_LOC_INT && p->second_loc != TC_LOC_SSE) ||
+                               p->second_index >= (p->second_loc == TC_LOC_INT ? 6 : 8)))
+        return 0;
+    return (p->loc == TC_LOC_INT && p->loc_index < 6) || (p->loc == TC_LOC_SSE && p->loc_index < 8);
+}
+
+static int loc_ok(const struct tc_flat *f, const struct tc_task *task, const struct tc_param *p)
+{
+    if (p->type == TC_MEMBERS)
+        return members_loc_ok(f, task, p);
     switch (p->loc) {
     case TC_LOC_INT:
         return p->loc_index < 6 && !is_float(p->type);
@@ -63,18 +93,68 @@ static int loc_ok(const struct tc_task *task, const struct tc_param *p)
     }
 }
 
-static int shape_ok(const struct tc_param *p)
+/* Inside of the layout's bytes, and at most a handful of megabytes. */
+static int member_ok(const struct tc_flat *f, const struct tc_member *m, const struct tc_layout *l)
 {
+    uint64_t bytes = tc_scalar_bytes(m->type);
+
+    if (!str_ok(f, m->name) || m->type == TC_VOID || m->type > TC_F80 || m->count == 0)
+        return 0;
+    if (m->bits != 0) {
+        if (!tc_bits_ok(m->bit, m->bits, m->type))
+            return 0;
+        bytes = (m->bit + m->bits + 7u) / 8;
+    }
+    return (uint64_t)m->offset + (uint64_t)(m->count - 1) * m->stride + bytes <= l->bytes;
+}
+
+static int layout_ok(const struct tc_flat *f, const struct tc_task *task, const struct tc_layout *l)
+{
+    const struct tc_member *m = span_at(f, task->members, TC_MAX_MEMBERS, sizeof *m);
+    uint64_t packed = 0;
+
+    if (m == NULL || !str_ok(f, l->name) || l->bytes == 0 || l->bytes > TC_MAX_LAYOUT_BYTES ||
+        l->first > task->members.count || l->count > task->members.count - l->first)
+        return 0;
+    for (uint32_t i = 0; i < l->count; i++) {
+        if (!member_ok(f, &m[l->first + i], l))
+            return 0;
+        packed += (uint64_t)m[l->first + i].count * tc_scalar_value_bytes(m[l->first + i].type);
+    }
+    return packed == l->packed_bytes && packed != 0 && packed <= UINT32_MAX &&
+           (!l->is_plain || packed == l->bytes);
+}
+
+static int layouts_ok(const struct tc_flat *f, const struct tc_task *task)
+{
+    const struct tc_layout *l = span_at(f, task->layouts, TC_MAX_LAYOUTS, sizeof *l);
+
+    for (uint32_t i = 0; l != NULL && i < task->layouts.count; i++)
+        if (!layout_ok(f, task, &l[i]))
+            return 0;
+    return l != NULL;
+}
+
+static int shape_ok(const struct tc_task *task, const struct tc_param *p)
+{
+    if (p->layout > task->layouts.count ||
+        (p->elem == TC_MEMBERS) != (p->layout != 0 && p->type == TC_PTR))
+        return 0;
     switch (p->shape) {
+    case TC_SHAPE_MEMBERS:
+        return p->type == TC_MEMBERS && p->layout != 0 && p->dir != TC_OUT && p->dir != TC_INOUT;
     case TC_SHAPE_SCALAR:
         return p->type != TC_VOID && p->type <= TC_PTR;
     case TC_SHAPE_ARRAY:
-        return p->type == TC_PTR && p->elem != TC_VOID && p->elem <= TC_PTR;
+        return p->type == TC_PTR && p->elem != TC_VOID &&
+               (p->elem <= TC_PTR || p->elem == TC_MEMBERS);
     case TC_SHAPE_STRINGS:
         return p->type == TC_PTR && p->dir != TC_OUT && p->dir != TC_INOUT;
     case TC_SHAPE_STRING:
-    case TC_SHAPE_OPAQUE:
         return p->type == TC_PTR && p->elem <= TC_PTR;
+    case TC_SHAPE_OPAQUE:
+        return (p->type == TC_PTR && p->elem <= TC_PTR) ||
+               (p->type == TC_MEMBERS && p->layout != 0);
     default:
         return 0;
     }
@@ -99,7 +179,7 @@ static int params_ok(const struct tc_flat *f, const struct tc_task *task, const 
     for (uint32_t i = 0; p != NULL && i < task->params.count; i++, p++) {
         if (!str_ok(f, p->name) || !str_ok(f, p->type_text))
             return 0;
-        if (p->dir < TC_IN || p->dir > TC_HIDDEN || !shape_ok(p) || !loc_ok(task, p))
+        if (p->dir < TC_IN || p->dir > TC_HIDDEN || !shape_ok(task, p) || !loc_ok(f, task, p))
             return 0;
         if (!expr_ok(c, p->pieces) || !expr_ok(c, p->length) || !expr_ok(c, p->stride) ||
             !expr_ok(c, p->capacity))
@@ -149,13 +229,33 @@ static int programs_ok(const struct tc_flat *f, const struct tc_task *task, cons
     return 1;
 }
 
-static int result_ok(const struct tc_task *task)
+/* Two registers at most, and one of each; x87's hold long doubles. */
+static int places_ok(const struct tc_flat *f, const struct tc_task *task)
 {
+    const struct tc_layout *l = layout_at(f, task, task->result_layout);
+    uint8_t a = task->result_place[0], b = task->result_place[1];
+
+    if (l == NULL)
+        return 0;
+    if (a == TC_PLACE_MEMORY)
+        return b == TC_PLACE_NONE;
+    if (a == TC_PLACE_ST0)
+        return b == TC_PLACE_NONE ? l->bytes == 16 : b == TC_PLACE_ST1 && l->bytes == 32;
+    return a >= TC_PLACE_RAX && a <= TC_PLACE_XMM1 && b <= TC_PLACE_XMM1 &&
+           l->bytes <= (b != TC_PLACE_NONE ? 16u : 8u);
+}
+
+static int result_ok(const struct tc_flat *f, const struct tc_task *task)
+{
+    if ((task->result_type == TC_MEMBERS) != (task->result_layout != 0))
+        return 0;
     switch (task->result_kind) {
     case TC_RESULT_VOID:
         return task->result_type == TC_VOID;
     case TC_RESULT_VALUE:
-        return task->result_type != TC_VOID && task->result_type <= TC_PTR;
+        return task->result_type == TC_MEMBERS
+                   ? places_ok(f, task)
+                   : task->result_type != TC_VOID && task->result_type <= TC_PTR;
     case TC_RESULT_INTO_ARG:
         return task->result_type == TC_PTR;
     default:
@@ -198,8 +298,8 @@ int tc_task_ok(const struct tc_flat *f, const struct tc_task *task)
         !str_ok(f, task->name) || !str_ok(f, task->space) || !str_ok(f, task->prototype) ||
         !str_ok(f, task->origin))
         return 0;
-    if (!result_ok(task) || task->persist > TC_TRUE || task->refresh > TC_TRUE ||
-        (task->flags & ~(uint32_t)KNOWN_FLAGS) != 0 ||
+    if (!layouts_ok(f, task) || !result_ok(f, task) || task->persist > TC_TRUE ||
+        task->refresh > TC_TRUE || (task->flags & ~(uint32_t)KNOWN_FLAGS) != 0 ||
         (task->policy & ~(uint32_t)KNOWN_POLICY) != 0 || task->stack_slots > MAX_STACK_SLOTS)
         return 0;
     if (task->params.count > TC_MAX_PARAMS ||

@@ -37,14 +37,56 @@ enum tc_shape_kind {
     TC_SHAPE_ARRAY,      /* points at `pieces` runs of `length` elements, `stride` elements apart */
     TC_SHAPE_STRING,     /* points at a NUL-terminated string */
     TC_SHAPE_STRINGS,    /* points at `length` pointers to NUL-terminated strings (in only) */
-    TC_SHAPE_OPAQUE,     /* a pointer about which nothing is said: voids a key with INPUTS unless
-                            excluded */
+    TC_SHAPE_OPAQUE,     /* a pointer about which nothing is said, or a struct with one inside:
+                            voids a key with INPUTS unless excluded */
+    TC_SHAPE_MEMBERS,    /* a value of several eightbytes, or of members: see its layout */
 };
+
+/*
+ * Types that no scalar describes: structs, complex numbers, long double, __int128. Members are
+ * leaves (structs inside are taken apart). The packed form of a value is its members one after the
+ * other in the table's order, each whole array at once: what lies between them isn't in it. A long
+ * double has 10 bytes there, a bit-field as many as its declared type, little-endian and extended
+ * by its sign.
+ */
+struct tc_member {
+    struct tc_str name;     /* "pos.x" */
+    uint32_t offset;        /* bytes from the beginning to the first element; of a bit-field: to the
+                               byte with its first bit */
+    uint32_t count, stride; /* elements, and bytes from one to the next */
+    uint8_t type;           /* enum tc_scalar, at most TC_F80 */
+    uint8_t bit, bits;      /* of a bit-field: its first bit (0..7), its width; 0: none */
+    uint8_t is_char;
+};
+
+struct tc_layout {
+    struct tc_str name; /* "struct stats" */
+    uint32_t bytes, packed_bytes;
+    uint32_t first, count; /* among the task's members */
+    uint32_t is_plain;     /* without gaps: the packed form is the memory as it is */
+    uint32_t pad;
+};
+
+#define TC_MAX_LAYOUTS      64u
+#define TC_MAX_MEMBERS      4096u /* of all layouts of one task */
+#define TC_MAX_LAYOUT_BYTES (1u << 24)
 
 enum tc_loc {
     TC_LOC_INT = 1, /* rdi rsi rdx rcx r8 r9 (psABI 3.2.3, INTEGER): index 0..5 */
     TC_LOC_SSE,     /* xmm0..7 */
     TC_LOC_STACK,   /* eightbyte `loc_index` above the return address */
+};
+
+/* Where the eightbytes of a result with a layout are. */
+enum tc_result_place {
+    TC_PLACE_NONE = 0,
+    TC_PLACE_RAX,
+    TC_PLACE_RDX,
+    TC_PLACE_XMM0,
+    TC_PLACE_XMM1,
+    TC_PLACE_ST0, /* a long double */
+    TC_PLACE_ST1,
+    TC_PLACE_MEMORY, /* the caller passes an address in rdi, which comes back in rax */
 };
 
 struct tc_param {
@@ -64,13 +106,18 @@ struct tc_param {
         capacity; /* for an extent that is known only afterwards: elements this call has room for */
     uint32_t extent_uses_after; /* 1: pieces/length/stride need the state after the call (`out`), 0:
                                    evaluate before */
-    uint32_t pad;
+    uint32_t
+        layout; /* 1 + index into the task's layouts, of the value or of the elements; 0: none */
+    uint8_t second_loc; /* of the second eightbyte in a register; 0: none */
+    uint8_t pad;
+    uint16_t second_index;
+    uint32_t pad2;
 };
 
 /* How the function returns (`result_type` says the scalar). */
 enum tc_result_kind {
     TC_RESULT_VOID = 0,
-    TC_RESULT_VALUE,    /* rax or xmm0, kept in the record */
+    TC_RESULT_VALUE, /* rax or xmm0, or by `result_place` (type TC_MEMBERS); kept in the record */
     TC_RESULT_INTO_ARG, /* a pointer into an output argument, kept as (argument, offset), or NULL */
 };
 
@@ -134,14 +181,19 @@ struct tc_task {
     uint32_t policy;              /* enum tc_policy_bit; meaningful with TC_TASK_POLICY_GIVEN */
     uint32_t excluded;            /* bit i: parameter i is excluded from INPUTS */
     int64_t expiration_ns;
-    uint32_t skip, success; /* programs, TC_NO_EXPR if absent */
-    struct tc_span params;  /* struct tc_param, in the prototype's order */
-    struct tc_span sorted;  /* uint8_t: indexes of params, by name (bytewise) */
-    struct tc_span code;    /* struct tc_insn */
-    struct tc_span olds;    /* uint32_t: programs evaluated before the call, for TC_OP_OLD */
-    uint32_t stack_slots;   /* declared stack arguments, in eightbytes */
-    uint32_t line;          /* in the config; 0: from a plugin */
-    struct tc_span texts;   /* struct tc_task_texts, one if no prototype was given, else none */
+    uint32_t skip, success;  /* programs, TC_NO_EXPR if absent */
+    struct tc_span params;   /* struct tc_param, in the prototype's order */
+    struct tc_span sorted;   /* uint8_t: indexes of params, by name (bytewise) */
+    struct tc_span code;     /* struct tc_insn */
+    struct tc_span olds;     /* uint32_t: programs evaluated before the call, for TC_OP_OLD */
+    uint32_t stack_slots;    /* declared stack arguments, in eightbytes */
+    uint32_t line;           /* in the config; 0: from a plugin */
+    struct tc_span texts;    /* struct tc_task_texts, one if no prototype was given, else none */
+    struct tc_span layouts;  /* struct tc_layout */
+    struct tc_span members;  /* struct tc_member */
+    uint32_t result_layout;  /* 1 + index; 0: none */
+    uint8_t result_place[2]; /* enum tc_result_place, by eightbyte */
+    uint8_t pad[2];
     uint32_t reserved[2];
 };
 

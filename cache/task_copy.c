@@ -1,5 +1,7 @@
 #include "cache/task_copy.h"
 
+#include <stdlib.h>
+
 static struct tc_str copy_str(const struct tc_flat *from, struct tc_str s,
                               struct tc_flat_builder *out)
 {
@@ -40,6 +42,40 @@ void tc_task_copy_head(const struct tc_flat *from, const struct tc_task *task,
     ret->texts = (struct tc_span){0, 0};
 }
 
+static struct tc_span copy_layouts(const struct tc_flat *from, struct tc_span s,
+                                   struct tc_flat_builder *out)
+{
+    const struct tc_layout *l = tc_flat_at(from, s.off, s.count, sizeof *l);
+    struct tc_layout layouts[TC_MAX_LAYOUTS];
+
+    for (uint32_t i = 0; i < s.count; i++) {
+        layouts[i] = l[i];
+        layouts[i].name = copy_str(from, l[i].name, out);
+    }
+    return tc_flat_add(out, layouts, s.count, sizeof layouts[0]);
+}
+
+/* Their names are copied first, as a table is added in one piece. */
+static struct tc_span copy_members(const struct tc_flat *from, struct tc_span s,
+                                   struct tc_flat_builder *out)
+{
+    const struct tc_member *m = tc_flat_at(from, s.off, s.count, sizeof *m);
+    struct tc_member *members = calloc(s.count + 1, sizeof *members);
+    struct tc_span r;
+
+    if (members == NULL) {
+        out->broken = 1;
+        return (struct tc_span){0, 0};
+    }
+    for (uint32_t i = 0; i < s.count; i++) {
+        members[i] = m[i];
+        members[i].name = copy_str(from, m[i].name, out);
+    }
+    r = tc_flat_add(out, members, s.count, sizeof *members);
+    free(members);
+    return r;
+}
+
 void tc_task_copy(const struct tc_flat *from, const struct tc_task *task,
                   struct tc_flat_builder *out, struct tc_task *ret)
 {
@@ -49,4 +85,6 @@ void tc_task_copy(const struct tc_flat *from, const struct tc_task *task,
     ret->sorted = copy_span(from, task->sorted, 1, out);
     ret->code = copy_span(from, task->code, sizeof(struct tc_insn), out);
     ret->olds = copy_span(from, task->olds, sizeof(uint32_t), out);
+    ret->layouts = copy_layouts(from, task->layouts, out);
+    ret->members = copy_members(from, task->members, out);
 }

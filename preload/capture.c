@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "preload/layout.h"
+
 static const unsigned char *stack_argument(const struct tc_frame *f, uint32_t index)
 {
     return (const unsigned char *)(uintptr_t)(f->entry + 8 + 8ull * index);
 }
 
-static uint64_t argument(const struct tc_frame *f, const struct tc_param *p)
+/* The register or stack slot that `loc` names. */
+static uint64_t argument_at(const struct tc_frame *f, uint8_t loc, uint16_t index)
 {
     static const uint8_t places[8] = {
         offsetof(struct tc_frame, rdi), offsetof(struct tc_frame, rsi),
@@ -16,21 +19,45 @@ static uint64_t argument(const struct tc_frame *f, const struct tc_param *p)
         offsetof(struct tc_frame, r8),  offsetof(struct tc_frame, r9)};
     uint64_t v;
 
-    if (p->loc == TC_LOC_INT)
-        return *(const uint64_t *)(const void *)((const char *)f + places[p->loc_index % 8]);
-    if (p->loc == TC_LOC_SSE)
-        return f->xmm[p->loc_index % 8][0];
-    memcpy(&v, stack_argument(f, p->loc_index), sizeof v);
+    if (loc == TC_LOC_INT)
+        return *(const uint64_t *)(const void *)((const char *)f + places[index % 8]);
+    if (loc == TC_LOC_SSE)
+        return f->xmm[index % 8][0];
+    memcpy(&v, stack_argument(f, index), sizeof v);
     return v;
+}
+
+/* A value with members stands for the address of its bytes: the caller's stack, or what its
+ * registers held. Both last until the call has returned. */
+static uint64_t members_argument(struct tc_frame *f, const struct tc_param *p, uint32_t *used)
+{
+    uint64_t *image = &f->image[*used];
+
+    if (p->loc == TC_LOC_STACK)
+        return (uint64_t)(uintptr_t)stack_argument(f, p->loc_index);
+    if (*used > TC_IMAGE_WORDS - 2)
+        return 0;
+    *used += p->second_loc != 0 ? 2 : 1;
+    image[0] = argument_at(f, p->loc, p->loc_index);
+    if (p->second_loc != 0)
+        image[1] = argument_at(f, p->second_loc, p->second_index);
+    return (uint64_t)(uintptr_t)image;
 }
 
 void tc_capture_arguments(struct tc_call *c)
 {
+    uint32_t image = 0;
+
     for (uint32_t i = 0; i < c->hook->param_count; i++) {
         const struct tc_param *p = &c->hook->params[i];
-        uint64_t v = p->dir == TC_HIDDEN ? 0 : argument(c->frame, p);
+        uint64_t v = 0;
+
+        if (p->type == TC_MEMBERS)
+            v = members_argument(c->frame, p, &image);
+        else if (p->dir != TC_HIDDEN)
+            v = argument_at(c->frame, p->loc, p->loc_index);
         c->arg[i] = tc_scalar_bytes(p->type) == 8 ? v : (uint64_t)tc_widen(v, p->type);
-        c->arg_type[i] = p->type;
+        c->arg_type[i] = p->type == TC_MEMBERS ? TC_PTR : p->type;
     }
     c->result_type = TC_VOID;
 }
@@ -165,7 +192,7 @@ static uint32_t extent_of(struct tc_call *c, const struct tc_param *p, struct ex
         r = optional(c, p->length, 1, &length);
     if (r == 0)
         r = optional(c, p->stride, length, &stride);
-    return r != 0 ? r : in_bytes(tc_scalar_bytes(p->elem), pieces, length, stride, ret);
+    return r != 0 ? r : in_bytes(tc_element_of(c->hook, p).bytes, pieces, length, stride, ret);
 }
 
 static int is_output(const struct tc_param *p)
@@ -182,10 +209,19 @@ static uint32_t capacity_of(struct tc_call *c, const struct tc_param *p, uint64_
     if (p->capacity == TC_NO_EXPR)
         return 0;
     r = tc_evaluate(c, p->capacity, &elements);
-    if (r == 0 && (elements < 0 || __builtin_mul_overflow((uint64_t)elements,
-                                                          (uint64_t)tc_scalar_bytes(p->elem), ret)))
+    if (r == 0 &&
+        (elements < 0 ||
+         __builtin_mul_overflow((uint64_t)elements, tc_element_of(c->hook, p).packed_bytes, ret)))
         r = TC_R_BAD_EXTENT;
     return r;
+}
+
+/* How long a piece is in its packed form. */
+static uint64_t packed(const struct tc_call *c, const struct tc_param *p, uint64_t piece_bytes)
+{
+    struct tc_element e = tc_element_of(c->hook, p);
+
+    return e.layout == NULL ? piece_bytes : piece_bytes / e.bytes * e.packed_bytes;
 }
 
 static uint32_t capture_output(struct tc_call *c, uint32_t param, int after)
@@ -207,9 +243,10 @@ static uint32_t capture_output(struct tc_call *c, uint32_t param, int after)
     if (r == 0 && (after || !p->extent_uses_after))
         r = extent_of(c, p, &e);
     out->pieces = e.pieces;
-    out->piece_bytes = e.piece_bytes;
+    out->piece_bytes = packed(c, p, e.piece_bytes);
     c->stride_bytes[at] = e.stride_bytes;
-    if (r == 0 && after && p->extent_uses_after && e.pieces * e.piece_bytes > c->capacity_bytes[at])
+    if (r == 0 && after && p->extent_uses_after &&
+        e.pieces * out->piece_bytes > c->capacity_bytes[at])
         r = TC_R_CAPACITY_EXCEEDED;
     return r;
 }
@@ -220,8 +257,9 @@ uint32_t tc_capture_outputs(struct tc_call *c, int after)
 
     c->out_count = 0;
     if (t->result_kind != TC_RESULT_VOID) {
-        uint64_t bytes =
-            t->result_kind == TC_RESULT_VALUE ? sizeof(uint64_t) : sizeof(struct tc_into_arg);
+        uint64_t bytes = t->result_kind != TC_RESULT_VALUE ? sizeof(struct tc_into_arg)
+                         : t->result_layout != 0 ? tc_element_of_result(c->hook).packed_bytes
+                                                 : sizeof(uint64_t);
         c->out[c->out_count] = (struct tc_extent){1, bytes, UINT32_MAX, 0};
         c->capacity_bytes[c->out_count++] = UINT64_MAX;
     }
@@ -241,9 +279,24 @@ static uint32_t probe(const struct tc_call *c, uint64_t address, uint64_t bytes)
     return c->probing && tc_sys_readable(address, bytes) < 0 ? TC_R_UNREADABLE : 0;
 }
 
+static void add_content(void *ctx, const void *data, uint64_t bytes)
+{
+    tc_material_content(ctx, data, bytes);
+}
+
+static void add_elements(const struct tc_element *e, uint64_t address, uint64_t bytes,
+                         struct tc_material *m)
+{
+    if (e->layout == NULL)
+        tc_material_content(m, (const void *)(uintptr_t)address, bytes);
+    else
+        tc_gather(e, address, bytes / e->bytes, add_content, m);
+}
+
 static uint32_t add_array(struct tc_call *c, const struct tc_param *p, uint64_t address,
                           struct tc_material *m)
 {
+    struct tc_element element = tc_element_of(c->hook, p);
     struct extent e;
     uint64_t shape[2];
     uint32_t r = extent_of(c, p, &e);
@@ -253,7 +306,7 @@ static uint32_t add_array(struct tc_call *c, const struct tc_param *p, uint64_t 
     /* The shape doesn't depend on the stride: equal matrices in buffers of different width have
      * equal keys. */
     shape[0] = e.pieces;
-    shape[1] = e.piece_bytes;
+    shape[1] = packed(c, p, e.piece_bytes);
     runs_of(&e);
     for (uint64_t i = 0; r == 0 && i < e.pieces && e.piece_bytes != 0; i++)
         r = probe(c, address + i * e.stride_bytes, e.piece_bytes);
@@ -264,8 +317,7 @@ static uint32_t add_array(struct tc_call *c, const struct tc_param *p, uint64_t 
         return TC_R_NO_KEY;
     tc_material_content(m, shape, sizeof shape);
     for (uint64_t i = 0; i < e.pieces && e.piece_bytes != 0; i++)
-        tc_material_content(m, (const void *)(uintptr_t)(address + i * e.stride_bytes),
-                            e.piece_bytes);
+        add_elements(&element, address + i * e.stride_bytes, e.piece_bytes, m);
     return 0;
 }
 
@@ -349,6 +401,13 @@ static uint64_t input_span(struct tc_call *c, const struct tc_param *p, uint64_t
     return p->dir != TC_OUT && p->type == TC_PTR;
 }
 
+uint64_t tc_capture_piece(const struct tc_call *c, const struct tc_extent *e)
+{
+    struct tc_element element = tc_element_of(c->hook, &c->hook->params[e->param]);
+
+    return tc_element_span(&element, e->piece_bytes);
+}
+
 int tc_capture_overlaps(struct tc_call *c)
 {
     for (uint32_t i = 0; i < c->hook->param_count; i++) {
@@ -359,7 +418,7 @@ int tc_capture_overlaps(struct tc_call *c)
             if (e->param == UINT32_MAX || e->flags & TC_EXTENT_NULL || e->pieces == 0)
                 continue;
             uint64_t to = c->arg[e->param];
-            uint64_t room = (e->pieces - 1) * c->stride_bytes[k] + e->piece_bytes;
+            uint64_t room = (e->pieces - 1) * c->stride_bytes[k] + tc_capture_piece(c, e);
             if (at - to < room || to - at < span)
                 return 1;
         }
@@ -381,6 +440,12 @@ static uint32_t add_input(struct tc_call *c, uint32_t param, struct tc_material 
                               tc_scalar_bytes(p->type)) < 0)
             return TC_R_NO_KEY;
         tc_material_content(m, &v, tc_scalar_bytes(p->type));
+        r = 0;
+    } else if (p->shape == TC_SHAPE_MEMBERS) {
+        struct tc_element e = tc_element_of(c->hook, p);
+        if (v == 0 || tc_material_begin(m, name, p->name.bytes, TC_TAG_MEMBERS, e.packed_bytes) < 0)
+            return TC_R_NO_KEY;
+        tc_gather(&e, v, 1, add_content, m);
         r = 0;
     } else if (v == 0) {
         r = tc_material_begin(m, name, p->name.bytes, TC_TAG_NULL, 0) < 0 ? TC_R_NO_KEY : 0;
@@ -466,7 +531,8 @@ uint32_t tc_capture_compare(struct tc_context *x, struct tc_call *c, const unsig
         const struct tc_param *p = param >= 0 ? &c->hook->params[param] : NULL;
         uint32_t r;
 
-        if (p == NULL || p->dir != TC_IN || p->shape == TC_SHAPE_SCALAR)
+        if (p == NULL || p->dir != TC_IN || p->shape == TC_SHAPE_SCALAR ||
+            p->shape == TC_SHAPE_MEMBERS)
             continue;
         c->bad_param = (uint32_t)param;
         r = compare_one(x, c, (uint32_t)param, &k);

@@ -30,6 +30,9 @@ uint32_t tc_capture_olds(struct tc_call *c);
  * afterwards get their capacity) or after. */
 uint32_t tc_capture_outputs(struct tc_call *c, int after);
 
+/* How much of the caller's memory a piece of this output takes, without the gap behind it. */
+uint64_t tc_capture_piece(const struct tc_call *c, const struct tc_extent *e);
+
 /* May an output's memory be an input's too? Then nothing may be written before it is known to be
  * sound. */
 int tc_capture_overlaps(struct tc_call *c);

@@ -31,8 +31,9 @@ struct tc_flight {
     int32_t errno_before;
     uint32_t no_store; /* enum tc_reason, 0: store it */
     uint32_t refresh;
-    uint32_t bytes;    /* of this entry with what follows it */
-    uint32_t previous; /* offset of the entry before, or TC_NO_FLIGHT */
+    uint64_t result_address; /* where the caller wants a result in memory */
+    uint32_t bytes;          /* of this entry with what follows it */
+    uint32_t previous;       /* offset of the entry before, or TC_NO_FLIGHT */
     uint32_t args, olds, extents, material, material_bytes; /* offsets from the entry's start */
 };
 #define TC_NO_FLIGHT 0xffffffffu

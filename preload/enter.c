@@ -73,6 +73,7 @@ static struct tc_flight *open_flight(struct tc_context *x, const struct tc_call 
     f->olds = olds;
     f->extents = extents;
     f->material = material;
+    f->result_address = c->frame->rdi;
     f->material_bytes = (uint32_t)c->material.bytes;
     memcpy(p + args, c->arg, h->param_count * 8);
     memcpy(p + olds, c->old, h->old_count * 8);
@@ -151,6 +152,7 @@ uint32_t tc_enter(struct tc_frame *f)
 
     f->original = h->original;
     f->serial = 0;
+    f->x87_count = 0;
     if (reason == 0 && tc_state.page == NULL)
         reason = TC_R_NO_SHARED_PAGE;
     if (reason != 0) {

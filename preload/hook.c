@@ -111,6 +111,8 @@ static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struc
     h->code = tc_flat_at(in, t->code.off, t->code.count, sizeof *h->code);
     h->old_count = t->olds.count;
     h->olds = tc_flat_at(in, t->olds.off, t->olds.count, sizeof *h->olds);
+    h->layouts = tc_flat_at(in, t->layouts.off, t->layouts.count, sizeof *h->layouts);
+    h->members = tc_flat_at(in, t->members.off, t->members.count, sizeof *h->members);
     h->identity = tc_flat_str(plans, plan->identity);
     h->identity_bytes = (uint32_t)strlen(h->identity);
     h->task_hash = tc_hash64(h->identity, h->identity_bytes);

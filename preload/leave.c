@@ -11,6 +11,39 @@
 #include "preload/send.h"
 #include "preload/state.h"
 
+static uint64_t eightbyte(const struct tc_frame *f, uint8_t place)
+{
+    switch (place) {
+    case TC_PLACE_RAX:
+        return f->rax;
+    case TC_PLACE_RDX:
+        return f->rdx;
+    case TC_PLACE_XMM0:
+        return f->xmm[0][0];
+    default:
+        return f->xmm[1][0];
+    }
+}
+
+/* A result with members is the address of its bytes. */
+static void restore_members(struct tc_call *c, const struct tc_flight *f)
+{
+    const uint8_t *place = c->hook->task->result_place;
+    struct tc_frame *frame = c->frame;
+
+    c->result_type = TC_PTR;
+    c->result = (uint64_t)(uintptr_t)frame->result;
+    if (place[0] == TC_PLACE_MEMORY) {
+        c->result = f->result_address;
+    } else if (place[0] == TC_PLACE_ST0) {
+        tc_arch_x87_peek(frame->result, place[1] == TC_PLACE_ST1 ? 2 : 1);
+    } else {
+        frame->result[0] = eightbyte(frame, place[0]);
+        if (place[1] != TC_PLACE_NONE)
+            frame->result[1] = eightbyte(frame, place[1]);
+    }
+}
+
 static void restore_call(struct tc_context *x, struct tc_frame *frame, const struct tc_flight *f)
 {
     const unsigned char *p = (const unsigned char *)f;
@@ -24,11 +57,13 @@ static void restore_call(struct tc_context *x, struct tc_frame *frame, const str
     c->probing = __atomic_load_n(&h->probation, __ATOMIC_RELAXED) != 0 && !tc_is_sandboxed();
     memcpy(c->arg, p + f->args, h->param_count * 8);
     for (uint32_t i = 0; i < h->param_count; i++)
-        c->arg_type[i] = h->params[i].type;
+        c->arg_type[i] = h->params[i].type == TC_MEMBERS ? TC_PTR : h->params[i].type;
     memcpy(c->old, p + f->olds, h->old_count * 8);
     c->key = (struct tc_key){f->key_low, f->key_high};
     c->result_type = type;
     c->result = type == TC_F32 || type == TC_F64 ? frame->xmm[0][0] : frame->rax;
+    if (type == TC_MEMBERS)
+        restore_members(c, f);
 }
 
 static uint32_t check_success(struct tc_call *c)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "preload/capture.h"
+#include "preload/layout.h"
 
 /* Where output bytes come from, in order: a run in memory, or chunk after chunk of the store. */
 struct source {
@@ -87,6 +88,8 @@ static int shape_fits(struct tc_call *c, const struct tc_record_view *v)
  * function would write all of it anyway. */
 static int writes_whole(struct tc_call *c)
 {
+    if (c->hook->task->result_place[0] == TC_PLACE_MEMORY)
+        return 0; /* which may be an input's, too */
     for (uint32_t i = 0; i < c->out_count; i++) {
         if (c->capacity_bytes[i] != UINT64_MAX)
             return 0;
@@ -94,6 +97,54 @@ static int writes_whole(struct tc_call *c)
             return 0;
     }
     return !tc_capture_overlaps(c);
+}
+
+static int take_run(void *ctx, void *to, uint64_t bytes)
+{
+    return take(ctx, to, bytes);
+}
+
+static void set_eightbyte(struct tc_frame *f, uint8_t place, uint64_t v)
+{
+    switch (place) {
+    case TC_PLACE_RAX:
+        f->rax = v;
+        return;
+    case TC_PLACE_RDX:
+        f->rdx = v;
+        return;
+    case TC_PLACE_XMM0:
+    case TC_PLACE_XMM1:
+        f->xmm[place - TC_PLACE_XMM0][0] = v;
+        f->xmm[place - TC_PLACE_XMM0][1] = 0;
+        return;
+    default:
+        return;
+    }
+}
+
+static int replay_members(struct tc_call *c, struct source *s)
+{
+    struct tc_element e = tc_element_of_result(c->hook);
+    const uint8_t *place = c->hook->task->result_place;
+    struct tc_frame *f = c->frame;
+    uint64_t to = (uint64_t)(uintptr_t)f->result;
+    int r;
+
+    if (place[0] == TC_PLACE_MEMORY)
+        to = f->rdi;
+    else
+        memset(f->result, 0, sizeof f->result);
+    r = tc_scatter(&e, to, 1, take_run, s);
+    if (r < 0)
+        return r;
+    if (place[0] == TC_PLACE_MEMORY)
+        f->rax = f->rdi;
+    else if (place[0] == TC_PLACE_ST0)
+        f->x87_count = place[1] == TC_PLACE_ST1 ? 2 : 1;
+    set_eightbyte(f, place[0], f->result[0]);
+    set_eightbyte(f, place[1], f->result[1]);
+    return 0;
 }
 
 /* The result in the registers that the psABI names for its class (3.2.3). */
@@ -110,6 +161,8 @@ static int replay_result(struct tc_call *c, struct source *s)
         f->rax = into.is_null ? 0 : c->arg[into.param] + into.offset_bytes;
         return 0;
     }
+    if (c->hook->task->result_layout != 0)
+        return replay_members(c, s);
     if (take(s, &image, sizeof image) < 0)
         return -EBADMSG;
     if (c->hook->task->result_type == TC_F32 || c->hook->task->result_type == TC_F64) {
@@ -121,10 +174,23 @@ static int replay_result(struct tc_call *c, struct source *s)
     return 0;
 }
 
+static int replay_elements(const struct tc_element *element, uint64_t to, uint64_t step,
+                           struct tc_extent e, struct source *s)
+{
+    int r = 0;
+
+    for (uint64_t p = 0; r == 0 && p < e.pieces && e.piece_bytes != 0; p++)
+        r = tc_scatter(element, to + p * step, e.piece_bytes / element->packed_bytes, take_run, s);
+    return r;
+}
+
 static int replay_output(const struct tc_call *c, uint32_t i, struct tc_extent e, struct source *s)
 {
     uint64_t to = c->arg[e.param], step = c->stride_bytes[i];
+    struct tc_element element = tc_element_of(c->hook, &c->hook->params[e.param]);
 
+    if (element.layout != NULL)
+        return replay_elements(&element, to, step, e, s);
     if (c->capacity_bytes[i] != UINT64_MAX || step == e.piece_bytes || e.pieces == 1) {
         e.piece_bytes *= e.pieces;
         e.pieces = 1;
@@ -137,19 +203,21 @@ static int replay_output(const struct tc_call *c, uint32_t i, struct tc_extent e
 
 /* The registers that a result may go to. */
 struct result_registers {
-    uint64_t integer, vector[2];
+    uint64_t integer[2], vector[2][2];
 };
 
 static struct result_registers save_result(const struct tc_frame *f)
 {
-    return (struct result_registers){f->rax, {f->xmm[0][0], f->xmm[0][1]}};
+    return (struct result_registers){{f->rax, f->rdx},
+                                     {{f->xmm[0][0], f->xmm[0][1]}, {f->xmm[1][0], f->xmm[1][1]}}};
 }
 
 static void restore_result(struct tc_frame *f, const struct result_registers *r)
 {
-    f->rax = r->integer;
-    f->xmm[0][0] = r->vector[0];
-    f->xmm[0][1] = r->vector[1];
+    f->rax = r->integer[0];
+    f->rdx = r->integer[1];
+    memcpy(f->xmm, r->vector, sizeof r->vector);
+    f->x87_count = 0;
 }
 
 /* On failure the frame holds the arguments again, as the call goes on in the original. */

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "preload/capture.h"
 #include "preload/client.h"
+#include "preload/layout.h"
 #include "preload/state.h"
 
 #ifndef MFD_CLOEXEC
@@ -87,7 +89,7 @@ static uint32_t locate_result(const struct tc_call *c, struct tc_into_arg *ret)
         uint64_t span;
         if (e->param == UINT32_MAX || e->flags & TC_EXTENT_NULL || bytes_of(e) == 0)
             continue;
-        span = (e->pieces - 1) * c->stride_bytes[i] + e->piece_bytes;
+        span = (e->pieces - 1) * c->stride_bytes[i] + tc_capture_piece(c, e);
         if (c->result - c->arg[e->param] < span) {
             ret->param = e->param;
             ret->offset_bytes = c->result - c->arg[e->param];
@@ -97,13 +99,25 @@ static uint32_t locate_result(const struct tc_call *c, struct tc_into_arg *ret)
     return TC_R_RESULT_OUTSIDE;
 }
 
+static void put_run(void *ctx, const void *data, uint64_t bytes)
+{
+    put(ctx, data, bytes);
+}
+
 static void put_output(struct draft *d, const struct tc_call *c, uint32_t i)
 {
     const struct tc_extent *e = &c->out[i];
     uint64_t from = c->arg[e->param];
+    struct tc_element element = tc_element_of(c->hook, &c->hook->params[e->param]);
 
     if (e->flags & TC_EXTENT_NULL || bytes_of(e) == 0)
         return;
+    if (element.layout != NULL) {
+        for (uint64_t p = 0; p < e->pieces; p++)
+            tc_gather(&element, from + p * c->stride_bytes[i],
+                      e->piece_bytes / element.packed_bytes, put_run, d);
+        return;
+    }
     if (e->pieces == 1 || c->stride_bytes[i] == e->piece_bytes) {
         put(d, (const void *)(uintptr_t)from, bytes_of(e));
         return;
@@ -119,7 +133,8 @@ static uint32_t probe_outputs(const struct tc_call *c)
         if (e->param == UINT32_MAX || bytes_of(e) == 0)
             continue;
         for (uint64_t p = 0; p < e->pieces; p++)
-            if (tc_sys_readable(c->arg[e->param] + p * c->stride_bytes[i], e->piece_bytes) < 0)
+            if (tc_sys_readable(c->arg[e->param] + p * c->stride_bytes[i], tc_capture_piece(c, e)) <
+                0)
                 return TC_R_UNREADABLE;
     }
     return 0;
@@ -176,6 +191,9 @@ static uint32_t encode(struct draft *d, const struct tc_call *c, const struct tc
     for (uint32_t i = 0; i < c->out_count; i++) {
         if (c->out[i].param != UINT32_MAX) {
             put_output(d, c, i);
+        } else if (c->hook->task->result_layout != 0) {
+            struct tc_element result = tc_element_of_result(c->hook);
+            tc_gather(&result, c->result, 1, put_run, d);
         } else if (c->hook->task->result_kind == TC_RESULT_VALUE) {
             put(d, &c->result, sizeof c->result);
         } else {

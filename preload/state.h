@@ -32,6 +32,8 @@ struct tc_hook {
     const uint8_t *sorted;
     const struct tc_insn *code;
     const uint32_t *olds;
+    const struct tc_layout *layouts;
+    const struct tc_member *members;
     uint32_t param_count, code_count, old_count;
     uint32_t index;
     const char *identity;

@@ -7,9 +7,10 @@
 
 const char *tc_scalar_name(uint8_t type)
 {
-    static const char *const names[] = {"void",    "int8_t",   "int16_t",  "int32_t",  "int64_t",
-                                        "uint8_t", "uint16_t", "uint32_t", "uint64_t", "bool",
-                                        "float",   "double",   "pointer"};
+    static const char *const names[] = {
+        "void",     "int8_t",   "int16_t",           "int32_t",     "int64_t", "uint8_t",
+        "uint16_t", "uint32_t", "uint64_t",          "bool",        "float",   "double",
+        "pointer",  "__int128", "unsigned __int128", "long double", "struct"};
     return type < sizeof names / sizeof *names ? names[type] : "?";
 }
 
@@ -26,7 +27,7 @@ static bool is_signed(uint8_t type)
 static uint64_t load(uint8_t type, const unsigned char *value)
 {
     uint64_t raw = 0;
-    uint32_t bytes = tc_scalar_bytes(type);
+    uint32_t bytes = tc_scalar_bytes(type) <= sizeof raw ? tc_scalar_bytes(type) : 0;
     memcpy(&raw, value, bytes);
     /* Shifted up and, signed, down again. */
     unsigned unused = bytes ? 64 - 8 * bytes : 0;
@@ -45,11 +46,39 @@ static char *real_text(uint8_t type, const unsigned char *value, char ret[TC_UNI
     return tc_units_double(d, ret);
 }
 
+/* Of types that are wider than 64 bits. */
+static void wide_text(struct tc_text *to, uint8_t type, const unsigned char *value)
+{
+    char digits[48], *p = digits + sizeof digits - 1;
+    long double real = 0;
+    unsigned __int128 v;
+    if (type == TC_F80) {
+        memcpy(&real, value, 10);
+        tc_text_add(to, "%.21Lg", real);
+        return;
+    }
+    memcpy(&v, value, sizeof v);
+    bool negative = type == TC_I128 && (__int128)v < 0;
+    v = negative ? -v : v;
+    *p = '\0';
+    do
+        *--p = (char)('0' + (int)(v % 10));
+    while ((v /= 10) != 0);
+    tc_text_add(to, "%s%s", negative ? "-" : "", p);
+}
+
+static bool is_wide(uint8_t type)
+{
+    return type >= TC_I128 && type <= TC_F80;
+}
+
 void tc_render_scalar(struct tc_text *to, uint8_t type, const unsigned char *value)
 {
     char text[TC_UNITS_BYTES];
     if (is_real(type))
         tc_text_add(to, "%s", real_text(type, value, text));
+    else if (is_wide(type))
+        wide_text(to, type, value);
     else if (type == TC_BOOL)
         tc_text_add(to, "%s", *value ? "true" : "false");
     else if (type == TC_PTR)
@@ -73,6 +102,12 @@ void tc_render_json_scalar(struct tc_json *j, const char *key, uint8_t type,
         tc_json_double(j, key, (double)f);
     } else if (type == TC_BOOL) {
         tc_json_bool(j, key, *value);
+    } else if (is_wide(type)) {
+        /* No program's numbers are so wide: as text. */
+        struct tc_text text = {0};
+        wide_text(&text, type, value);
+        tc_json_text(j, key, text.data);
+        tc_text_free(&text);
     } else if (is_signed(type)) {
         tc_json_i64(j, key, (int64_t)load(type, value));
     } else {

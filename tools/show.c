@@ -72,6 +72,25 @@ static void emit_strings(struct show *s, const struct tc_component *c)
     tc_text_free(&t);
 }
 
+/* Values with members: what their bytes mean. */
+static void describe_members(const struct show *s, uint32_t layout, struct tc_shown_value *v)
+{
+    const struct tc_task *task = s->record.task;
+    const struct tc_layout *layouts;
+    const struct tc_member *members;
+    if (!task || layout == 0 || layout > task->layouts.count)
+        return;
+    layouts =
+        tc_flat_at(&s->record.config, task->layouts.off, task->layouts.count, sizeof *layouts);
+    members =
+        tc_flat_at(&s->record.config, task->members.off, task->members.count, sizeof *members);
+    if (!layouts || !members)
+        return;
+    v->layout = &layouts[layout - 1];
+    v->members = members + v->layout->first;
+    v->flat = &s->record.config;
+}
+
 static void emit_array(struct show *s, const struct tc_component *c, struct tc_shown_value *v)
 {
     uint64_t extent[2];
@@ -85,6 +104,7 @@ static void emit_array(struct show *s, const struct tc_component *c, struct tc_s
     v->is_array = true;
     v->type = v->param ? v->param->elem : TC_VOID;
     v->is_char = v->param && v->param->is_char;
+    describe_members(s, v->param ? v->param->layout : 0, v);
     tc_show_value(&s->to, v);
 }
 
@@ -108,6 +128,10 @@ static void emit_component(struct show *s, const struct tc_component *c)
     } else if (c->head.tag == TC_TAG_STRING) {
         v.type = TC_I8;
         v.is_char = true;
+        tc_show_value(&s->to, &v);
+    } else if (c->head.tag == TC_TAG_MEMBERS) {
+        describe_members(s, v.param ? v.param->layout : 0, &v);
+        v.type = TC_MEMBERS;
         tc_show_value(&s->to, &v);
     } else if (c->head.tag == TC_TAG_ARRAY) {
         emit_array(s, c, &v);
@@ -138,6 +162,7 @@ static void describe_result(const struct show *s, struct tc_shown_value *v)
     v->name_bytes = 6;
     v->is_array = false;
     v->type = task ? task->result_type : TC_U64;
+    describe_members(s, task ? task->result_layout : 0, v);
     v->total = tc_scalar_bytes(v->type) ? tc_scalar_bytes(v->type) : v->total;
 }
 
@@ -154,6 +179,7 @@ static void describe_param(const struct show *s, const struct tc_shown_output *o
     v->type = v->param ? v->param->elem : TC_VOID;
     v->is_char = v->param && v->param->is_char;
     v->is_array = true;
+    describe_members(s, v->param ? v->param->layout : 0, v);
 }
 
 static void emit_into_arg(struct show *s, const struct tc_shown_output *o)
@@ -178,7 +204,9 @@ static void emit_output(struct show *s, const struct tc_shown_output *o)
     struct tc_shown_value v = {
         .pieces = o->extent.pieces, .piece_bytes = o->extent.piece_bytes, .total = o->bytes};
     char name[32];
-    if (o->extent.param == UINT32_MAX && o->bytes == sizeof(struct tc_into_arg)) {
+    const struct tc_task *task = s->record.task;
+    if (o->extent.param == UINT32_MAX && o->bytes == sizeof(struct tc_into_arg) &&
+        (!task || task->result_kind == TC_RESULT_INTO_ARG)) {
         emit_into_arg(s, o);
         return;
     }

@@ -6,8 +6,11 @@
 
 size_t tc_shown_bytes(const struct tc_show_to *to, const struct tc_shown_value *v)
 {
-    uint64_t size = tc_scalar_bytes(v->type) ? tc_scalar_bytes(v->type) : 1;
-    uint64_t limit = v->is_char || v->type == TC_VOID ? TC_RENDER_CHARS : TC_RENDER_ELEMENTS * size;
+    uint64_t size = v->layout                  ? v->layout->packed_bytes
+                    : tc_scalar_bytes(v->type) ? tc_scalar_bytes(v->type)
+                                               : 1;
+    uint64_t limit = !v->layout && (v->is_char || v->type == TC_VOID) ? TC_RENDER_CHARS
+                                                                      : TC_RENDER_ELEMENTS * size;
     return to->all || v->total < limit ? (size_t)v->total : (size_t)limit;
 }
 
@@ -15,7 +18,7 @@ size_t tc_shown_bytes(const struct tc_show_to *to, const struct tc_shown_value *
 static void text_type(struct tc_text *text, const struct tc_shown_value *v)
 {
     uint64_t size = tc_scalar_bytes(v->type);
-    if (!v->is_array || (size && v->total == size && !v->is_char))
+    if (v->layout || !v->is_array || (size && v->total == size && !v->is_char))
         return;
     tc_text_add(text, "%s", v->is_char ? "char" : size ? tc_scalar_name(v->type) : "byte");
     size = size ? size : 1;
@@ -29,7 +32,9 @@ static void text_value(const struct tc_show_to *to, const struct tc_shown_value 
     struct tc_text t = {0};
     uint64_t size = tc_scalar_bytes(v->type);
     text_type(&t, v);
-    if (v->is_char) {
+    if (v->layout) {
+        tc_show_members(to, &t, v);
+    } else if (v->is_char) {
         tc_render_string(&t, v->data, v->bytes, v->total);
     } else if (!size) {
         tc_render_hex(&t, v->data, v->bytes);
@@ -63,13 +68,19 @@ static void json_value(struct tc_json *j, const struct tc_shown_value *v)
     struct tc_text hex = {0};
     tc_json_object(j, NULL);
     tc_json_textn(j, "name", v->name, v->name_bytes);
-    tc_json_text(j, "type", v->is_char ? "char" : size ? tc_scalar_name(v->type) : "bytes");
+    tc_json_text(j, "type",
+                 v->layout    ? tc_flat_str(v->flat, v->layout->name)
+                 : v->is_char ? "char"
+                 : size       ? tc_scalar_name(v->type)
+                              : "bytes");
     if (v->is_array) {
         tc_json_u64(j, "pieces", v->pieces);
         tc_json_u64(j, "piece_bytes", v->piece_bytes);
     }
     tc_json_u64(j, "bytes", v->total);
-    if (v->is_char) {
+    if (v->layout) {
+        tc_show_json_members(j, v);
+    } else if (v->is_char) {
         tc_json_textn(j, "value", (const char *)v->data, v->bytes);
     } else if (size && !v->is_array && v->bytes >= size) {
         tc_render_json_scalar(j, "value", v->type, v->data);

@@ -24,10 +24,19 @@ struct tc_shown_value {
     const unsigned char *data; /* the first `bytes` of `total` */
     size_t bytes;
     uint64_t total;
+    /* Of type TC_MEMBERS, else NULL; their names are in `flat`. */
+    const struct tc_layout *layout;
+    const struct tc_member *members;
+    const struct tc_flat *flat;
 };
 
 /* How many of its bytes are going to be shown. */
 size_t tc_shown_bytes(const struct tc_show_to *to, const struct tc_shown_value *v);
+
+/* Values with a layout, whole elements of them: show_members.c. */
+void tc_show_members(const struct tc_show_to *to, struct tc_text *t,
+                     const struct tc_shown_value *v);
+void tc_show_json_members(struct tc_json *j, const struct tc_shown_value *v);
 
 void tc_show_value(struct tc_show_to *to, struct tc_shown_value *v);
 

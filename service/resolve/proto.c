@@ -56,6 +56,8 @@ static uint8_t element_of(const struct proto_param *x)
 {
     if (!x->is_pointer)
         return TC_VOID;
+    if (x->layout != 0)
+        return TC_MEMBERS;
     if (x->elem->kind == K_POINTER)
         return TC_PTR;
     if (x->elem->kind == K_VOID && x->shape == TC_SHAPE_ARRAY)
@@ -78,7 +80,7 @@ static struct tc_param param_entry(struct proto *p, struct tc_flat_builder *b,
     t.type_text = tc_flat_add_str(b, proto_param_type_text(p, x));
     t.dir = x->direction;
     t.shape = x->shape;
-    t.type = x->is_pointer ? TC_PTR : x->value->scalar;
+    t.type = x->is_pointer ? TC_PTR : x->layout != 0 ? TC_MEMBERS : x->value->scalar;
     t.elem = element_of(x);
     t.loc = x->loc;
     t.is_char = holds_text(x);
@@ -88,6 +90,9 @@ static struct tc_param param_entry(struct proto *p, struct tc_flat_builder *b,
     t.stride = x->code_stride;
     t.capacity = x->code_capacity;
     t.extent_uses_after = x->after;
+    t.layout = x->layout;
+    t.second_loc = x->second_loc;
+    t.second_index = x->second_index;
     return t;
 }
 
@@ -103,12 +108,51 @@ static void sort_names(const struct proto_function *f, uint8_t *sorted)
     }
 }
 
-static void digest(const char *canonical, uint8_t ret[16])
+/* A struct's name says nothing about its members: they count too, by place and type. */
+static void digest(const struct proto *p, const char *canonical, uint8_t ret[16])
 {
     struct tc_hash128 h = tc_hash128(canonical, strlen(canonical), 0);
 
+    for (uint32_t i = 0; i < p->layout_count; i++) {
+        const struct proto_layout *l = &p->layouts[i];
+        uint64_t frame[] = {h.low, h.high, l->bytes, l->count};
+
+        h = tc_hash128(frame, sizeof frame, 0);
+        frame[0] = h.low;
+        frame[1] = h.high;
+        h = tc_hash128(p->members + l->first, l->count * sizeof *p->members, h.low ^ h.high);
+    }
     memcpy(ret, &h.low, 8);
     memcpy(ret + 8, &h.high, 8);
+}
+
+static bool is_plain(const struct proto *p, const struct proto_layout *l)
+{
+    for (uint32_t i = 0; i < l->count; i++)
+        if (p->members[l->first + i].bits != 0)
+            return false;
+    return l->bytes == l->packed_bytes;
+}
+
+static void layout_tables(struct proto *p, struct tc_flat_builder *b, struct tc_task *task)
+{
+    struct tc_layout layouts[TC_MAX_LAYOUTS];
+
+    memset(layouts, 0, sizeof layouts);
+    for (uint32_t i = 0; i < p->layout_count; i++) {
+        const struct proto_layout *l = &p->layouts[i];
+
+        layouts[i] = (struct tc_layout){.name = tc_flat_add_str(b, l->name),
+                                        .bytes = (uint32_t)l->bytes,
+                                        .packed_bytes = (uint32_t)l->packed_bytes,
+                                        .first = l->first,
+                                        .count = l->count,
+                                        .is_plain = is_plain(p, l)};
+    }
+    for (uint32_t i = 0; i < p->member_count; i++)
+        p->members[i].name = tc_flat_add_str(b, p->member_names[i]);
+    task->layouts = tc_flat_add(b, layouts, p->layout_count, sizeof layouts[0]);
+    task->members = tc_flat_add(b, p->members, p->member_count, sizeof *p->members);
 }
 
 static void tables(struct proto *p, struct tc_flat_builder *b, struct tc_task *task)
@@ -122,11 +166,15 @@ static void tables(struct proto *p, struct tc_flat_builder *b, struct tc_task *t
         params[i] = param_entry(p, b, &f->params[i]);
     sort_names(f, sorted);
     task->prototype = tc_flat_add_str(b, canonical);
-    digest(canonical, task->prototype_digest);
+    digest(p, canonical, task->prototype_digest);
     task->result_kind = f->result_kind;
     task->result_type = f->result_kind == TC_RESULT_VOID       ? TC_VOID
                         : f->result_kind == TC_RESULT_INTO_ARG ? TC_PTR
+                        : f->result_layout != 0                ? TC_MEMBERS
                                                                : f->result->scalar;
+    task->result_layout = f->result_layout;
+    memcpy(task->result_place, f->result_place, sizeof task->result_place);
+    layout_tables(p, b, task);
     task->params = tc_flat_add(b, params, f->param_count, sizeof params[0]);
     task->sorted = tc_flat_add(b, sorted, f->param_count, sizeof sorted[0]);
     task->code = tc_flat_add(b, p->code, p->code_count, sizeof p->code[0]);

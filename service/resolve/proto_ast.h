@@ -113,7 +113,8 @@ struct proto_expr {
 enum proto_kind {
     K_VOID = 0,
     K_SCALAR,  /* integers, enums, bool, float, double */
-    K_UNBUILT, /* long double, complex, __int128, ...: known, not executed yet */
+    K_WIDE,    /* long double, __int128, complex numbers: `scalar`, one of them or two */
+    K_UNBUILT, /* known, not executed yet */
     K_VECTOR,
     K_VA_LIST,
     K_FILE,
@@ -132,8 +133,9 @@ struct proto_dim {
 
 struct proto_type {
     enum proto_kind kind;
-    uint8_t scalar; /* enum tc_scalar */
-    bool is_char;   /* plain `char` */
+    uint8_t scalar;  /* enum tc_scalar */
+    bool is_char;    /* plain `char` */
+    bool is_complex; /* K_WIDE */
     bool is_const;
     bool variadic;        /* K_FUNCTION */
     proto_at variadic_at; /* of the last part of its parameter list */
@@ -152,13 +154,50 @@ struct proto_member {
     proto_at at;
     struct proto_type *type;
     struct proto_expr *bits; /* of a bit-field */
+    bool packed;
+    struct proto_expr *aligned; /* the greatest alignment given; NULL: none */
     struct proto_member *next;
+    /* From the layout. */
+    uint64_t offset; /* of a bit-field: to the byte with its first bit */
+    uint8_t bit, width;
 };
 
 struct proto_record {
     const char *tag; /* or the typedef's name, or NULL */
-    bool is_union, complete, tagged;
+    bool is_union, complete, tagged, packed;
+    struct proto_expr *aligned;
     struct proto_member *members;
+    /* From the layout. */
+    bool laid_out, has_pointers, has_unnamed_bits;
+    bool unaligned; /* some member lies where its type's alignment doesn't allow it */
+    uint64_t bytes, align;
+};
+
+/* What a type takes in memory. */
+struct proto_size {
+    uint64_t bytes, align;
+};
+
+/* psABI 3.2.3, of one eightbyte. */
+enum proto_class {
+    CLASS_NONE = 0,
+    CLASS_INTEGER,
+    CLASS_SSE,
+    CLASS_X87, /* a long double, with what is behind it */
+    CLASS_COMPLEX_X87,
+    CLASS_MEMORY,
+};
+struct proto_classes {
+    enum proto_class half[2];
+};
+
+/* A type as the target sees it: members in the task's table. */
+struct proto_layout {
+    const struct proto_type *type;
+    const char *name;
+    uint64_t bytes, packed_bytes;
+    uint32_t first, count;
+    bool has_pointers;
 };
 
 struct proto_param {
@@ -177,6 +216,9 @@ struct proto_param {
     uint8_t loc;
     uint16_t loc_index;
     bool is_pointer;
+    uint8_t second_loc;
+    uint16_t second_index;
+    uint32_t layout;          /* 1 + index, of the value or the elements; 0: none */
     bool after;               /* extents need the state after the call */
     struct proto_type *elem;  /* what it points at, behind all dimensions; NULL for values */
     struct proto_type *value; /* its type in an expression: a scalar or a pointer to `elem` */
@@ -194,6 +236,8 @@ struct proto_function {
     struct proto_param *params;
     uint32_t param_count;
     uint8_t result_kind; /* enum tc_result_kind */
+    uint32_t result_layout;
+    uint8_t result_place[2]; /* enum tc_result_place */
 };
 
 /* A name that a declaration gave: a typedef, a tag or an enumerator. */
@@ -233,6 +277,11 @@ struct proto {
     uint32_t old_count;
     uint32_t skip, success, stack_slots;
     bool floats;
+    struct proto_layout layouts[TC_MAX_LAYOUTS];
+    uint32_t layout_count;
+    struct tc_member *members; /* without names */
+    const char **member_names;
+    uint32_t member_count, member_allocated;
 };
 
 /* A text that grows in the arena. */
@@ -289,8 +338,9 @@ struct proto_type *proto_declarator(struct proto *p, struct proto_type *base, co
 /* proto_types.c */
 struct proto_storage {
     bool is_typedef, is_extern, is_static, packed, vector;
-    proto_at at;      /* of the storage class */
-    proto_at base_at; /* of the type's first word, behind qualifiers */
+    struct proto_expr *aligned; /* the last one given */
+    proto_at at;                /* of the storage class */
+    proto_at base_at;           /* of the type's first word, behind qualifiers */
 };
 bool proto_is_keyword(const char *word); /* no name */
 bool proto_starts_type(const struct proto *p, const struct proto_token *t);
@@ -300,6 +350,18 @@ void proto_parse_types(struct proto *p);
 
 /* proto_record.c: struct, union and enum specifiers */
 struct proto_type *proto_tagged_type(struct proto *p);
+
+/* proto_layout.c: what types look like in memory */
+/* Fails where it can't be known: unions, flexible arrays, incomplete types. `at` is for messages.
+ */
+struct proto_size proto_size_of(struct proto *p, const struct proto_type *t, proto_at at);
+struct proto_member *proto_find_member(struct proto *p, struct proto_record *r, const char *name,
+                                       uint64_t *ret_offset);
+/* 1 + the index of a type's layout: one for all uses. */
+uint32_t proto_layout_of(struct proto *p, const struct proto_type *t, proto_at at);
+
+/* proto_abi.c: where arguments and results are */
+void proto_assign_places(struct proto *p);
 
 /* proto_names.c: what is known without `types:` and what the texts declared */
 struct proto_type *proto_base_type(struct proto *p, const char *name);

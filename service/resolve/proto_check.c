@@ -1,10 +1,7 @@
-/* A prototype as a whole: names, shapes, the result, places by the psABI. */
+/* A prototype as a whole: names, shapes, the result. */
 #include <string.h>
 
 #include "service/resolve/proto_ast.h"
-
-#define INT_REGISTERS 6u
-#define SSE_REGISTERS 8u
 
 static bool is_float(uint8_t scalar)
 {
@@ -22,34 +19,10 @@ static void check_names(struct proto *p)
                            "'%.60s' has two parameters '%.60s'", f->name, f->params[i].name);
 }
 
-/* psABI 3.2.3: INTEGER in rdi, rsi, rdx, rcx, r8, r9; SSE in xmm0-7; the rest in eightbytes on the
- * stack, from left to right. */
-static void assign_places(struct proto *p)
-{
-    uint16_t ints = 0, sse = 0, slots = 0;
-
-    for (uint32_t i = 0; i < p->fn->param_count; i++) {
-        struct proto_param *x = &p->fn->params[i];
-        bool in_sse = !x->is_pointer && is_float(x->value->scalar);
-
-        if (in_sse && sse < SSE_REGISTERS) {
-            x->loc = TC_LOC_SSE;
-            x->loc_index = sse++;
-        } else if (!in_sse && ints < INT_REGISTERS) {
-            x->loc = TC_LOC_INT;
-            x->loc_index = ints++;
-        } else {
-            x->loc = TC_LOC_STACK;
-            x->loc_index = slots++;
-        }
-    }
-    p->stack_slots = slots;
-}
-
 /* May a pointer to `r` point into elements `t`? void and char are raw memory on either side. */
 static bool compatible(const struct proto_type *r, const struct proto_type *t)
 {
-    if (r->kind == K_VOID || t->kind == K_VOID || r->kind == K_RECORD)
+    if (r->kind == K_VOID || t->kind == K_VOID || r->kind == K_RECORD || r->kind == K_WIDE)
         return true;
     if (r->kind != K_SCALAR)
         return false;
@@ -95,6 +68,19 @@ static void check_ownership(struct proto *p)
                    f->result_malloc ? "`malloc` results aren't" : "`static` results aren't");
 }
 
+static void members_result(struct proto *p)
+{
+    struct proto_function *f = p->fn;
+
+    f->result_kind = TC_RESULT_VALUE;
+    f->result_layout = proto_layout_of(p, f->result, f->result_at);
+    if (p->layouts[f->result_layout - 1].has_pointers)
+        proto_fail(p, TC_R_OWNERSHIP_MISSING, f->result_at, "",
+                   "'%.60s' returns a struct with a pointer inside, and nothing says who owns what "
+                   "it points at",
+                   f->name);
+}
+
 static void check_result(struct proto *p)
 {
     struct proto_function *f = p->fn;
@@ -115,11 +101,10 @@ static void check_result(struct proto *p)
         proto_fail(p, TC_R_VECTOR_TYPE, f->result_at, NULL, "'%.60s' returns a vector", f->name);
     case K_UNBUILT:
         result_not_yet(p, f->result_at, proto_format(p, "values of type %s aren't", t->spelled));
+    case K_WIDE:
     case K_RECORD:
-        if (t->record->complete)
-            result_not_yet(p, f->result_at, "structs and unions aren't");
-        proto_fail(p, TC_R_UNKNOWN_TYPE, f->result_at, NULL,
-                   "the members of '%.60s' aren't declared", t->spelled);
+        members_result(p);
+        return;
     default:
         proto_fail(p, TC_R_BAD_PROTOTYPE, f->result_at, "",
                    "no C function returns what '%.60s' is declared to return", f->name);
@@ -129,6 +114,12 @@ static void check_result(struct proto *p)
 static void note_float(struct proto *p, const struct proto_type *t)
 {
     p->floats = p->floats || (t != NULL && t->kind == K_SCALAR && is_float(t->scalar));
+}
+
+static void note_members(struct proto *p)
+{
+    for (uint32_t i = 0; i < p->member_count; i++)
+        p->floats = p->floats || is_float(p->members[i].type) || p->members[i].type == TC_F80;
 }
 
 void proto_check(struct proto *p)
@@ -143,5 +134,6 @@ void proto_check(struct proto *p)
     }
     note_float(p, f->result);
     check_result(p);
-    assign_places(p);
+    note_members(p);
+    proto_assign_places(p);
 }

@@ -141,6 +141,8 @@ static const struct proto_type *gen_name(struct gen *g, const struct proto_expr 
                    "on it",
                    x->name, fn_name(g));
     (void)emit(g, e, (struct tc_insn){.op = TC_OP_ARG, .arg = (uint16_t)(x - g->p->fn->params)}, 1);
+    if (x->layout != 0 && !x->is_pointer)
+        bad(g, e, "uses a value that isn't a number: name a member of it");
     return x->is_pointer ? x->value : widen(g, e, x->value->scalar);
 }
 
@@ -152,6 +154,8 @@ static const struct proto_type *gen_return(struct gen *g, const struct proto_exp
         bad(g, e, "uses `return` where the call hasn't returned yet");
     if (t->kind == K_VOID)
         bad(g, e, "uses `return`, but the function returns void");
+    if (t->kind == K_RECORD || t->kind == K_WIDE)
+        bad(g, e, "uses `return`, which isn't a number");
     emit_op(g, e, TC_OP_RETURN, 1);
     return t->kind == K_POINTER ? t : widen(g, e, t->scalar);
 }
@@ -182,15 +186,16 @@ static void check_time(struct gen *g, const struct proto_expr *pointer)
 static const struct proto_type *load(struct gen *g, const struct proto_expr *e,
                                      const struct proto_type *to)
 {
-    if (to->kind == K_RECORD)
-        proto_fail(g->p, TC_R_NOT_YET, e->at, NULL,
-                   "an expression of '%.60s' reads a struct, which isn't built yet", fn_name(g));
+    if (to->kind == K_ARRAY) /* the address is what it means */
+        return proto_pointer_to(g->p, to->to);
     if (to->kind == K_POINTER) {
         emit_load(g, e, TC_PTR);
         return to;
     }
     if (to->kind == K_VOID)
         bad(g, e, "reads through a pointer to void");
+    if (to->kind == K_RECORD)
+        bad(g, e, "reads a whole struct: name a member of it");
     if (to->kind != K_SCALAR)
         bad(g, e, "reads something that isn't a number");
     /* Floating values are loaded as the bits they are. */
@@ -221,7 +226,16 @@ static void fail_if_null(struct gen *g, const struct proto_expr *e)
     land(g, good);
 }
 
-static const struct proto_type *gen_index(struct gen *g, const struct proto_expr *e)
+/* How far a struct or array lies from the next one. */
+static int64_t step_of(struct gen *g, const struct proto_type *to, const struct proto_expr *e)
+{
+    if (to->kind == K_RECORD || to->kind == K_ARRAY || to->kind == K_WIDE)
+        return (int64_t)proto_size_of(g->p, to, e->at).bytes;
+    return to->kind == K_POINTER ? 8 : tc_scalar_bytes(to->scalar);
+}
+
+/* The address of an element. */
+static const struct proto_type *gen_element(struct gen *g, const struct proto_expr *e)
 {
     const struct proto_type *to;
 
@@ -229,9 +243,16 @@ static const struct proto_type *gen_index(struct gen *g, const struct proto_expr
     fail_if_null(g, e);
     to = gen_pointer(g, e->a);
     gen_integer(g, e->b);
-    emit_push(g, e, to->kind == K_POINTER ? 8 : tc_scalar_bytes(to->scalar));
+    emit_push(g, e, step_of(g, to, e));
     emit_op(g, e, TC_OP_MUL, -1);
     emit_op(g, e, TC_OP_ADD, -1);
+    return to;
+}
+
+static const struct proto_type *gen_index(struct gen *g, const struct proto_expr *e)
+{
+    const struct proto_type *to = gen_element(g, e);
+
     return load(g, e, to);
 }
 
@@ -245,16 +266,99 @@ static const struct proto_type *gen_strlen(struct gen *g, const struct proto_exp
     return &integer;
 }
 
+static const struct proto_type *gen_place(struct gen *g, const struct proto_expr *e,
+                                          const struct proto_expr *member);
+
+/* The address of a struct whose member is asked for. */
+static const struct proto_type *gen_struct(struct gen *g, const struct proto_expr *e)
+{
+    const struct proto_type *to;
+
+    if (!e->arrow)
+        return gen_place(g, e->a, e);
+    to = gen_pointer(g, e->a);
+    if (to->kind != K_RECORD)
+        return to;
+    fail_if_null(g, e);
+    return gen_pointer(g, e->a);
+}
+
+_Noreturn static void unknown_member(struct gen *g, const struct proto_expr *e,
+                                     const struct proto_type *t)
+{
+    struct proto_nearest n = {0};
+
+    for (const struct proto_member *m = t->record->members; m != NULL; m = m->next)
+        if (m->name != NULL)
+            proto_near(&n, e->name, m->name);
+    proto_fail(g->p, TC_R_UNKNOWN_MEMBER, e->at, n.best == NULL ? "" : n.best,
+               "'%.60s' has no member '%.60s'", proto_type_text(g->p, t, "", true), e->name);
+}
+
+/* The address of a member; `*ret` says which. */
+static const struct proto_type *gen_member_place(struct gen *g, const struct proto_expr *e,
+                                                 const struct proto_member **ret)
+{
+    const struct proto_type *to = gen_struct(g, e);
+    uint64_t offset = 0;
+
+    if (to->kind != K_RECORD)
+        bad(g, e,
+            e->arrow ? "reads a member of something that isn't a pointer to a struct"
+                     : "reads a member of something that isn't a struct");
+    (void)proto_size_of(g->p, to, e->at);
+    *ret = proto_find_member(g->p, to->record, e->name, &offset);
+    if (*ret == NULL)
+        unknown_member(g, e, to);
+    if (offset != 0) {
+        emit_push(g, e, (int64_t)offset);
+        emit_op(g, e, TC_OP_ADD, -1);
+    }
+    return (*ret)->type;
+}
+
+/* The address of what `member` is a member of. */
+static const struct proto_type *gen_place(struct gen *g, const struct proto_expr *e,
+                                          const struct proto_expr *member)
+{
+    const struct proto_member *m = NULL;
+    const struct proto_param *x;
+    int64_t constant;
+
+    switch (e->kind) {
+    case E_DEREF:
+        return gen_pointer(g, e->a);
+    case E_INDEX:
+        return gen_element(g, e);
+    case E_MEMBER:
+        return gen_member_place(g, e, &m);
+    case E_NAME:
+        x = proto_name(g->p, e, &constant);
+        if (x != NULL && x->layout != 0 && !x->is_pointer) {
+            (void)emit(g, e,
+                       (struct tc_insn){.op = TC_OP_ARG, .arg = (uint16_t)(x - g->p->fn->params)},
+                       1);
+            return x->value;
+        }
+        break;
+    default:
+        break;
+    }
+    bad(g, member, "reads a member of something that isn't a struct");
+}
+
 static const struct proto_type *gen_member(struct gen *g, const struct proto_expr *e)
 {
-    const struct proto_type *to = e->arrow ? gen_pointer(g, e->a) : gen(g, e->a);
+    const struct proto_member *m = NULL;
+    const struct proto_type *t = gen_member_place(g, e, &m);
 
-    if (to->kind == K_RECORD)
-        proto_fail(g->p, TC_R_NOT_YET, e->at, NULL,
-                   "members of structs in expressions aren't built yet");
-    bad(g, e,
-        e->arrow ? "reads a member of something that isn't a pointer to a struct"
-                 : "reads a member of something that isn't a struct");
+    if (m->bits == NULL)
+        return load(g, e, t);
+    (void)emit(g, e,
+               (struct tc_insn){
+                   .op = TC_OP_BITS, .type = t->scalar, .arg = (uint16_t)(m->bit | m->width << 8)},
+               0);
+    return &integer;
 }
 
 /* ---- operators ---- */

@@ -30,18 +30,21 @@ static void add_member(struct proto_member ***end, struct proto_member *m)
 }
 
 /* NAME, NAME[N], *NAME, NAME : BITS, : BITS */
-static struct proto_member *member(struct proto *p, const struct proto_type *base)
+static struct proto_member *member(struct proto *p, const struct proto_type *base,
+                                   const struct proto_storage *outer)
 {
     struct proto_member *m = proto_new(p, sizeof *m);
     struct proto_type *own = proto_new(p, sizeof *own);
-    struct proto_storage ignored = {0};
+    struct proto_storage s = *outer;
 
     *own = *base;
     m->at = p->tok->at;
     m->type = proto_declarator(p, own, &m->name, &m->at);
     if (proto_accept(p, ':'))
         m->bits = proto_expression(p);
-    proto_attributes(p, &ignored);
+    proto_attributes(p, &s);
+    m->packed = s.packed;
+    m->aligned = s.aligned;
     return m;
 }
 
@@ -60,7 +63,7 @@ static void members(struct proto *p, struct proto_record *r)
         if (s.is_typedef || s.is_extern || s.is_static)
             proto_fail(p, TC_R_BAD_PROTOTYPE, s.at, "", "a member has no storage class");
         do {
-            add_member(&end, member(p, base));
+            add_member(&end, member(p, base, &s));
         } while (proto_accept(p, ','));
         proto_expect(p, ';', "`;`");
     }
@@ -91,6 +94,9 @@ static struct proto_type *record_type(struct proto *p, bool is_union)
             proto_fail(p, TC_R_BAD_PROTOTYPE, at, "", "'%.60s' is declared twice", t->spelled);
         p->tok++;
         members(p, t->record);
+        proto_attributes(p, &s);
+        t->record->packed = s.packed;
+        t->record->aligned = s.aligned;
         t->record->complete = true;
     } else if (t->record->tag == NULL) {
         proto_unexpected(p, "a tag or `{`");

@@ -110,11 +110,6 @@ static void refuse_value(struct proto *p, const struct proto_param *x)
                    fn_name(p));
     case K_UNBUILT:
         not_yet(p, x, x->type_at, NULL, proto_format(p, "values of type %s aren't", t->spelled));
-    case K_RECORD:
-        if (t->record->complete)
-            not_yet(p, x, x->type_at, NULL, "structs and unions aren't");
-        proto_fail(p, TC_R_UNKNOWN_TYPE, x->type_at, NULL, "the members of '%.60s' aren't declared",
-                   t->spelled);
     case K_VOID:
         bad(p, x, x->type_at, "", "has the type void");
     case K_FILE:
@@ -140,6 +135,11 @@ static void value_shape(struct proto *p, struct proto_param *x)
         bad(p, x, x->qualifier_at, "", "isn't a length: `hidden` is for integers");
     x->shape = TC_SHAPE_SCALAR;
     x->direction = x->dir != 0 ? x->dir : TC_IN;
+    if (x->value->kind != K_RECORD && x->value->kind != K_WIDE)
+        return;
+    x->layout = proto_layout_of(p, x->value, x->type_at);
+    x->shape = x->direction == TC_IN && p->layouts[x->layout - 1].has_pointers ? TC_SHAPE_OPAQUE
+                                                                               : TC_SHAPE_MEMBERS;
 }
 
 /* ---- extents ---- */
@@ -238,10 +238,6 @@ static void refuse_element(struct proto *p, const struct proto_param *x)
                    "parameter '%.50s' of '%.50s' points at vectors", x->name, fn_name(p));
     case K_UNBUILT:
         not_yet(p, x, x->type_at, NULL, proto_format(p, "elements of type %s aren't", t->spelled));
-    case K_RECORD:
-        if (t->record->complete)
-            not_yet(p, x, x->type_at, NULL, "structs and unions aren't");
-        break;
     case K_POINTER:
         not_yet(p, x, x->at, NULL, "pointers in memory aren't");
     case K_FUNCTION:
@@ -254,6 +250,25 @@ static void refuse_element(struct proto *p, const struct proto_param *x)
                    "parameter '%.40s' of '%.40s' has a direction, but the members of '%.40s' "
                    "aren't declared",
                    x->name, fn_name(p), t->spelled);
+}
+
+/* An array. Pointers inside the elements: nobody knows what they lead to. */
+static void array_shape(struct proto *p, struct proto_param *x)
+{
+    x->shape = TC_SHAPE_ARRAY;
+    if (x->elem->kind != K_RECORD && x->elem->kind != K_WIDE)
+        return;
+    x->layout = proto_layout_of(p, x->elem, x->type_at);
+    if (!p->layouts[x->layout - 1].has_pointers)
+        return;
+    if (x->direction != TC_IN)
+        proto_fail(p, TC_R_OWNERSHIP_MISSING, x->type_at, "",
+                   "parameter '%.40s' of '%.40s' receives structs with pointers inside, and "
+                   "nothing says who owns what they point at",
+                   x->name, fn_name(p));
+    x->layout = 0;
+    x->pieces = x->length = x->stride = x->capacity = NULL;
+    opaque(x, TC_IN);
 }
 
 /* `T *p` or `T p[]`: no extent was written. */
@@ -278,7 +293,7 @@ static void without_extent(struct proto *p, struct proto_param *x, bool brackets
     if (x->dir == 0 || brackets || t->kind == K_VOID || t->kind == K_ARRAY)
         extent_missing(p, x);
     refuse_element(p, x);
-    x->shape = TC_SHAPE_ARRAY;
+    array_shape(p, x);
 }
 
 static void with_extent(struct proto *p, struct proto_param *x, const struct dims *d)
@@ -298,7 +313,10 @@ static void with_extent(struct proto *p, struct proto_param *x, const struct dim
         refuse_element(p, x);
     if (strings && d->count > 1)
         not_yet(p, x, x->at, NULL, "strings in several dimensions aren't");
-    x->shape = strings ? TC_SHAPE_STRINGS : TC_SHAPE_ARRAY;
+    if (strings)
+        x->shape = TC_SHAPE_STRINGS;
+    else
+        array_shape(p, x);
 }
 
 static bool has_extent(struct proto *p, const struct proto_param *x, const struct dims *d)

@@ -6,7 +6,7 @@
 /* C's words for arithmetic types, counted. */
 struct words {
     unsigned is_void, is_char, is_short, is_int, is_long, is_float, is_double, is_signed,
-        is_unsigned, is_bool, is_complex, is_int128;
+        is_unsigned, is_bool, is_complex, is_int128, is_uint128;
     unsigned all;
 };
 
@@ -31,7 +31,7 @@ static const struct {
     {"complex", offsetof(struct words, is_complex)},
     {"__int128", offsetof(struct words, is_int128)},
     {"__int128_t", offsetof(struct words, is_int128)},
-    {"__uint128_t", offsetof(struct words, is_int128)},
+    {"__uint128_t", offsetof(struct words, is_uint128)},
 };
 #define ARITHMETIC (sizeof arithmetic / sizeof arithmetic[0])
 
@@ -87,6 +87,20 @@ static bool attribute_is(const char *word, const char *name)
            (word[bytes] == '\0' || strcmp(word + bytes, "__") == 0);
 }
 
+/* `aligned` alone is the most that any type needs. Leaves the last token of it current. */
+static void aligned(struct proto *p, struct proto_storage *s)
+{
+    s->aligned = proto_new(p, sizeof *s->aligned);
+    s->aligned->at = s->aligned->first = p->tok->at;
+    s->aligned->value = 16;
+    if (p->tok[1].kind != '(')
+        return;
+    p->tok += 2;
+    s->aligned = proto_expression(p);
+    if (!proto_is(p, ')'))
+        proto_unexpected(p, "`)`");
+}
+
 /* Most attributes say nothing about how a call looks; these do. */
 static void attribute_word(struct proto *p, struct proto_storage *s)
 {
@@ -95,6 +109,10 @@ static void attribute_word(struct proto *p, struct proto_storage *s)
 
     if (attribute_is(p->tok->word, "packed"))
         s->packed = true;
+    if (attribute_is(p->tok->word, "aligned")) {
+        aligned(p, s);
+        return;
+    }
     if (attribute_is(p->tok->word, "vector_size") || attribute_is(p->tok->word, "ext_vector_type"))
         s->vector = true;
     for (size_t i = 0; abi[i] != NULL; i++)
@@ -104,11 +122,24 @@ static void attribute_word(struct proto *p, struct proto_storage *s)
                        p->tok->word);
 }
 
+static void alignas(struct proto *p, struct proto_storage *s)
+{
+    proto_expect(p, '(', "`(`");
+    if (proto_starts_type(p, p->tok))
+        proto_fail(p, TC_R_NOT_YET, p->tok->at, NULL, "_Alignas with a type isn't built yet");
+    s->aligned = proto_expression(p);
+    proto_expect(p, ')', "`)`");
+}
+
 void proto_attributes(struct proto *p, struct proto_storage *s)
 {
     while (proto_is(p, TOK_WORD) && word_in(p->tok->word, attribute_words)) {
         unsigned open = 0;
 
+        if (proto_accept_word(p, "_Alignas")) {
+            alignas(p, s);
+            continue;
+        }
         p->tok++;
         if (!proto_is(p, '('))
             proto_unexpected(p, "`(`");
@@ -179,11 +210,13 @@ static const char *integer_name(const struct words *w)
     return u ? "unsigned int" : "int";
 }
 
-static struct proto_type *unbuilt(struct proto *p, const char *name)
+static struct proto_type *wide(struct proto *p, const char *name, uint8_t scalar, bool is_complex)
 {
     struct proto_type *t = proto_new(p, sizeof *t);
 
-    t->kind = K_UNBUILT;
+    t->kind = K_WIDE;
+    t->scalar = scalar;
+    t->is_complex = is_complex;
     t->spelled = name;
     t->plain = name;
     t->height = 1;
@@ -198,11 +231,11 @@ static struct proto_type *floating_type(struct proto *p, const struct words *w)
         (w->is_long > 0 && w->is_double == 0))
         return NULL;
     if (w->is_complex > 0)
-        return unbuilt(p, w->is_float > 0  ? "float _Complex"
-                          : w->is_long > 0 ? "long double _Complex"
-                                           : "double _Complex");
+        return w->is_float > 0  ? wide(p, "float _Complex", TC_F32, true)
+               : w->is_long > 0 ? wide(p, "long double _Complex", TC_F80, true)
+                                : wide(p, "double _Complex", TC_F64, true);
     if (w->is_long > 0)
-        return unbuilt(p, "long double");
+        return wide(p, "long double", TC_F80, false);
     return proto_base_type(p, w->is_float > 0 ? "float" : "double");
 }
 
@@ -215,7 +248,11 @@ static struct proto_type *arithmetic_type(struct proto *p, const struct words *w
     if (w->is_bool > 0)
         return w->all == 1 ? proto_base_type(p, "bool") : NULL;
     if (w->is_int128 > 0)
-        return w->all - w->is_signed - w->is_unsigned == 1 ? unbuilt(p, "__int128") : NULL;
+        return w->all - w->is_signed - w->is_unsigned != 1 ? NULL
+               : w->is_unsigned > 0 ? wide(p, "unsigned __int128", TC_U128, false)
+                                    : wide(p, "__int128", TC_I128, false);
+    if (w->is_uint128 > 0)
+        return w->all == 1 ? wide(p, "unsigned __int128", TC_U128, false) : NULL;
     if (w->is_float + w->is_double + w->is_complex > 0)
         return floating_type(p, w);
     name = integer_name(w);
@@ -299,6 +336,10 @@ static void declare_typedef(struct proto *p, struct proto_type *t, const char *n
     proto_attributes(p, &s);
     if (s.vector)
         t->kind = K_VECTOR;
+    if (s.aligned != NULL)
+        proto_fail(
+            p, TC_R_NOT_YET, s.aligned->first, NULL,
+            "an alignment of a typedef isn't built yet: give it to the struct or the member");
     if (t->kind == K_RECORD && t->record->tag == NULL)
         t->record->tag = name;
     (void)proto_declare(p, SYM_TYPEDEF, name, t);

@@ -317,7 +317,7 @@ static void random_programs_end(void **state)
             code[i].type = (uint8_t)(seed >> 8) % (TC_PTR + 2);
             code[i].arg = (uint16_t)(seed >> 16) % 6;
             code[i].imm = (int64_t)(seed >> 24) % 5 - 2;
-            if (code[i].op == TC_OP_LOAD || code[i].op == TC_OP_STRLEN)
+            if (code[i].op == TC_OP_LOAD || code[i].op == TC_OP_STRLEN || code[i].op == TC_OP_BITS)
                 code[i].op = TC_OP_NOT;
         }
         verified = tc_expr_verify(code, COUNT(code), 0, 1, 0);

@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#define TC_IMAGE_WORDS 16u /* six general registers and eight vector ones */
+
 struct tc_frame {
     /* rax and r10 are inputs too (psABI: count of vector registers; static chain). */
     uint64_t rax, rdx, rcx, rsi, rdi, r8, r9, r10, r11;
@@ -17,8 +19,15 @@ struct tc_frame {
     uint64_t call_stack;      /* TC_ACTION_CALL: stack pointer before the call */
     uint64_t copy_eightbytes; /* TC_ACTION_CALL: how many to copy from entry + 8 */
     uint64_t serial;          /* of the open call (context.h) */
-    uint64_t pad;
+    uint64_t x87_count;       /* TC_ACTION_RETURN: long doubles of `result` to load */
     uint64_t xmm[16][2];
+    /* Arguments with members that came in registers, as they would be in memory. */
+    uint64_t image[TC_IMAGE_WORDS];
+    uint64_t result[4]; /* likewise; of x87's registers 16 bytes each */
+    uint64_t pad[4];
 };
+
+/* What is in x87's registers, which stays there: `count` of st0 and st1, 16 bytes each. */
+void tc_arch_x87_peek(uint64_t *ret, uint32_t count);
 
 #endif

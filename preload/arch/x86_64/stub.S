@@ -23,8 +23,10 @@
 #define F_ORIGINAL 88
 #define F_CALL_STACK 96
 #define F_COPY 104
+#define F_X87 120
 #define F_XMM 128
-#define F_BYTES 384
+#define F_RESULT 512
+#define F_BYTES 576
 
 /* %rbp-relative words below the saved %rbp. */
 #define B_FRAME -8
@@ -133,7 +135,9 @@ tc_common:
 	.cfi_restore_state
 
 1:	/* Return to the caller. */
-	restore_all %rsp
+	cmpq $0, F_X87(%rsp)
+	jne 3f
+4:	restore_all %rsp
 	movq F_R11(%rsp), %r11
 	.cfi_remember_state
 	movq %rbp, %rsp
@@ -166,7 +170,14 @@ tc_common:
 	movq %r11, %rsp
 	movq %rsp, %rdi
 	call tc_leave
-	jmp 1b
+	jmp 4b
+
+3:	/* A long double, or a complex one: its imaginary part goes below. */
+	cmpq $1, F_X87(%rsp)
+	je 5f
+	fldt F_RESULT+16(%rsp)
+5:	fldt F_RESULT(%rsp)
+	jmp 4b
 	.cfi_endproc
 	.size tc_common, . - tc_common
 

@@ -1,0 +1,310 @@
+"""Random prototypes: a program that calls functions of all kinds, and the config that caches them.
+
+The functions' results follow from every byte of value in their arguments, and the caller prints every byte of value that it got
+back; so a bare run says what a miss and a hit have to print. Structs are filled with a byte of the run's choice before their
+members are set: padding must not count. A run that is told so checks that what lies between the members of its outputs is still that byte.
+"""
+import random
+
+# C's name, bytes of value, kind
+SCALARS = [
+    ("char", 1, "int"), ("signed char", 1, "int"), ("unsigned char", 1, "int"), ("short", 2, "int"), ("unsigned short", 2, "int"),
+    ("int", 4, "int"), ("unsigned int", 4, "int"), ("long", 8, "int"), ("unsigned long", 8, "int"), ("_Bool", 1, "bool"),
+    ("float", 4, "real"), ("double", 8, "real"), ("long double", 10, "real"), ("__int128", 16, "wide"),
+    ("unsigned __int128", 16, "wide"), ("float _Complex", 4, "complex"), ("double _Complex", 8, "complex"),
+    ("long double _Complex", 10, "complex"),
+]
+COMMON = SCALARS[:12]
+PART = {"float _Complex": "float", "double _Complex": "double", "long double _Complex": "long double"}
+
+SUPPORT = r"""
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static inline uint64_t mix(uint64_t h, const void *data, size_t n)
+{
+    const unsigned char *p = data;
+    while (n-- > 0)
+        h = (h ^ *p++) * 0x100000001b3ull, h ^= h >> 29;
+    return h;
+}
+static inline uint64_t next(uint64_t *s)
+{
+    *s = *s * 6364136223846793005ull + 1442695040888963407ull;
+    return *s >> 20;
+}
+static inline void show(const void *data, size_t n)
+{
+    const unsigned char *p = data;
+    while (n-- > 0)
+        printf("%02x", *p++);
+    putchar(' ');
+}
+void ran(const char *name);
+"""
+
+
+class Leaf:
+    def __init__(self, path, ctype, size, kind, bits=0):
+        self.path, self.ctype, self.size, self.kind, self.bits = path, ctype, size, kind, bits
+
+
+class Struct:
+    def __init__(self, name, text, leaves, by_value):
+        self.name, self.text, self.leaves, self.by_value = name, text, leaves, by_value
+        self.ctype = f"struct {name}"
+
+
+def scalar_leaves(path, s):
+    return [Leaf(path, *s)]
+
+
+class Generator:
+    def __init__(self, seed, count):
+        self.r = random.Random(seed)
+        self.structs = []
+        self.functions = [self.function(i) for i in range(count)]
+
+    def scalar(self):
+        return self.r.choice(COMMON if self.r.random() < 0.7 else SCALARS)
+
+    # ---- structs ----
+    def bit_field(self, path, name):
+        ctype, size, kind = self.r.choice([s for s in COMMON if s[2] in ("int", "bool") and s[0] != "char"])
+        width = 1 if kind == "bool" else self.r.randint(1, 8 * size)
+        return f"    {ctype} {name} : {width};\n", [Leaf(path + name, ctype, size, kind, width)]
+
+    def member(self, path, name, depth):
+        roll = self.r.random()
+        if roll < 0.2:
+            return self.bit_field(path, name)
+        aligned = f" __attribute__((aligned({self.r.choice((2, 4, 8, 16))})))" if self.r.random() < 0.06 else ""
+        dims = "" if self.r.random() < 0.75 else "".join(f"[{self.r.randint(1, 3)}]" for _ in range(self.r.randint(1, 2)))
+        places = [""]
+        for n in dims.replace("]", "").split("[")[1:]:
+            places = [f"{p}[{i}]" for p in places for i in range(int(n))]
+        if roll < 0.35 and depth < 2:
+            anonymous = self.r.random() < 0.3 and not dims
+            inner, leaves = self.members(f"{name}_" if anonymous else "", depth + 1)
+            packed = " __attribute__((packed))" if self.r.random() < 0.15 and ": 0" not in inner else ""
+            text = f"    struct {{\n{inner}    }}{packed}{'' if anonymous else ' ' + name + dims};\n"
+            prefix = [path] if anonymous else [f"{path}{name}{p}." for p in places]
+            return text, [Leaf(b + l.path, l.ctype, l.size, l.kind, l.bits) for b in prefix for l in leaves]
+        known = [s for s in self.structs if len(s.leaves) * len(places) <= 24]
+        if roll < 0.42 and known:
+            s = self.r.choice(known)
+            self.tainted |= not s.by_value
+            return (f"    {s.ctype} {name}{dims};\n",
+                    [Leaf(f"{path}{name}{p}.{l.path}", l.ctype, l.size, l.kind, l.bits) for p in places for l in s.leaves])
+        s = self.scalar()
+        return f"    {s[0]} {name}{dims}{aligned};\n", [Leaf(f"{path}{name}{p}", *s) for p in places]
+
+    def members(self, prefix, depth):
+        text, leaves = "", []
+        for i in range(self.r.choice((1, 1, 2, 2, 3, 4, 6))):
+            t, ls = self.member("", f"{prefix}m{i}", depth)
+            text += t
+            leaves += ls
+            if self.r.random() < 0.04:
+                text += "    int : 0;\n"
+            elif self.r.random() < 0.03:
+                text += "    int : 3;\n"
+                self.tainted = True
+        return text, leaves
+
+    def struct(self):
+        self.tainted = False
+        text, leaves = self.members("", 0)
+        name = f"s{len(self.structs)}"
+        attributes = []
+        if self.r.random() < 0.15 and ": 0" not in text:
+            attributes.append("packed")
+        if self.r.random() < 0.1:
+            attributes.append(f"aligned({self.r.choice((4, 8, 16))})")
+            self.tainted = True
+        tail = f" __attribute__(({', '.join(attributes)}))" if attributes else ""
+        s = Struct(name, f"struct {name} {{\n{text}}}{tail};\n", leaves, not self.tainted)
+        self.structs.append(s)
+        return s
+
+    # ---- functions ----
+    def type(self, by_value):
+        if self.r.random() < 0.5:
+            s = self.scalar()
+            return s[0], scalar_leaves("", s)
+        for _ in range(20):
+            fit = [s for s in self.structs if s.by_value or not by_value]
+            s = self.r.choice(fit) if fit and self.r.random() < 0.4 else self.struct()
+            if (s.by_value or not by_value) and len(s.leaves) <= 40:
+                return s.ctype, s.leaves
+        return "int", scalar_leaves("", SCALARS[5])
+
+    def function(self, i):
+        params = [("value", "k", "int", scalar_leaves("", SCALARS[5]), None)]
+        for n in range(self.r.randint(0, 9)):
+            kind = self.r.choice(("value",) * 6 + ("in", "one", "out", "inout"))
+            ctype, leaves = self.type(kind == "value")
+            if (kind, ctype) == ("one", "char"):
+                kind = "in"  # it would be a string
+            extent = self.r.randint(1, 3)
+            params.append((kind, f"p{n}", ctype, leaves, extent if kind in ("in", "out", "inout") else 1))
+        self.r.shuffle(params)
+        result = ("void", []) if self.r.random() < 0.15 else self.type(True)
+        return f"f{i}", result, params
+
+    # ---- C ----
+    def helpers(self):
+        out = []
+        for ctype, leaves in self.all_types().items():
+            tag = self.tag(ctype)
+            out.append(f"static inline uint64_t mix_{tag}(uint64_t h, const {ctype} *p)\n{{\n{self.each(leaves, 'mix')}    return h;\n}}\n")
+            out.append(f"static inline void show_{tag}(const {ctype} *p)\n{{\n{self.each(leaves, 'show')}}}\n")
+            out.append(f"static inline void set_{tag}({ctype} *p, uint64_t *s)\n{{\n{self.each(leaves, 'set')}}}\n")
+            out.append(f"static inline void mask_{tag}({ctype} *p)\n{{\n    memset((void *)p, 0, sizeof *p);\n{self.mask(ctype, leaves)}}}\n")
+        return "".join(out)
+
+    def all_types(self):
+        found = {}
+        for _, result, params in self.functions:
+            for ctype, leaves in [result] + [(p[2], p[3]) for p in params]:
+                if leaves:
+                    found[ctype] = leaves
+        return found
+
+    @staticmethod
+    def tag(ctype):
+        return ctype.replace("struct ", "").replace(" ", "_")
+
+    @staticmethod
+    def each(leaves, what):
+        out = []
+        for l in leaves:
+            place = f"p->{l.path}" if l.path else "(*p)"
+            if what == "set":
+                if l.kind == "bool":
+                    out.append(f"    {place} = next(s) & 1;\n")
+                elif l.kind in ("int", "wide"):
+                    more = " | (unsigned __int128)next(s) << 80" if l.kind == "wide" else ""
+                    out.append(f"    {place} = ({l.ctype})(next(s){more});\n")
+                elif l.kind == "real":
+                    out.append(f"    {place} = ({l.ctype})(int32_t)next(s) / 8;\n")
+                else:
+                    out.append(f"    __real__ {place} = ({PART[l.ctype]})(int32_t)next(s) / 8;\n"
+                               f"    __imag__ {place} = ({PART[l.ctype]})(int32_t)next(s) / 8;\n")
+                continue
+            if l.kind == "complex":
+                values = [(PART[l.ctype], f"__real__ {place}"), (PART[l.ctype], f"__imag__ {place}")]
+            else:
+                values = [("long" if l.bits else l.ctype, place)]
+            for ctype, value in values:
+                call = f"h = mix(h, &v, {8 if l.bits else l.size})" if what == "mix" else f"show(&v, {8 if l.bits else l.size})"
+                out.append(f"    {{ {ctype} v = {value}; {call}; }}\n")
+        return "".join(out)
+
+    @staticmethod
+    def mask(ctype, leaves):
+        out = []
+        for l in leaves:
+            at = f"offsetof({ctype}, {l.path})" if l.path else "0"
+            if l.bits:
+                out.append(f"    p->{l.path} = {1 if l.kind == 'bool' else -1};\n")
+            elif l.kind == "complex":
+                out.append(f"    memset((char *)p + {at}, 255, {l.size});\n"
+                           f"    memset((char *)p + {at} + sizeof({PART[l.ctype]}), 255, {l.size});\n")
+            else:
+                out.append(f"    memset((char *)p + {at}, 255, {l.size});\n")
+        return "".join(out)
+
+    @staticmethod
+    def declaration(name, result, params, prototype):
+        parts = []
+        for kind, pname, ctype, _, extent in params:
+            if kind == "value":
+                parts.append(f"{ctype} {pname}")
+            elif kind == "one":
+                parts.append(f"in {ctype} *{pname}" if prototype else f"const {ctype} *{pname}")
+            elif kind == "in":
+                parts.append(f"const {ctype} {pname}[{extent}]")
+            else:
+                parts.append(f"{kind + ' ' if prototype else ''}{ctype} {pname}[{extent}]")
+        return f"{result[0]} {name}({', '.join(parts)})"
+
+    def types(self):
+        return "".join(s.text for s in self.structs)
+
+    def bodies(self):
+        out = [SUPPORT, self.types(), self.helpers()]
+        for name, result, params in self.functions:
+            body = [f"{self.declaration(name, result, params, False)}\n{{\n    uint64_t h = 14695981039346656037ull;\n    ran(\"{name}\");\n"]
+            for kind, pname, ctype, _, extent in params:
+                if kind == "value":
+                    body.append(f"    h = mix_{self.tag(ctype)}(h, &{pname});\n")
+                elif kind != "out":
+                    body.append(f"    for (int i = 0; i < {extent}; i++)\n        h = mix_{self.tag(ctype)}(h, &{pname}[i]);\n")
+            for kind, pname, ctype, _, extent in params:
+                if kind in ("out", "inout"):
+                    body.append(f"    for (int i = 0; i < {extent}; i++)\n        set_{self.tag(ctype)}(&{pname}[i], &h);\n")
+            if result[1]:
+                body.append(f"    {result[0]} r;\n    memset((void *)&r, 0x3c, sizeof r);\n    set_{self.tag(result[0])}(&r, &h);\n    return r;\n")
+            out.append("".join(body) + "}\n")
+        return "".join(out)
+
+    def main(self):
+        out = [SUPPORT, self.types(), self.helpers(), r"""
+static int filler, hits, log_fd;
+void ran(const char *name)
+{
+    (void)!write(log_fd, name, strlen(name));
+    (void)!write(log_fd, "\n", 1);
+}
+/* On a hit nothing but members is written. */
+static void check(const char *name, const void *buffer, const void *before, const void *mask, size_t n)
+{
+    const unsigned char *b = buffer, *was = before, *m = mask;
+    for (size_t i = 0; hits && i < n; i++)
+        if ((b[i] ^ was[i]) & (unsigned char)~m[i]) {
+            printf("%s: padding at %zu is %02x\n", name, i, b[i]);
+            return;
+        }
+}
+"""]
+        for name, result, params in self.functions:
+            out.append(f"{self.declaration(name, result, params, False)};\n")
+        for name, result, params in self.functions:
+            lines, args, after = [], [], []
+            for kind, pname, ctype, _, extent in params:
+                tag = self.tag(ctype)
+                n = 1 if kind == "value" else extent
+                # One more than the function may touch.
+                lines.append(f"    {ctype} {pname}[{n + 1}];\n    memset((void *){pname}, filler, sizeof {pname});\n")
+                if kind != "out":
+                    lines.append(f"    for (int i = 0; i < {n}; i++)\n        set_{tag}(&{pname}[i], &s);\n")
+                if kind in ("out", "inout"):
+                    lines.append(f"    {ctype} {pname}_was[{n + 1}];\n    memcpy((void *){pname}_was, {pname}, sizeof {pname});\n")
+                    after.append(f"    for (int i = 0; i < {n}; i++) {{\n        {ctype} m;\n        show_{tag}(&{pname}[i]);\n        mask_{tag}(&m);\n"
+                                 f"        check(\"{name} {pname}\", &{pname}[i], &{pname}_was[i], &m, sizeof m);\n    }}\n"
+                                 f"    for (size_t i = 0; i < sizeof {pname}[0]; i++)\n        if (((unsigned char *)&{pname}[{n}])[i] != filler)\n"
+                                 f"            puts(\"{name} {pname}: written beyond its end\");\n")
+                args.append(f"{pname}[0]" if kind == "value" else pname)
+            call = f"{name}({', '.join(args)})"
+            if result[1]:
+                call = f"{result[0]} r = {call};\n    show_{self.tag(result[0])}(&r)"
+            out.append(f"static void call_{name}(uint64_t s)\n{{\n{''.join(lines)}    printf(\"{name}: \");\n    {call};\n{''.join(after)}    puts(\"\");\n}}\n")
+        calls = "".join(f"    call_{n}({i}000);\n    call_{n}({i}001);\n" for i, (n, _, _) in enumerate(self.functions))
+        out.append("int main(int argc, char **argv)\n{\n    filler = (int)strtol(argv[1], NULL, 16);\n    hits = argc > 2;\n"
+                   "    log_fd = open(getenv(\"BODY_LOG\"), O_WRONLY | O_CREAT | O_APPEND, 0600);\n" + calls + "    return 0;\n}\n")
+        return "".join(out)
+
+    def config(self):
+        def block(text, indent):
+            return "".join(f"{' ' * indent}{line}\n" for line in text.splitlines())
+        out = ["types: |\n", block(self.types() or ";", 2), "tasks:\n"]
+        for name, result, params in self.functions:
+            out.append(f"  - symbol: {name}\n    cache_policy: INPUTS\n    prototype: |\n" +
+                       block(self.declaration(name, result, params, True), 6))
+        return "".join(out)

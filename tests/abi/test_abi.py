@@ -1,0 +1,69 @@
+"""Calls of random prototypes: executed bare, then cached, then replayed, all with the same bytes.
+
+Programs are built by gcc and clang, and by one calling the other. TASKCACHE_ABI_SEED repeats one program."""
+import importlib.util
+import os
+import pathlib
+import random
+import shutil
+
+from harness import Failure, equal
+
+spec = importlib.util.spec_from_file_location("abi_generate", pathlib.Path(__file__).parent / "generate.py")
+generate = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(generate)
+
+FUNCTIONS = 25  # of one program
+PROGRAMS, PROGRAMS_LONG = 6, 80
+BUILDS = [("gcc", "gcc", "-O2"), ("clang", "clang", "-O2"), ("gcc", "clang", "-O1"), ("clang", "gcc", "-O0"),
+          ("gcc", "gcc", "-O0"), ("clang", "clang", "-O1"), ("gcc", "gcc", "-O3")]
+
+
+def compile_program(t, g, build):
+    caller, callee, level = build
+    for name, text, compiler in (("main", g.main(), caller), ("body", g.bodies(), callee)):
+        source = t.write(f"{name}.c", text)
+        t.execute([compiler, "-w", level, "-c", "-o", f"{name}.o", source])
+    t.execute(["gcc", "-rdynamic", "-o", "program", "main.o", "body.o"])
+    return str(t.dir / "program")
+
+
+def run_one(t, seed):
+    g = generate.Generator(seed, FUNCTIONS)
+    build = BUILDS[seed % len(BUILDS)] if shutil.which("clang") else ("gcc", "gcc", "-O2")
+    try:
+        program = compile_program(t, g, build)
+        config = t.config(g.config())
+        expected = t.bare([program, "aa"]).text.splitlines()
+        equal(t.bodies(), 2 * FUNCTIONS, "bare run")
+        for what, arguments in (("miss", ["aa"]), ("hit", ["55", "hit"])):
+            run = t.run([program, *arguments], config)
+            got = run.text.splitlines()
+            refused = run.errors.count("not-yet: ")
+            bodies = t.bodies() - 2 * refused
+            if refused > 3 or run.errors.count("warning: ") != refused:
+                raise Failure(run.errors)
+            for line, want in zip(got, expected):
+                equal(line, want, f"{what}: {describe(g, want)}")
+            equal(len(got), len(expected), what)
+            if what == "hit" and bodies:
+                raise Failure(f"{bodies} bodies ran again: {t.stats(config)}\n{t.run([program, 'aa'], config, options=['--stats']).errors}")
+            if what == "miss" and bodies < FUNCTIONS - refused:
+                raise Failure(f"only {bodies} bodies ran")
+    except Failure as e:
+        raise Failure(f"TASKCACHE_ABI_SEED={seed} ./test.sh abi, built by {' and '.join(build)}\n{e}") from e
+
+
+def describe(g, line):
+    for f in g.functions:
+        if line.startswith(f[0] + ":"):
+            return g.declaration(*f, True) + "\n" + g.types()
+    return line
+
+
+def tests():
+    long = "--long" in os.sys.argv
+    given = os.environ.get("TASKCACHE_ABI_SEED")
+    first = random.SystemRandom().randrange(1 << 30)
+    seeds = [int(given)] if given else [first + i for i in range(PROGRAMS_LONG if long else PROGRAMS)]
+    return [(f"prototypes of seed {seed}", lambda t, seed=seed: run_one(t, seed)) for seed in seeds]
