@@ -6,9 +6,8 @@
 #include "cache/bits.h"
 #include "cache/hash.h"
 
-#define MAX_STACK_SLOTS 64u
-#define MAX_CODE        65536u
-#define MAX_SPAN        65536u /* of deps, problems, child names: nobody writes more by hand */
+#define MAX_CODE 65536u
+#define MAX_SPAN 65536u /* of deps, problems, child names: nobody writes more by hand */
 
 #define KNOWN_POLICY                                                                      \
     (TC_POLICY_INPUTS | TC_POLICY_SOURCE | TC_POLICY_RUN_ID | TC_POLICY_FLOW_PARAMETERS | \
@@ -300,7 +299,7 @@ int tc_task_ok(const struct tc_flat *f, const struct tc_task *task)
         return 0;
     if (!layouts_ok(f, task) || !result_ok(f, task) || task->persist > TC_TRUE ||
         task->refresh > TC_TRUE || (task->flags & ~(uint32_t)KNOWN_FLAGS) != 0 ||
-        (task->policy & ~(uint32_t)KNOWN_POLICY) != 0 || task->stack_slots > MAX_STACK_SLOTS)
+        (task->policy & ~(uint32_t)KNOWN_POLICY) != 0 || task->stack_slots > TC_MAX_STACK_SLOTS)
         return 0;
     if (task->params.count > TC_MAX_PARAMS ||
         (task->params.count < 32 && task->excluded >> task->params.count != 0))

@@ -13,8 +13,9 @@
 #include "cache/expr.h"
 #include "cache/flat.h"
 
-#define TC_MAX_PARAMS 32u
-#define TC_MAX_TASKS  1000u
+#define TC_MAX_PARAMS      32u
+#define TC_MAX_TASKS       1000u
+#define TC_MAX_STACK_SLOTS 512u /* declared arguments on the stack, in eightbytes */
 
 /* Which file, exactly: a file that was replaced or written to is another one. Times in ns. */
 struct tc_file_id {

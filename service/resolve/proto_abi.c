@@ -1,9 +1,8 @@
 /* Where the System V psABI for x86-64 puts arguments and results (3.2.3). */
 #include "service/resolve/proto_ast.h"
 
-#define INT_REGISTERS   6u
-#define SSE_REGISTERS   8u
-#define MAX_STACK_SLOTS 64u
+#define INT_REGISTERS 6u
+#define SSE_REGISTERS 8u
 
 static bool is_float(uint8_t scalar)
 {
@@ -90,10 +89,10 @@ static void on_stack(struct proto *p, struct proto_param *x, struct places *at,
     x->loc = TC_LOC_STACK;
     x->loc_index = (uint16_t)at->slots;
     at->slots += (uint32_t)((size.bytes + 7) / 8);
-    if (at->slots > MAX_STACK_SLOTS)
+    if (at->slots > TC_MAX_STACK_SLOTS)
         proto_fail(p, TC_R_TOO_MANY, x->type_at, NULL,
                    "'%.60s' takes more than %u bytes of arguments on the stack", p->fn->name,
-                   8 * MAX_STACK_SLOTS);
+                   8 * TC_MAX_STACK_SLOTS);
 }
 
 static void in_register(enum proto_class class, struct places *at, uint8_t *ret_loc,

@@ -230,7 +230,7 @@ static void config_tables_are_verified(void **state)
     REFUSED(s.task->sorted.count, 1);
     REFUSED(s.task->code.count, 0);
     REFUSED(s.task->olds.count, TC_EXPR_MAX_OLD + 1);
-    REFUSED(s.task->stack_slots, 65);
+    REFUSED(s.task->stack_slots, TC_MAX_STACK_SLOTS + 1);
     REFUSED(s.task->excluded, 4);
     REFUSED(s.task->policy, 1u << 4);
     REFUSED(s.task->flags, 1u << 8);
