@@ -184,7 +184,7 @@ int tc_arch_is_empty_function(const unsigned char *code, size_t bytes, size_t *r
 
 /* Nothing else in here touches these registers: the compiler is told not to (meson.build). A
  * store of ten bytes and a load change no value, a signalling NaN neither. */
-void tc_arch_x87_peek(uint64_t *ret, uint32_t count)
+__attribute__((noinline)) void tc_arch_x87_peek(uint64_t *ret, uint32_t count)
 {
     memset(ret, 0, count * 16u);
     if (count == 2)
