@@ -17,6 +17,8 @@ static uint32_t why_off(const struct tc_task *task, const struct tc_switches *en
 {
     if (env->disable_caching || (task->flags & TC_TASK_DISABLED))
         return TC_R_DISABLED;
+    if (task->flags & TC_TASK_FLOW)
+        return 0;
     if (task->flags & TC_TASK_NO_CACHE)
         return TC_R_NO_KEY;
     if (!persists(task, env))
@@ -36,6 +38,10 @@ struct tc_active tc_activation(const struct tc_task *task, const struct tc_switc
 
     if (active.reason != 0)
         return active;
+    if (task->flags & TC_TASK_FLOW) {
+        active.policy = TC_POLICY_INPUTS; /* FLOW_PARAMETERS of the tasks inside */
+        return active;
+    }
     active.policy = task->flags & TC_TASK_POLICY_GIVEN ? task->policy : DEFAULT_MEMBERS;
     active.refresh = (task->refresh != TC_UNSET ? task->refresh : env->refresh_cache) == TC_TRUE;
     return active;

@@ -127,8 +127,9 @@ enum tc_policy_bit {
     TC_POLICY_INPUTS = 1u << 0,
     TC_POLICY_SOURCE = 1u << 1,
     TC_POLICY_RUN_ID = 1u << 2,
-    TC_POLICY_FLOW_PARAMETERS = 1u << 3, /* FLOW_PARAMETERS of the process run */
-    TC_POLICY_VOID = 1u << 15,           /* names a member that isn't built yet: no key, ever */
+    TC_POLICY_FLOW_PARAMETERS = 1u << 3,
+    TC_POLICY_KEY = 1u << 4,   /* not a member: the task's own template gives the key, alone */
+    TC_POLICY_VOID = 1u << 15, /* names a member that isn't built yet: no key, ever */
 };
 
 enum tc_tristate {
@@ -149,6 +150,8 @@ enum tc_task_flag {
     TC_TASK_NOT_YET = 1u << 6,    /* uses a feature that could change a key or a result and isn't
                                      built: stays uncached */
     TC_TASK_STORE_ASYNC = 1u << 7, /* reserved: `store: async` */
+    TC_TASK_FLOW = 1u << 8, /* listed under `flows:`: its calls open run scopes. TC_TASK_NOT_YET:
+                               tasks inside stay uncached */
 };
 
 /* What the config says of one parameter under `params:`: "in [n]". */
@@ -230,7 +233,7 @@ struct tc_config {
     uint64_t max_size_bytes;
     uint8_t resolve_digest[16]; /* of what plans depend on: each task's symbol, prototype, types;
                                    all of a task that has `texts` (others' policies not) */
-    struct tc_span tasks;       /* struct tc_task */
+    struct tc_span tasks;       /* struct tc_task; flows among them, behind the others */
     struct tc_span deps;        /* struct tc_dep */
     struct tc_span problems;    /* struct tc_problem */
     struct tc_span child_names; /* struct tc_str */

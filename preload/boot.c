@@ -347,6 +347,21 @@ static void digest_arguments(int argc, char *const *argv)
     tc_state.has_flow_parameters = 1;
 }
 
+static void look_at_flows(void)
+{
+    for (uint32_t i = 0; i < tc_state.task_count; i++) {
+        const struct tc_task *t = &tc_state.tasks[i];
+        int on = !(t->flags & TC_TASK_DISABLED);
+        if (on && (t->flags & TC_TASK_FLOW)) {
+            tc_flows_start();
+            tc_state.flows_persist |= t->persist == TC_TRUE;
+            tc_state.flows_not_yet |= (t->flags & TC_TASK_NOT_YET) != 0;
+        }
+        if (on && (t->policy & TC_POLICY_FLOW_PARAMETERS))
+            tc_state.flows_have_digests = 1;
+    }
+}
+
 static int private_directory(const char *path)
 {
     struct tc_file_id id;
@@ -402,6 +417,7 @@ int tc_settle_after_fork(void)
         tc_contexts_after_fork();
         tc_client_after_fork();
     }
+    tc_flows_after_fork();
     __atomic_store_n(tc_state.wiped_on_fork, SETTLED, __ATOMIC_RELEASE);
     return 1;
 }
@@ -445,6 +461,7 @@ static void boot(int argc, char *const *argv, char *const *env)
     }
     if (tc_state.task_count == 0 || make_memory() < 0)
         return;
+    look_at_flows();
     choose_run_id();
     digest_arguments(argc, argv);
     tc_map_plans();

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "preload/layout.h"
+#include "preload/prepare.h"
 
 static const unsigned char *stack_argument(const struct tc_frame *f, uint32_t index)
 {
@@ -459,20 +460,11 @@ static uint32_t add_input(struct tc_call *c, uint32_t param, struct tc_material 
     return r == 0 && tc_material_end(m) < 0 ? TC_R_INPUTS_CHANGED : r;
 }
 
-uint32_t tc_capture_key(struct tc_context *x, struct tc_call *c)
+static uint32_t add_inputs(struct tc_call *c, struct tc_material *m)
 {
     const struct tc_hook *h = c->hook;
-    struct tc_material *m = &c->material;
     uint32_t r = 0;
 
-    if (h->prefix_bytes == 0)
-        return TC_R_NO_KEY;
-    tc_material_init(m, x->material, &x->hash, tc_state.page->seed);
-    memcpy(m->memory, h->prefix, h->prefix_bytes);
-    m->bytes = h->prefix_bytes;
-    m->reserved = h->reserved;
-    if (h->fpenv_at != 0)
-        tc_arch_fp_control(m->memory + h->fpenv_at);
     for (uint32_t i = 0; r == 0 && i < h->key_param_count; i++) {
         if (h->params[h->key_params[i]].dir == TC_OUT && c->arg[h->key_params[i]] != 0)
             continue;
@@ -481,6 +473,47 @@ uint32_t tc_capture_key(struct tc_context *x, struct tc_call *c)
     }
     if (r == 0)
         c->key = tc_material_key(m);
+    return r;
+}
+
+/* What is the same at all calls of the process run. */
+static uint32_t begin_prepared(const struct tc_hook *h, struct tc_material *m)
+{
+    if (h->prefix_bytes == 0)
+        return TC_R_NO_KEY;
+    memcpy(m->memory, h->prefix, h->prefix_bytes);
+    m->bytes = h->prefix_bytes;
+    m->reserved = h->reserved;
+    if (h->fpenv_at != 0)
+        tc_arch_fp_control(m->memory + h->fpenv_at);
+    return 0;
+}
+
+uint32_t tc_capture_key(struct tc_context *x, struct tc_call *c)
+{
+    const uint32_t of_flow = TC_POLICY_RUN_ID | TC_POLICY_FLOW_PARAMETERS;
+    const struct tc_hook *h = c->hook;
+    struct tc_material *m = &c->material;
+    uint32_t r;
+
+    tc_material_init(m, x->material, &x->hash, tc_state.page->seed);
+    r = c->flow != NULL && (h->active.policy & of_flow) != 0 ? tc_prepare_in_flow(h, c->flow, m)
+                                                             : begin_prepared(h, m);
+    return r != 0 ? r : add_inputs(c, m);
+}
+
+uint32_t tc_capture_flow(struct tc_context *x, struct tc_call *c, uint8_t ret[16])
+{
+    const struct tc_hook *h = c->hook;
+    struct tc_material *m = &c->material;
+    uint32_t r;
+
+    tc_material_init(m, x->material, &x->hash, tc_state.page->seed);
+    for (uint32_t i = 0; i < h->key_param_count; i++)
+        tc_material_announce(m, h->params[h->key_params[i]].name.bytes);
+    r = add_inputs(c, m);
+    if (r == 0)
+        memcpy(ret, &c->key, sizeof c->key);
     return r;
 }
 

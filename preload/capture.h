@@ -37,6 +37,9 @@ uint64_t tc_capture_piece(const struct tc_call *c, const struct tc_extent *e);
  * sound. */
 int tc_capture_overlaps(struct tc_call *c);
 
+/* The digest of a flow's arguments. */
+uint32_t tc_capture_flow(struct tc_context *x, struct tc_call *c, uint8_t ret[16]);
+
 /* The key material under the task's policy, and the key. */
 uint32_t tc_capture_key(struct tc_context *x, struct tc_call *c);
 

@@ -89,6 +89,7 @@ static struct tc_context *make(uint64_t stack, uint32_t *ret_reason)
     __atomic_store_n(&c->busy, stack, __ATOMIC_RELEASE); /* before a handler can find it */
     c->flight = TC_NO_FLIGHT;
     c->flight_end = 0;
+    tc_flows_begin(&c->flows, tid == (uint32_t)tc_state.pid);
     c->errno_place = __errno_location != NULL ? __errno_location() : NULL;
     mine = c;
     return c;
@@ -120,6 +121,14 @@ static int abandon(struct tc_context *c)
     return 1;
 }
 
+/* The thread's flows are open still. */
+static struct tc_context *go_on(const struct tc_context *old, struct tc_context *c)
+{
+    if (c != NULL)
+        c->flows = old->flows;
+    return c;
+}
+
 void tc_contexts_after_fork(void)
 {
     for (struct tc_context *c = __atomic_load_n(&all, __ATOMIC_ACQUIRE); c != NULL; c = c->next)
@@ -140,7 +149,7 @@ struct tc_context *tc_context_enter(uint64_t stack, uint32_t *ret_reason)
                                                   __ATOMIC_ACQUIRE)) {
         if (!may_be_dead(busy, stack) || !abandon(c))
             return NULL;
-        c = NULL;
+        return go_on(c, make(stack, ret_reason));
     }
     return c != NULL ? c : make(stack, ret_reason);
 }
@@ -174,6 +183,11 @@ static void drop_dead(struct tc_context *c, uint64_t entry)
     }
 }
 
+uint64_t tc_next_serial(void)
+{
+    return __atomic_add_fetch(&last_serial, 1, __ATOMIC_RELAXED);
+}
+
 struct tc_flight *tc_flight_open(struct tc_context *c, uint64_t entry, size_t bytes)
 {
     struct tc_flight *f;
@@ -186,7 +200,7 @@ struct tc_flight *tc_flight_open(struct tc_context *c, uint64_t entry, size_t by
     f = flight_at(c, at);
     memset(f, 0, sizeof *f);
     f->entry = entry;
-    f->serial = __atomic_add_fetch(&last_serial, 1, __ATOMIC_RELAXED);
+    f->serial = tc_next_serial();
     f->bytes = (uint32_t)bytes;
     f->previous = c->flight;
     c->flight = at;

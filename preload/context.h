@@ -14,6 +14,7 @@
 #include "cache/key.h"
 #include "cache/record.h"
 #include "preload/arch/arch.h"
+#include "preload/flow.h"
 #include "preload/lookup.h"
 #include "preload/state.h"
 
@@ -50,6 +51,7 @@ struct tc_call {
     uint64_t capacity_bytes[TC_MAX_OUTPUTS]; /* UINT64_MAX: the extent is exact */
     uint32_t out_count;
     int probing;
+    const struct tc_flow *flow; /* it belongs to, NULL: the process run */
     uint64_t result;
     uint8_t result_type;
     struct tc_material material;
@@ -69,6 +71,7 @@ struct tc_context {
     struct tc_context *next;
     uint32_t flight; /* newest entry, or TC_NO_FLIGHT */
     uint32_t flight_end;
+    struct tc_flows flows;
     struct tc_call call;
     struct tc_store_view store; /* as the last look-up saw it */
     struct tc_hash_state hash;
@@ -85,6 +88,8 @@ void tc_context_exit(struct tc_context *c);
 /* In a forked child, before anything else: no context may be taken from the one thread that lives
  * on. */
 void tc_contexts_after_fork(void);
+/* Of the next open call. */
+uint64_t tc_next_serial(void);
 /* Opens an entry of `bytes` (struct included), dropping those whose frames are gone. NULL: too
  * deep. */
 struct tc_flight *tc_flight_open(struct tc_context *c, uint64_t entry, size_t bytes);

@@ -107,6 +107,72 @@ static void greet_once(void)
         tc_greet();
 }
 
+/* What the task's call has of the flow that it is in. */
+static uint32_t enter_scope(struct tc_context *x, struct tc_call *c)
+{
+    const struct tc_hook *h = c->hook;
+    uint32_t r;
+
+    c->flow = NULL;
+    if (!tc_state.flows_not_yet && !h->in_flow &&
+        !(h->active.policy & (TC_POLICY_RUN_ID | TC_POLICY_FLOW_PARAMETERS)))
+        return 0;
+    r = tc_flow_of(x, c->frame->entry, &c->flow);
+    if (r != 0)
+        return r;
+    if (c->flow != NULL && c->flow->not_yet)
+        return TC_R_NOT_YET_BYPASS;
+    return h->in_flow && (c->flow == NULL || c->flow->persist != TC_TRUE) ? TC_R_CACHING_OFF : 0;
+}
+
+static uint8_t digest_flow(struct tc_context *x, struct tc_call *c, uint8_t ret[16])
+{
+    const struct tc_hook *h = c->hook;
+    int inputs = 0;
+    uint32_t r;
+
+    for (uint32_t i = 0; i < h->param_count; i++)
+        inputs |= h->params[i].dir == TC_IN || h->params[i].dir == TC_INOUT;
+    if (!inputs)
+        return TC_FLOW_NO_PARAMETERS;
+    if (!tc_state.flows_have_digests)
+        return TC_FLOW_UNKNOWN;
+    tc_capture_probation(c);
+    r = tc_capture_olds(c);
+    if (r == 0)
+        r = tc_capture_flow(x, c, ret);
+    if (r == 0)
+        return TC_FLOW_DIGEST;
+    tc_capture_failed(c, r);
+    tc_report_bypass(c, r);
+    return TC_FLOW_UNKNOWN;
+}
+
+/* A flow function: its body runs, inside a scope of its own. */
+static uint32_t enter_flow(struct tc_context *x, struct tc_frame *f, struct tc_hook *h)
+{
+    struct tc_call *c = &x->call;
+    struct tc_flow *flow;
+    uint64_t serial;
+
+    c->hook = h;
+    c->frame = f;
+    c->bad_param = UINT32_MAX;
+    c->probing = 0;
+    tc_capture_arguments(c);
+    serial = tc_next_serial();
+    flow = tc_flow_open(x, f, serial);
+    if (flow == NULL)
+        return bypass(c, TC_R_NO_FLOW);
+    f->serial = serial;
+    flow->parameters = digest_flow(x, c, flow->digest);
+    if (h->task->persist != TC_UNSET)
+        flow->persist = h->task->persist;
+    flow->not_yet |= (h->task->flags & TC_TASK_NOT_YET) != 0;
+    prepare_call(c);
+    return TC_ACTION_CALL;
+}
+
 static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook *h)
 {
     struct tc_call *c = &x->call;
@@ -116,6 +182,9 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
     c->hook = h;
     c->frame = f;
     c->bad_param = UINT32_MAX;
+    r = enter_scope(x, c);
+    if (r != 0)
+        return bypass(c, r);
     tc_capture_probation(c);
     tc_capture_arguments(c);
     r = tc_capture_skip(c);
@@ -149,6 +218,7 @@ uint32_t tc_enter(struct tc_frame *f)
     struct tc_hook *h = &tc_state.hooks[f->hook];
     struct tc_context *x;
     uint32_t reason = h->active.reason, action;
+    int is_flow = (h->task->flags & TC_TASK_FLOW) != 0;
 
     f->original = h->original;
     f->serial = 0;
@@ -159,12 +229,17 @@ uint32_t tc_enter(struct tc_frame *f)
         tc_count_bypass(h, reason);
         return TC_ACTION_BYPASS;
     }
+    if (is_flow)
+        tc_flow_seen();
     x = tc_context_enter(f->entry, &reason);
     if (x == NULL) {
+        /* Whose thread-local storage a vfork child writes is its parent's. */
+        if (is_flow && reason != TC_R_VFORK_CHILD)
+            tc_flow_missed(f->entry);
         tc_count_bypass(h, reason);
         return TC_ACTION_BYPASS;
     }
-    action = decide(x, f, h);
+    action = is_flow ? enter_flow(x, f, h) : decide(x, f, h);
     tc_context_exit(x);
     return action;
 }

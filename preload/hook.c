@@ -92,6 +92,23 @@ void tc_close_text(int mem)
 /* Of the object that is being hooked: one at a time, under the loader's lock. */
 static struct tc_hash128 linked;
 
+/* Off, but on inside a flow that persists. */
+static void consider_flows(struct tc_hook *h)
+{
+    struct tc_switches inside = tc_state.switches;
+    struct tc_active active;
+
+    if (h->active.reason != TC_R_CACHING_OFF || !tc_state.flows_persist ||
+        inside.default_persist_result != TC_UNSET)
+        return;
+    inside.default_persist_result = TC_TRUE;
+    active = tc_activation(h->task, &inside);
+    if (active.reason != 0)
+        return;
+    h->active = active;
+    h->in_flow = 1;
+}
+
 static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struct tc_flat *plans,
                       uint64_t base)
 {
@@ -117,11 +134,14 @@ static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struc
     h->identity_bytes = (uint32_t)strlen(h->identity);
     h->task_hash = tc_hash64(h->identity, h->identity_bytes);
     h->active = tc_activation(t, &tc_state.switches);
+    consider_flows(h);
     h->probation = TC_PROBATION;
     tc_task_digest(t->space.off != 0 ? tc_task_str(h, t->space) : NULL, h->identity,
                    t->prototype_digest, h->task_digest);
     h->linked = linked;
     tc_prepare_key(h);
+    if (t->flags & TC_TASK_FLOW)
+        return; /* it isn't counted among the tasks */
     if (tc_state.page != NULL)
         h->counters = tc_counters_claim(tc_state.page->task, TC_PAGE_TASKS, &tc_state.page->totals,
                                         h->task_hash, h->identity);

@@ -122,6 +122,11 @@ void tc_leave(struct tc_frame *frame)
     x = tc_context_enter(frame->entry, &reason);
     if (x == NULL)
         return;
+    if (tc_state.hooks[frame->hook].task->flags & TC_TASK_FLOW) {
+        tc_flow_close(x, frame->entry, frame->serial);
+        tc_context_exit(x);
+        return;
+    }
     f = tc_flight_find(x, frame->entry, frame->serial);
     if (f != NULL) {
         struct tc_hook *h = f->hook;

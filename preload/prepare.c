@@ -16,21 +16,33 @@ struct named {
     size_t bytes;
 };
 
+/* What RUN_ID and FLOW_PARAMETERS are. */
+struct scope {
+    const char *run_id;
+    uint32_t run_id_bytes;
+    const uint8_t *parameters; /* 16 bytes, or NULL */
+};
+
+static struct scope process_run(void)
+{
+    return (struct scope){tc_state.run_id, tc_state.run_id_bytes,
+                          tc_state.has_flow_parameters ? tc_state.flow_parameters : NULL};
+}
+
 /* The components whose names begin with '=', in order: they come before any parameter. */
-static int list_named(const struct tc_hook *h, struct named ret[6])
+static int list_named(const struct tc_hook *h, const struct scope *s, struct named ret[6])
 {
     uint32_t policy = h->active.policy;
     int n = 0;
 
-    if (policy & TC_POLICY_FLOW_PARAMETERS && tc_state.has_flow_parameters)
-        ret[n++] =
-            (struct named){"=flow", tc_state.flow_parameters, sizeof tc_state.flow_parameters};
+    if (policy & TC_POLICY_FLOW_PARAMETERS && s->parameters != NULL)
+        ret[n++] = (struct named){"=flow", s->parameters, 16};
     if (h->task->flags & TC_TASK_FLOAT)
         ret[n++] = (struct named){FPENV, fp_place, sizeof fp_place};
     if (policy & TC_POLICY_SOURCE)
         ret[n++] = (struct named){"=linked", &h->linked, sizeof h->linked};
     if (policy & TC_POLICY_RUN_ID)
-        ret[n++] = (struct named){"=run_id", tc_state.run_id, tc_state.run_id_bytes};
+        ret[n++] = (struct named){"=run_id", s->run_id, s->run_id_bytes};
     if (policy & TC_POLICY_SOURCE)
         ret[n++] = (struct named){"=source", h->plan->source, sizeof h->plan->source};
     ret[n++] = (struct named){"=task", h->task_digest, sizeof h->task_digest};
@@ -53,13 +65,13 @@ static int is_input(const struct tc_param *p)
 }
 
 /* Does any member of the policy give a key? INPUTS of a task without inputs doesn't; with all of
- * them excluded it does. FLOW_PARAMETERS of a process without arguments doesn't. */
-static int policy_gives_key(const struct tc_hook *h)
+ * them excluded it does. FLOW_PARAMETERS without arguments doesn't. */
+static int policy_gives_key(const struct tc_hook *h, const struct scope *s)
 {
     uint32_t members = h->active.policy & (TC_POLICY_SOURCE | TC_POLICY_RUN_ID);
     int inputs = 0;
 
-    if (tc_state.has_flow_parameters)
+    if (s->parameters != NULL)
         members |= h->active.policy & TC_POLICY_FLOW_PARAMETERS;
 
     for (uint32_t i = 0; i < h->param_count; i++)
@@ -85,29 +97,60 @@ static void choose_params(struct tc_hook *h)
     }
 }
 
+/* Begins `m` and adds what isn't a parameter. `*ret_fpenv_at`: where the content of "=fpenv" goes,
+ * 0: nowhere. */
+static int begin(const struct tc_hook *h, const struct scope *s, struct tc_material *m,
+                 uint32_t *ret_fpenv_at)
+{
+    struct named named[6];
+    int count = list_named(h, s, named), r = policy_gives_key(h, s) ? 0 : -ENOENT;
+
+    *ret_fpenv_at = 0;
+    for (int i = 0; i < count; i++)
+        tc_material_announce(m, strlen(named[i].name));
+    for (uint32_t i = 0; i < h->key_param_count; i++)
+        tc_material_announce(m, h->params[h->key_params[i]].name.bytes);
+    for (int i = 0; r == 0 && i < count; i++) {
+        if (named[i].content == fp_place)
+            *ret_fpenv_at =
+                (uint32_t)m->bytes + sizeof(struct tc_component_head) + sizeof FPENV - 1;
+        r = add_named(m, &named[i]);
+    }
+    return r;
+}
+
 void tc_prepare_key(struct tc_hook *h)
 {
     static unsigned char memory[TC_MATERIAL_BYTES];
     static struct tc_hash_state state;
+    const struct scope scope = process_run();
     struct tc_material m;
-    struct named named[6];
-    int count = list_named(h, named), r = policy_gives_key(h) ? 0 : -ENOENT;
+    int r;
 
     choose_params(h);
     tc_material_init(&m, memory, &state, tc_state.page != NULL ? tc_state.page->seed : 0);
-    for (int i = 0; i < count; i++)
-        tc_material_announce(&m, strlen(named[i].name));
-    for (uint32_t i = 0; i < h->key_param_count; i++)
-        tc_material_announce(&m, h->params[h->key_params[i]].name.bytes);
-    for (int i = 0; r == 0 && i < count; i++) {
-        if (named[i].content == fp_place)
-            h->fpenv_at = (uint32_t)m.bytes + sizeof(struct tc_component_head) + sizeof FPENV - 1;
-        r = add_named(&m, &named[i]);
-    }
+    r = begin(h, &scope, &m, &h->fpenv_at);
     h->prefix_bytes = 0;
     if (r < 0 || m.bytes > sizeof h->prefix)
         return;
     memcpy(h->prefix, memory, m.bytes);
     h->prefix_bytes = (uint32_t)m.bytes;
     h->reserved = (uint32_t)m.reserved;
+}
+
+uint32_t tc_prepare_in_flow(const struct tc_hook *h, const struct tc_flow *flow,
+                            struct tc_material *m)
+{
+    char id[TC_FLOW_ID_BYTES];
+    struct scope scope = {id, tc_flow_id(flow, id),
+                          flow->parameters == TC_FLOW_DIGEST ? flow->digest : NULL};
+    uint32_t fpenv_at;
+
+    if ((h->active.policy & TC_POLICY_FLOW_PARAMETERS) && flow->parameters == TC_FLOW_UNKNOWN)
+        return TC_R_NO_FLOW;
+    if (begin(h, &scope, m, &fpenv_at) < 0)
+        return TC_R_NO_KEY;
+    if (fpenv_at != 0)
+        tc_arch_fp_control(m->memory + fpenv_at);
+    return 0;
 }

@@ -2,15 +2,21 @@
  * What all calls of a task have in common, worked out when it is hooked: the beginning of its key
  * material, and which parameters follow.
  *
- * In the constructor and the loader's notifier, one at a time.
+ * tc_prepare_key(): in the constructor and the loader's notifier, one at a time.
  */
 #ifndef TC_PRELOAD_PREPARE_H
 #define TC_PRELOAD_PREPARE_H
 
+#include "preload/capture.h"
 #include "preload/state.h"
 
 /* Fills in h->prefix and what belongs to it; h->prefix_bytes stays 0 if the policy gives no key.
  * The hook's task, plan, parameters, policy and digest must be there. */
 void tc_prepare_key(struct tc_hook *h);
+
+/* The same at a call inside a flow: begins `m` with the flow's id and parameters. 0, TC_R_NO_KEY or
+ * TC_R_NO_FLOW. */
+uint32_t tc_prepare_in_flow(const struct tc_hook *h, const struct tc_flow *flow,
+                            struct tc_material *m);
 
 #endif

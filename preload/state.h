@@ -56,6 +56,7 @@ struct tc_hook {
     uint8_t prefix[TC_PREFIX_BYTES];
     uint32_t probation; /* atomic: calls left */
     uint32_t told;      /* atomic: bit per reason that was reported once */
+    uint32_t in_flow;   /* cached only inside a flow that says `persist_result: true` */
     uint32_t patched;   /* 0: refused late, or its object was unloaded */
 };
 
@@ -72,6 +73,9 @@ struct tc_state {
     uint32_t run_id_bytes;
     uint32_t has_flow_parameters; /* the process was given arguments */
     uint8_t flow_parameters[16];  /* their digest, under the storage's seed */
+    uint32_t flows_not_yet;       /* a flow uses what isn't built */
+    uint32_t flows_persist;       /* a flow says `persist_result: true` */
+    uint32_t flows_have_digests;  /* a task may ask for FLOW_PARAMETERS */
     struct tc_file_id config_id;
     struct tc_flat config_flat;
     const struct tc_config *config;

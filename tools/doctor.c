@@ -99,6 +99,10 @@ static void text_caching(const struct doctor *d, const struct tc_finding *f)
             printf("      try: %s\n", why->remedy);
         return;
     }
+    if (f->task->flags & TC_TASK_FLOW) {
+        puts("    flow       each call is a run scope of its own");
+        return;
+    }
     policy_text(f, active.policy, &policy);
     printf("    caching    on: %s", policy.data ? policy.data : "");
     if (f->task->flags & TC_TASK_EXPIRES)

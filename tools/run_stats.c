@@ -121,7 +121,7 @@ static void find_never_seen(const struct tc_session *s, const struct tc_sums *su
     const struct tc_task *tasks = tc_session_tasks(s, &count);
     (void)tc_plan_file_open(s, &plans);
     for (uint32_t i = 0; tasks && i < count; i++)
-        if (!was_seen(sums, &plans, i))
+        if (!(tasks[i].flags & TC_TASK_FLOW) && !was_seen(sums, &plans, i))
             tc_words_add(ret, tc_task_label(&s->config_flat, &tasks[i]));
     tc_plan_file_close(&plans);
 }

@@ -60,6 +60,9 @@ int tc_arch_jump(uint64_t from, uint64_t to, unsigned char ret_bytes[8]);
  * for a jump? Says where the jump goes. */
 int tc_arch_is_empty_function(const unsigned char *code, size_t bytes, size_t *ret_offset);
 
+/* The calling thread's data, which on this processor are one address for its whole life. */
+uint64_t tc_arch_thread_pointer(void);
+
 /* The control bits that change results of floating point. */
 #define TC_FP_CONTROL_BYTES 6u
 void tc_arch_fp_control(unsigned char ret[TC_FP_CONTROL_BYTES]);

@@ -236,6 +236,7 @@ static void load_text(struct tc_load *l, const char *text, size_t bytes)
     if (l->task_count == 0 && l->errors == 0)
         tc_problem_file(l, TC_SEV_NOTE, TC_R_NO_TASKS, l->subject, NULL, "%s",
                         tc_reason_info(TC_R_NO_TASKS)->sentence);
+    tc_compile_flows(l);
 }
 
 static void load(struct tc_load *l)

@@ -19,6 +19,7 @@ struct making {
     struct tc_task task;
     struct tc_policy policy;
     int used_not_yet; /* a named policy that isn't built */
+    int is_flow;
 };
 
 static const struct tc_yaml_node *given(const struct making *m, enum tc_task_key key)
@@ -67,7 +68,8 @@ static int make_symbol(struct making *m)
     struct tc_text_error e;
 
     if (n == NULL) {
-        tell(m, TC_SEV_ERROR, TC_R_MISSING_SYMBOL, "a task needs a `symbol:`");
+        tell(m, TC_SEV_ERROR, TC_R_MISSING_SYMBOL,
+             m->is_flow ? "a flow needs a `symbol:`" : "a task needs a `symbol:`");
         return -EINVAL;
     }
     if (tc_parse_symbol(n->text, &parts, &e) < 0) {
@@ -207,10 +209,7 @@ static void make_switches(struct making *m)
 /* What isn't built yet and could change a key or a result keeps the task uncached. */
 static void make_not_yet(struct making *m)
 {
-    uint32_t policy =
-        m->task.flags & TC_TASK_POLICY_GIVEN ? m->task.policy : (uint32_t)TC_POLICY_RUN_ID;
-    int not_yet = m->used_not_yet || m->values->unknown_members ||
-                  (m->l->has_flows && (policy & (TC_POLICY_RUN_ID | TC_POLICY_FLOW_PARAMETERS)));
+    int not_yet = m->used_not_yet || m->values->unknown_members;
 
     for (int i = 0; i < TC_TASK_KEY_COUNT; i++)
         if (tc_task_keys[i].built == TC_UNCACHED &&
@@ -471,27 +470,43 @@ static void digest_task(struct making *m)
         digest_texts(m);
 }
 
+static void compile(struct making *m)
+{
+    struct tc_load *l = m->l;
+
+    m->task.skip = m->task.success = TC_NO_EXPR;
+    make_origin(m);
+    if (make_symbol(m) < 0 || make_word(m, TC_KEY_NAME, &m->task.name) < 0 ||
+        make_word(m, TC_KEY_NAMESPACE, &m->task.space) < 0 || check_duplicate(m) < 0)
+        return;
+    if (l->task_count == TC_MAX_TASKS) {
+        tell(m, TC_SEV_ERROR, TC_R_TOO_MANY, "a config has at most 1000 tasks and flows");
+        return;
+    }
+    make_switches(m);
+    check_storage(m);
+    if (make_policy(m) < 0 || make_prototype(m) < 0)
+        return;
+    make_not_yet(m);
+    make_excluded(m);
+    warn_ignored(m);
+    digest_task(m);
+    l->tasks[l->task_count++] = m->task;
+}
+
 void tc_compile_task(struct tc_load *l, const struct tc_task_values *values,
                      const struct tc_yaml_node *entry, const char *plugin)
 {
     struct making m = {.l = l, .values = values, .entry = entry, .plugin = plugin};
 
-    m.task.skip = m.task.success = TC_NO_EXPR;
-    make_origin(&m);
-    if (make_symbol(&m) < 0 || make_word(&m, TC_KEY_NAME, &m.task.name) < 0 ||
-        make_word(&m, TC_KEY_NAMESPACE, &m.task.space) < 0 || check_duplicate(&m) < 0)
-        return;
-    if (l->task_count == TC_MAX_TASKS) {
-        tell(&m, TC_SEV_ERROR, TC_R_TOO_MANY, "a config has at most 1000 tasks");
-        return;
-    }
-    make_switches(&m);
-    check_storage(&m);
-    if (make_policy(&m) < 0 || make_prototype(&m) < 0)
-        return;
-    make_not_yet(&m);
-    make_excluded(&m);
-    warn_ignored(&m);
-    digest_task(&m);
-    l->tasks[l->task_count++] = m.task;
+    compile(&m);
+}
+
+void tc_compile_flow(struct tc_load *l, const struct tc_task_values *values,
+                     const struct tc_yaml_node *entry, int not_yet)
+{
+    struct making m = {.l = l, .values = values, .entry = entry, .is_flow = 1};
+
+    m.task.flags = TC_TASK_FLOW | (not_yet ? TC_TASK_NOT_YET : 0);
+    compile(&m);
 }

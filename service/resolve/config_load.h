@@ -58,7 +58,7 @@ struct tc_load {
     unsigned policy_count;
     const struct tc_yaml_node *storages;
     struct tc_listed_task *plugin_tasks, **plugin_tail;
-    int has_flows; /* an enabled flow is listed */
+    const struct tc_yaml_node *flows;
 
     struct tc_config config; /* becomes the root */
 };

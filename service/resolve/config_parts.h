@@ -18,6 +18,13 @@ void tc_read_plugins(struct tc_load *l, const struct tc_yaml_node *list);
 /* Compiles the entries under `tasks:` and the plugins' tasks into l->tasks. */
 void tc_compile_tasks(struct tc_load *l, const struct tc_yaml_node *list);
 
+/* Compiles the entries under `flows:`, behind the tasks. */
+void tc_compile_flows(struct tc_load *l);
+
+/* One flow. `not_yet`: tasks inside stay uncached, as it uses what isn't built. */
+void tc_compile_flow(struct tc_load *l, const struct tc_task_values *values,
+                     const struct tc_yaml_node *entry, int not_yet);
+
 /* One task, from all of its values (config_compile.c). */
 void tc_compile_task(struct tc_load *l, const struct tc_task_values *values,
                      const struct tc_yaml_node *entry, const char *plugin);

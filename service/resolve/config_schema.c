@@ -185,6 +185,8 @@ static const char *concerned(const char *what)
 {
     if (strcmp(what, "`defaults`") == 0)
         return "every task";
+    if (strcmp(what, "a flow") == 0)
+        return "every task inside";
     return strcmp(what, "a policy") == 0 ? "a task with this policy" : "the task";
 }
 

@@ -1,4 +1,5 @@
-/* Which tasks there are: the entries under `tasks:`, over the defaults, over plugins' tasks. */
+/* Which tasks there are: the entries under `tasks:`, over the defaults, over plugins' tasks; and
+ * the flows. */
 #include "service/resolve/config_parts.h"
 
 #include <string.h>
@@ -92,5 +93,60 @@ void tc_compile_tasks(struct tc_load *l, const struct tc_yaml_node *list)
 
         if (!p->overridden)
             tc_compile_task(l, &values, NULL, p->plugin);
+    }
+}
+
+void tc_compile_flows(struct tc_load *l)
+{
+    enum {
+        SYMBOL,
+        NAME,
+        ENABLED,
+        PROTOTYPE,
+        PARAMS,
+        PERSIST_RESULT,
+        RESULT_STORAGE,
+        SUCCESS,
+        TRANSACTION,
+        COMMIT_MODE,
+        COUNT
+    };
+    static const char *const off[] = {"false", "no", "off", "0", NULL};
+    static const char *const modes[] = {"lazy", "eager", "off", NULL};
+    static const struct tc_config_key keys[] = {
+        [SYMBOL] = {"symbol", TC_VALUE_TEXT},
+        [NAME] = {"name", TC_VALUE_TEXT},
+        [ENABLED] = {"enabled", TC_VALUE_BOOL},
+        [PROTOTYPE] = {"prototype", TC_VALUE_CODE},
+        [PARAMS] = {"params", TC_VALUE_MAP},
+        [PERSIST_RESULT] = {"persist_result", TC_VALUE_BOOL},
+        [RESULT_STORAGE] = {"result_storage", TC_VALUE_TEXT, TC_UNCACHED},
+        [SUCCESS] = {"success", TC_VALUE_CODE},
+        [TRANSACTION] = {"transaction", TC_VALUE_BOOL, TC_UNCACHED, NULL, off},
+        [COMMIT_MODE] = {"commit_mode", TC_VALUE_WORD, TC_UNCACHED, modes},
+        [COUNT] = {NULL},
+    };
+    static const enum tc_task_key as_task[] = {
+        [SYMBOL] = TC_KEY_SYMBOL,
+        [NAME] = TC_KEY_NAME,
+        [ENABLED] = TC_KEY_ENABLED,
+        [PROTOTYPE] = TC_KEY_PROTOTYPE,
+        [PARAMS] = TC_KEY_PARAMS,
+        [PERSIST_RESULT] = TC_KEY_PERSIST_RESULT,
+        [RESULT_STORAGE] = TC_KEY_RESULT_STORAGE,
+        [SUCCESS] = TC_KEY_SUCCESS,
+    };
+    const struct tc_yaml_node *v[COUNT];
+
+    for (const struct tc_yaml_node *n = l->flows ? l->flows->first : NULL; n != NULL; n = n->next) {
+        struct tc_task_values values = {.unknown_members = 0};
+
+        if (n->spoilt || tc_read_map(l, n, "a flow", keys, v) < 0)
+            continue;
+        for (int i = SYMBOL; i <= SUCCESS; i++)
+            values.at[as_task[i]] = v[i];
+        tc_compile_flow(l, &values, n,
+                        tc_key_active(&keys[TRANSACTION], v[TRANSACTION]) ||
+                            tc_key_active(&keys[COMMIT_MODE], v[COMMIT_MODE]));
     }
 }

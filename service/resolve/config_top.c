@@ -253,42 +253,6 @@ static void read_policies(struct tc_load *l, const struct tc_yaml_node *map)
             check_policy(l, n);
 }
 
-static void read_flows(struct tc_load *l, const struct tc_yaml_node *list)
-{
-    enum {
-        SYMBOL,
-        ENABLED = 2,
-        COUNT = 10
-    };
-    static const struct tc_config_key keys[] = {
-        [SYMBOL] = {"symbol", TC_VALUE_TEXT},
-        {"name", TC_VALUE_TEXT},
-        [ENABLED] = {"enabled", TC_VALUE_BOOL},
-        {"prototype", TC_VALUE_CODE},
-        {"params", TC_VALUE_MAP},
-        {"persist_result", TC_VALUE_BOOL},
-        {"result_storage", TC_VALUE_TEXT},
-        {"transaction", TC_VALUE_ANY},
-        {"commit_mode", TC_VALUE_TEXT},
-        {"success", TC_VALUE_CODE},
-        [COUNT] = {NULL},
-    };
-    const struct tc_yaml_node *v[COUNT];
-
-    for (const struct tc_yaml_node *n = list ? list->first : NULL; n != NULL; n = n->next) {
-        if (n->spoilt || tc_read_map(l, n, "a flow", keys, v) < 0)
-            continue;
-        if (v[SYMBOL] == NULL || v[SYMBOL]->kind == TC_YAML_NULL)
-            tc_problem_at(l, TC_SEV_ERROR, TC_R_MISSING_SYMBOL, n->start, NULL,
-                          "a flow needs a `symbol:`");
-        if (v[ENABLED] != NULL && tc_boolean(v[ENABLED]->text) == TC_FALSE)
-            continue;
-        l->has_flows = 1;
-        tc_problem_at(l, TC_SEV_WARNING, TC_R_NOT_YET_KEY, n->start, NULL,
-                      "flows aren't built yet: tasks with RUN_ID or FLOW_PARAMETERS stay uncached");
-    }
-}
-
 static void read_defaults(struct tc_load *l, const struct tc_yaml_node *map)
 {
     static const int own[] = {TC_KEY_SYMBOL, TC_KEY_NAME};
@@ -315,7 +279,7 @@ void tc_read_top(struct tc_load *l, const struct tc_yaml_node **ret_plugins,
     read_children(l, v[TOP_CHILDREN]);
     read_storages(l, v[TOP_STORAGES]);
     read_policies(l, v[TOP_POLICIES]);
-    read_flows(l, v[TOP_FLOWS]);
+    l->flows = v[TOP_FLOWS];
     read_defaults(l, v[TOP_DEFAULTS]);
     if (v[TOP_TYPES] != NULL && v[TOP_TYPES]->kind == TC_YAML_TEXT)
         l->types = v[TOP_TYPES];

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 
 #include "../programs/body.h"
 
@@ -292,6 +293,71 @@ EXPORTED_TASK(int outer(int x))
     return f(x) + inner(x);
 }
 
+/* Comes back by a jump.
+ *: int escapes(int x) */
+static jmp_buf outside;
+EXPORTED_TASK(int escapes(int x))
+{
+    longjmp(outside, f(x));
+}
+
+static void *thread_of_flow(void *x)
+{
+    *(int *)x = f(*(int *)x);
+    return NULL;
+}
+
+/*: int threads(int x) */
+EXPORTED_TASK(int threads(int x))
+{
+    pthread_t t;
+    int r = x;
+    if (pthread_create(&t, NULL, thread_of_flow, &r) == 0)
+        pthread_join(t, NULL);
+    return r + f(x);
+}
+
+/*: int forks(int x) */
+EXPORTED_TASK(int forks(int x))
+{
+    int status = 0, r = f(x);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(f(x) == r);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return r + WEXITSTATUS(status);
+}
+
+static ucontext_t flows_stack, others_stack;
+static int others_result;
+static void on_other_stack(void)
+{
+    others_result = f(1);
+}
+
+/*: int other_stack(int x) */
+EXPORTED_TASK(int other_stack(int x))
+{
+    static char stack[65536];
+    int r = f(x);
+    getcontext(&others_stack);
+    others_stack.uc_stack.ss_sp = stack;
+    others_stack.uc_stack.ss_size = sizeof stack;
+    others_stack.uc_link = &flows_stack;
+    makecontext(&others_stack, on_other_stack, 0);
+    swapcontext(&flows_stack, &others_stack);
+    return r + others_result + f(x);
+}
+
+/*: int deep(int x) */
+EXPORTED_TASK(int deep(int x))
+{
+    int r = f(x), more = x > 0 ? deep(x - 1) : 0;
+    __asm__ volatile("" : "+r"(more)); /* no loop */
+    return r + more;
+}
+
 /* The other side: from words to calls, and back. */
 struct answer {
     char text[512];
@@ -335,6 +401,10 @@ OF_INT(meet)
 OF_INT(slow)
 OF_INT(flow)
 OF_INT(outer)
+OF_INT(threads)
+OF_INT(forks)
+OF_INT(other_stack)
+OF_INT(deep)
 OF_INT(late)
 OF_INT(rec)
 OF_INT(calls)
@@ -349,6 +419,20 @@ static void do_jumps(struct answer *a, char **w)
     } else {
         SAY(a, "-1 by longjmp");
     }
+}
+
+static void do_escapes(struct answer *a, char **w)
+{
+    int r = 0;
+    switch (setjmp(outside)) {
+    case 0:
+        r = escapes(number(w[0]));
+        break;
+    default:
+        break;
+    }
+    came_back(a);
+    SAY(a, "%d", r);
 }
 
 static void do_two(struct answer *a, char **w)
@@ -531,6 +615,11 @@ static const struct {
     {"slow", do_slow},
     {"flow", do_flow},
     {"outer", do_outer},
+    {"escapes", do_escapes},
+    {"threads", do_threads},
+    {"forks", do_forks},
+    {"other_stack", do_other_stack},
+    {"deep", do_deep},
     {"late", do_late},
     {"jumps", do_jumps},
     {"rec", do_rec},

@@ -348,9 +348,19 @@ static void not_yet(void **state)
          {"W taskcache.yaml:5:28: not-yet-key: KEY(a.b) isn't built yet: a policy with it gives no "
           "key\n    cache_policy: INPUTS + KEY(a.b)\n                           ^"}},
         {"flow",
-         F1 "flows:\n  - symbol: h\n  - { symbol: i, enabled: false }\n",
-         {"W taskcache.yaml:6:5: not-yet-key: flows aren't built yet: tasks with RUN_ID or "
-          "FLOW_PARAMETERS stay uncached\n  - symbol: h\n    ^"}},
+         F1 "flows:\n  - symbol: h\n    transaction: yes\n    prototype: 'int h(void)'\n"
+            "  - { symbol: i, transaction: no, prototype: 'int i(void)' }\n",
+         {"W taskcache.yaml:7:5: not-yet-key: `transaction` isn't built yet: every task inside "
+          "stays uncached\n    transaction: yes\n    ^"}},
+        {"flow and task in one",
+         F1 "flows:\n  - { symbol: f, prototype: 'int f(int n)' }\n",
+         {"E taskcache.yaml:6:15: duplicate-task: 'f' is the same task as the one of "
+          "taskcache.yaml:2\n  - { symbol: f, prototype: 'int f(int n)' }\n"
+          "              ^\n  try: give one of them a `name:`, or narrow its `symbol:`"}},
+        {"flow without a symbol",
+         F1 "flows:\n  - { name: h }\n",
+         {"E taskcache.yaml:6:5: missing-symbol: a flow needs a `symbol:`\n  - { name: h }\n"
+          "    ^"}},
         {"process_table",
          F1 "cache: { process_table: 100 }\n",
          {"W taskcache.yaml:5:10: not-yet-key: `process_table` isn't built yet: it has no effect\n"
@@ -396,8 +406,11 @@ static void a_config_with_everything(void **state)
     for (unsigned i = 0; i < c.config->problems.count; i++)
         if (c.problems[i].reason != TC_R_NOT_YET_KEY)
             fail_msg("%s", problem(&c, i));
-    assert_int_equal(c.config->tasks.count, 1);
+    assert_int_equal(c.config->tasks.count, 2); /* flows come last */
     assert_int_equal(c.tasks[0].result_type, TC_F64);
+    assert_int_equal(c.tasks[0].flags & TC_TASK_FLOW, 0);
+    assert_int_equal(c.tasks[1].flags, TC_TASK_FLOW);
+    assert_int_equal(c.tasks[1].params.count, 2);
     assert_int_not_equal(c.tasks[0].success, TC_NO_EXPR);
     compiled_free(&c);
 }

@@ -232,8 +232,8 @@ static void config_tables_are_verified(void **state)
     REFUSED(s.task->olds.count, TC_EXPR_MAX_OLD + 1);
     REFUSED(s.task->stack_slots, TC_MAX_STACK_SLOTS + 1);
     REFUSED(s.task->excluded, 4);
-    REFUSED(s.task->policy, 1u << 4);
-    REFUSED(s.task->flags, 1u << 8);
+    REFUSED(s.task->policy, 1u << 5);
+    REFUSED(s.task->flags, 1u << 9);
     REFUSED(s.task->persist, 3);
     REFUSED(s.task->refresh, 3);
     REFUSED(s.task->skip, 2);

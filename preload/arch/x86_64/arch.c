@@ -207,3 +207,11 @@ void tc_arch_fp_control(unsigned char ret[TC_FP_CONTROL_BYTES])
     memcpy(ret, &mxcsr, 4);
     memcpy(ret + 4, &x87, 2);
 }
+
+uint64_t tc_arch_thread_pointer(void)
+{
+    uint64_t p;
+
+    __asm__("movq %%fs:0, %0" : "=r"(p)); /* variant II of thread-local storage: points at itself */
+    return p;
+}
