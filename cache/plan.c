@@ -4,6 +4,7 @@
 
 #define MAX_OBJECTS 65536u
 #define MAX_FIXUPS  TC_MAX_MOVED
+#define MAX_NAMES   64u
 
 static int before(const struct tc_file_id *a, const struct tc_file_id *b)
 {
@@ -79,6 +80,9 @@ static int hookable_ok(const struct tc_plan *p)
 {
     uint64_t ahead = p->patch_vaddr - p->entry_vaddr;
 
+    if (p->hook != TC_HOOK_ENTRY)
+        return p->hook <= TC_HOOK_IFUNC && p->dynamic.count <= MAX_NAMES && p->window_bytes == 0 &&
+               p->moved_bytes == 0 && (p->dynamic.count != 0 || p->hook == TC_HOOK_IFUNC);
     return p->window_bytes >= 5 && p->moved_bytes >= p->window_bytes &&
            p->patch_vaddr >= p->entry_vaddr && ahead <= p->entry_bytes &&
            p->window_bytes <= p->entry_bytes - ahead && p->fixups.count != 0;
@@ -121,6 +125,7 @@ static int plan_ok(const struct tc_flat *f, const struct tc_plan *p, uint32_t ta
     return p->task < task_count && str_ok(f, p->identity) && str_ok(f, p->symbol) &&
            str_ok(f, p->detail) && p->window_bytes <= TC_MAX_WINDOW &&
            p->moved_bytes <= TC_MAX_MOVED && (p->reason != 0 || hookable_ok(p)) &&
+           tc_flat_at(f, p->dynamic.off, p->dynamic.count, sizeof(uint32_t)) != NULL &&
            fixups_ok(f, p) && own_ok(f, p) && drafts_ok(f, p);
 }
 

@@ -54,9 +54,20 @@ struct tc_plan {
     struct tc_str declaration; /* the function as debug information declares it; {0,0} */
     struct tc_span drafts;     /* struct tc_param_text: proposals for parameters about which debug
                                   information doesn't say enough */
-    struct tc_span own; /* struct tc_task, one: the task as it is in this object, instead of the
-                           config's; its spans and strings are relative to the plans file */
-    uint32_t pad2;
+    struct tc_span own;     /* struct tc_task, one: the task as it is in this object, instead of the
+                               config's; its spans and strings are relative to the plans file */
+    uint32_t hook;          /* enum tc_hook_kind */
+    struct tc_span dynamic; /* uint32_t: the function's names, as indexes into the object's dynamic
+                               symbol table; not with TC_HOOK_ENTRY */
+};
+
+/* How calls are taken. */
+enum tc_hook_kind {
+    TC_HOOK_ENTRY = 0, /* a jump at the entry: all calls */
+    TC_HOOK_GOT,       /* the symbol leads to the stub, and so do the slots that were bound to the
+                          function: `window_bytes` and `moved_bytes` are 0 */
+    TC_HOOK_IFUNC,     /* the same, of a function whose implementation a resolver chooses: the
+                          `entry` is the resolver's */
 };
 
 enum tc_source_algorithm {

@@ -152,6 +152,8 @@ enum tc_task_flag {
     TC_TASK_STORE_ASYNC = 1u << 7, /* reserved: `store: async` */
     TC_TASK_FLOW = 1u << 8, /* listed under `flows:`: its calls open run scopes. TC_TASK_NOT_YET:
                                tasks inside stay uncached */
+    TC_TASK_HOOK_ENTRY = 1u << 9, /* `hook: entry` */
+    TC_TASK_HOOK_GOT = 1u << 10,  /* `hook: got`; neither: `auto` */
 };
 
 /* What the config says of one parameter under `params:`: "in [n]". */

@@ -6,6 +6,7 @@
 
 #include "cache/key.h"
 #include "preload/arch/arch.h"
+#include "preload/bind.h"
 #include "preload/build_id.h"
 #include "preload/linked.h"
 #include "preload/log.h"
@@ -109,6 +110,20 @@ static void consider_flows(struct tc_hook *h)
     h->in_flow = 1;
 }
 
+/* The loader may choose an IFUNC's implementation in another thread. A hook that can't be prepared
+ * has no key. */
+static void prepare_key(struct tc_hook *h)
+{
+    for (int i = 0; i < 100000; i++) {
+        if (tc_preparing_begin()) {
+            tc_prepare_key(h);
+            tc_preparing_end();
+            return;
+        }
+        TC_SYS(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    }
+}
+
 static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struct tc_flat *plans,
                       uint64_t base)
 {
@@ -120,6 +135,7 @@ static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struc
     h->index = (uint32_t)(h - tc_state.hooks);
     h->task = t;
     h->plan = plan;
+    memcpy(h->source, plan->source, sizeof h->source);
     h->base = base;
     h->param_count = t->params.count;
     h->params = tc_flat_at(in, t->params.off, t->params.count, sizeof *h->params);
@@ -139,7 +155,7 @@ static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struc
     tc_task_digest(t->space.off != 0 ? tc_task_str(h, t->space) : NULL, h->identity,
                    t->prototype_digest, h->task_digest);
     h->linked = linked;
-    tc_prepare_key(h);
+    prepare_key(h);
     if (t->flags & TC_TASK_FLOW)
         return; /* it isn't counted among the tasks */
     if (tc_state.page != NULL)
@@ -155,18 +171,36 @@ static void refuse(const struct tc_plan *plan, const struct tc_flat *plans, uint
     tc_log_reason(TC_LOG_WARN, tc_flat_str(plans, plan->identity), reason, "");
 }
 
+static int build_entry(struct tc_slab *slab, struct tc_hook *h, const struct tc_flat *plans)
+{
+    const struct tc_plan *plan = h->plan;
+    const struct tc_fixup *fixups =
+        tc_flat_at(plans, plan->fixups.off, plan->fixups.count, sizeof *fixups);
+
+    return tc_arch_build(slab, h->index, plan, fixups, plan->fixups.count, h->base, &h->stub,
+                         &h->original);
+}
+
+static int build_indirect(struct tc_slab *slab, struct tc_hook *h)
+{
+    int r = tc_arch_build_indirect(slab, h->index, &h->stub);
+
+    if (r == 0 && h->plan->hook == TC_HOOK_IFUNC)
+        return tc_arch_build_chooser(slab, h->index, &h->chooser);
+    h->original = h->base + h->plan->entry_vaddr;
+    return r;
+}
+
 /* One task: near code first, then the jump to it. The hook counts from the moment when its jump is
  * there. */
 static void hook_task(const struct tc_plan *plan, const struct tc_flat *plans, uint64_t base,
                       struct tc_slab *slab)
 {
-    const struct tc_fixup *fixups =
-        tc_flat_at(plans, plan->fixups.off, plan->fixups.count, sizeof *fixups);
-    uint64_t patch = base + plan->patch_vaddr, stub;
+    uint64_t patch = base + plan->patch_vaddr;
     struct tc_hook *h = &tc_state.hooks[tc_state.hook_count];
     int r;
 
-    if (tc_sys_readable(patch, plan->window_bytes) < 0) {
+    if (tc_sys_readable(patch, plan->window_bytes + 1) < 0) {
         refuse(plan, plans, TC_R_FILE_MISMATCH);
         return;
     }
@@ -175,12 +209,11 @@ static void hook_task(const struct tc_plan *plan, const struct tc_flat *plans, u
         return;
     }
     fill_hook(h, plan, plans, base);
-    r = tc_arch_build(slab, h->index, plan, fixups, plan->fixups.count, base, &stub, &h->original);
+    r = plan->hook == TC_HOOK_ENTRY ? build_entry(slab, h, plans) : build_indirect(slab, h);
     if (r < 0) {
         refuse(plan, plans, TC_R_NO_NEAR_MEMORY);
         return;
     }
-    h->stub = stub;
     tc_state.hook_count++;
     tc_state.plans_in_use = 1;
     /* Who wrote `persist_result: false` knows. */
@@ -188,15 +221,17 @@ static void hook_task(const struct tc_plan *plan, const struct tc_flat *plans, u
         tc_log_reason(TC_LOG_WARN, h->identity, TC_R_CACHING_OFF, "");
 }
 
-static void patch_entries(uint32_t first)
+static void patch_entries(uint32_t first, int mem)
 {
-    int mem = tc_open_text();
-
     for (uint32_t i = first; i < tc_state.hook_count; i++) {
         struct tc_hook *h = &tc_state.hooks[i];
         uint64_t at = h->base + h->plan->patch_vaddr;
         unsigned char jump[8];
-        int n = tc_arch_jump(at, h->stub, jump);
+        int n;
+
+        if (h->plan->hook != TC_HOOK_ENTRY)
+            continue;
+        n = tc_arch_jump(at, h->stub, jump);
         if (n < 0 || tc_write_text(mem, at, jump, (size_t)n) < 0) {
             tc_log_reason(TC_LOG_WARN, h->identity,
                           n < 0 ? TC_R_NO_NEAR_MEMORY : TC_R_TEXT_WRITE_DENIED, "");
@@ -204,7 +239,6 @@ static void patch_entries(uint32_t first)
         }
         h->patched = 1;
     }
-    tc_close_text(mem);
 }
 
 static int hookable(const struct tc_plan *p)
@@ -219,6 +253,7 @@ void tc_hook_object(const struct tc_object *object, uint64_t base, const struct 
     size_t bytes = 0;
     uint32_t first = tc_state.hook_count, wanted = 0;
     struct tc_slab slab;
+    int mem;
 
     if (object->reason != 0 || p == NULL)
         return;
@@ -244,7 +279,10 @@ void tc_hook_object(const struct tc_object *object, uint64_t base, const struct 
         tc_state.hook_count = first;
         return;
     }
-    patch_entries(first);
+    mem = tc_open_text();
+    patch_entries(first, mem);
+    tc_bind_hooks(first, object->header_vaddr, mem);
+    tc_close_text(mem);
 }
 
 /* The text is gone, or going: it isn't touched. The slab stays, as a call may still be on its way

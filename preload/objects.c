@@ -216,6 +216,19 @@ static void scan_namespace(const struct r_debug *r)
     }
 }
 
+void tc_each_object(void (*visit)(const struct link_map *m, void *arg), void *arg)
+{
+    const struct r_debug *r = tc_loader();
+    const struct r_debug_chained *c = (const void *)r;
+
+    for (int i = 0; c != NULL && i < MAX_NAMESPACES; i++) {
+        for (const struct link_map *m = c->base.r_map; m != NULL; m = m->l_next)
+            if (m->l_ld != _DYNAMIC)
+                visit(m, arg);
+        c = r->r_version >= 2 ? c->next : NULL;
+    }
+}
+
 /* The table is mostly untouched memory: it is walked only if there is something to find. */
 static void forget_unloaded(void)
 {

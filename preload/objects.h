@@ -13,4 +13,7 @@ const struct r_debug *tc_loader(void);
 /* The path of libtaskcache.so as the loader knows it, "" if it can't be told. */
 const char *tc_own_path(void);
 
+/* Calls `visit` for every object in every namespace, the runtime's own left out. */
+void tc_each_object(void (*visit)(const struct link_map *m, void *arg), void *arg);
+
 #endif

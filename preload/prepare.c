@@ -44,7 +44,7 @@ static int list_named(const struct tc_hook *h, const struct scope *s, struct nam
     if (policy & TC_POLICY_RUN_ID)
         ret[n++] = (struct named){"=run_id", s->run_id, s->run_id_bytes};
     if (policy & TC_POLICY_SOURCE)
-        ret[n++] = (struct named){"=source", h->plan->source, sizeof h->plan->source};
+        ret[n++] = (struct named){"=source", h->source, sizeof h->source};
     ret[n++] = (struct named){"=task", h->task_digest, sizeof h->task_digest};
     return n;
 }

@@ -40,8 +40,11 @@ struct tc_hook {
     uint32_t identity_bytes;
     uint64_t task_hash;
     uint64_t stub;     /* the near stub, to which the entry jumps */
-    uint64_t original; /* the displaced instructions and the way back */
+    uint64_t original; /* atomic: the displaced instructions and the way back, or the function as it
+                          is; 0: an IFUNC whose implementation isn't known yet */
+    uint64_t chooser;  /* of an IFUNC: stands for its resolver */
     uint64_t base;     /* load bias of the object */
+    uint8_t source[16]; /* the plan's, with the chosen implementation */
     struct tc_active active;
     struct tc_counters *counters;     /* in the shared page, or NULL */
     struct tc_counters *run_counters; /* in the run's page, or NULL */

@@ -30,7 +30,8 @@ enum tc_action {
 /* Called by the stub. `f` lies on the stack. */
 uint32_t tc_enter(struct tc_frame *f);
 void tc_leave(struct tc_frame *f);
-void tc_notified(void); /* the loader's notification */
+void tc_notified(void);             /* the loader's notification */
+uint64_t tc_choose(uint32_t index); /* the loader asks what to bind (bind.h) */
 
 /* Near memory: one slab for the hooks of an object. */
 struct tc_slab {
@@ -52,6 +53,22 @@ int tc_arch_build(struct tc_slab *slab, uint32_t index, const struct tc_plan *pl
 /* The same for the loader's notification function, which is a single return: the stub calls
  * tc_notified() and returns. */
 int tc_arch_build_notifier(struct tc_slab *slab, uint64_t *ret_stub);
+
+/* Instead of it, where calls come through pointers: a stub that may be called indirectly; and for
+ * an IFUNC what the loader is to call as its resolver. -ENOSPC. */
+int tc_arch_build_indirect(struct tc_slab *slab, uint32_t index, uint64_t *ret_stub);
+int tc_arch_build_chooser(struct tc_slab *slab, uint32_t index, uint64_t *ret_chooser);
+
+/* What a dynamic relocation puts into a slot. */
+enum tc_arch_binding {
+    TC_BINDING_NONE = 0, /* nothing of interest */
+    TC_BINDING_SYMBOL,   /* a symbol's address: calls and pointers */
+    TC_BINDING_CHOICE,   /* what the resolver at the addend chooses */
+};
+enum tc_arch_binding tc_arch_binding(uint32_t type);
+/* Is this what an unbound slot leads to, the way to the loader? TC_ARCH_LAZY_BYTES are readable. */
+#define TC_ARCH_LAZY_BYTES 16u
+int tc_arch_is_lazy(const unsigned char *code);
 
 /* The bytes that make `from` jump to `to`; returns how many (at most 8) or -ERANGE. */
 int tc_arch_jump(uint64_t from, uint64_t to, unsigned char ret_bytes[8]);

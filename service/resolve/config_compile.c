@@ -191,7 +191,7 @@ static void make_switches(struct making *m)
                                                   TC_KEY_RESULT_STORAGE_KEY,
                                                   TC_KEY_RESULT_SERIALIZER};
     const char *expiration = text_of(m, TC_KEY_CACHE_EXPIRATION);
-    const char *store = text_of(m, TC_KEY_STORE);
+    const char *store = text_of(m, TC_KEY_STORE), *hook = text_of(m, TC_KEY_HOOK);
 
     m->task.persist = (uint8_t)tristate(m, TC_KEY_PERSIST_RESULT);
     m->task.refresh = (uint8_t)tristate(m, TC_KEY_REFRESH_CACHE);
@@ -199,6 +199,8 @@ static void make_switches(struct making *m)
         m->task.flags |= TC_TASK_DISABLED;
     if (store != NULL && strcmp(store, "async") == 0)
         m->task.flags |= TC_TASK_STORE_ASYNC;
+    if (hook != NULL && strcmp(hook, "auto") != 0)
+        m->task.flags |= strcmp(hook, "got") == 0 ? TC_TASK_HOOK_GOT : TC_TASK_HOOK_ENTRY;
     if (expiration != NULL && tc_parse_duration(expiration, &m->task.expiration_ns) == 0)
         m->task.flags |= TC_TASK_EXPIRES;
     for (size_t i = 0; i < sizeof persisting / sizeof persisting[0]; i++)
@@ -457,14 +459,16 @@ static void digest_texts(struct making *m)
 /* What plans depend on, in the order of the tasks: plans name them by index. */
 static void digest_task(struct making *m)
 {
-    const uint32_t disabled = m->task.flags & TC_TASK_DISABLED;
+    /* A disabled task isn't resolved. */
+    const uint32_t flags =
+        m->task.flags & (TC_TASK_DISABLED | TC_TASK_HOOK_ENTRY | TC_TASK_HOOK_GOT);
 
     digest_text(m->l, built(m, m->task.symbol));
     digest_text(m->l, built(m, m->task.object));
     digest_text(m->l, built(m, m->task.file));
     digest_text(m->l, m->task.name.off ? built(m, m->task.name) : NULL);
     tc_hash_add(m->l->resolve, m->task.prototype_digest, sizeof m->task.prototype_digest);
-    tc_hash_add(m->l->resolve, &disabled, sizeof disabled); /* such a task isn't resolved */
+    tc_hash_add(m->l->resolve, &flags, sizeof flags);
     digest_text(m->l, joined_types(m));
     if (m->task.texts.count != 0)
         digest_texts(m);

@@ -15,7 +15,6 @@
 static const char *const serializers[] = {"raw", "zstd", NULL};
 static const char *const raw[] = {"raw", NULL};
 static const char *const hooks[] = {"auto", "entry", "got", NULL};
-static const char *const built_hooks[] = {"auto", "entry", NULL};
 static const char *const stores[] = {"async", "wait", NULL};
 static const char *const built_stores[] = {"wait", NULL};
 static const char *const off[] = {"false", "no", "off", "0", NULL};

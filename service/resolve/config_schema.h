@@ -59,7 +59,7 @@ struct tc_config_key {
     X(PRIVATE, "private", BOOL, TC_UNCACHED, NULL, off)                           \
     X(ADAPTIVE, "adaptive", ANY, TC_IGNORED, NULL, off)                           \
     X(VERIFY, "verify", ANY, TC_IGNORED, NULL, off)                               \
-    X(HOOK, "hook", WORD, TC_IGNORED, hooks, built_hooks)                         \
+    X(HOOK, "hook", WORD, TC_BUILT, hooks, NULL)                                  \
     X(STORE, "store", WORD, TC_IGNORED, stores, built_stores)                     \
     X(LOCK_TIMEOUT, "lock_timeout", DURATION, TC_IGNORED, NULL, NULL)
 

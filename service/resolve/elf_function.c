@@ -272,6 +272,28 @@ static size_t distinct_places(const struct candidates *c, struct tc_function *re
     return count;
 }
 
+/* Does the loader know several functions by this name: versions? */
+static int has_versions(const struct tc_symbols *s, const struct tc_symbol *symbol)
+{
+    for (size_t i = tc_symbols_lower(s, symbol->name, symbol->name_bytes); i < s->count; i++) {
+        const struct tc_symbol *other = &s->all[s->by_name[i]];
+        if (!tc_symbol_is(other, symbol->name, symbol->name_bytes))
+            break;
+        if ((other->flags & TC_SYMBOL_DYNAMIC) && other->vaddr != symbol->vaddr)
+            return 1;
+    }
+    return 0;
+}
+
+/* What a slot of an IFUNC was bound to is told by its symbol's name alone. */
+static void add_dynamic(const struct tc_symbols *all, struct tc_function *f,
+                        const struct tc_symbol *s)
+{
+    if ((s->flags & TC_SYMBOL_DYNAMIC) && (s->flags & TC_SYMBOL_EXPORTED) &&
+        f->dynamic_count < TC_MAX_NAMES && !(f->is_ifunc && has_versions(all, s)))
+        f->dynamic[f->dynamic_count++] = s->index;
+}
+
 /* Several symbols may share an address: versions, aliases, .dynsym and .symtab. */
 static void gather_names(const struct tc_symbols *s, const char *name, struct tc_function *f)
 {
@@ -282,9 +304,11 @@ static void gather_names(const struct tc_symbols *s, const char *name, struct tc
     for (size_t i = first; i < s->count && s->all[s->by_vaddr[i]].vaddr == f->vaddr; i++) {
         const struct tc_symbol *symbol = &s->all[s->by_vaddr[i]];
         size_t k = first;
-        if (symbol->type != STT_FUNC && symbol->type != STT_NOTYPE)
+        if (f->is_ifunc ? symbol->type != STT_GNU_IFUNC
+                        : symbol->type != STT_FUNC && symbol->type != STT_NOTYPE)
             continue;
         f->exported |= (symbol->flags & TC_SYMBOL_EXPORTED) != 0;
+        add_dynamic(s, f, symbol);
         if (tc_symbol_is(symbol, name, bytes) && symbol->bytes > f->bytes)
             f->bytes = symbol->bytes;
         alias_bytes = symbol->bytes > alias_bytes ? symbol->bytes : alias_bytes;
@@ -363,10 +387,7 @@ int tc_function_find(const struct tc_image *im, const char *name, const char *fi
     ret->vaddr = c.at[0]->vaddr;
     ret->is_static = 1;
     for (size_t i = 0; i < c.count; i++) {
-        if (c.at[i]->type == STT_GNU_IFUNC) {
-            refuse(ret, TC_R_IFUNC, "%s", "");
-            return 1;
-        }
+        ret->is_ifunc |= c.at[i]->type == STT_GNU_IFUNC;
         ret->is_static &= (c.at[i]->flags & TC_SYMBOL_LOCAL) != 0;
         ret->file = ret->file != NULL ? ret->file : c.at[i]->file;
     }

@@ -12,6 +12,7 @@
 
 #define TC_MAX_PIECES   8u
 #define TC_DETAIL_BYTES 256u
+#define TC_MAX_NAMES    16u
 
 struct tc_image {
     struct tc_elf *elf;
@@ -37,9 +38,12 @@ struct tc_function {
     uint64_t vaddr, bytes;
     struct tc_piece pieces[TC_MAX_PIECES]; /* the body first, then what was split off as .cold */
     size_t piece_count;
-    char names[TC_DETAIL_BYTES]; /* "asked, alias, alias" */
-    const char *file;            /* static and known: the source file's basename; else NULL */
+    char names[TC_DETAIL_BYTES];    /* "asked, alias, alias" */
+    const char *file;               /* static and known: the source file's basename; else NULL */
+    uint32_t dynamic[TC_MAX_NAMES]; /* its names as indexes into the dynamic symbol table */
+    size_t dynamic_count;
     int exported, is_static;
+    int is_ifunc;   /* `vaddr` is the resolver, which chooses the function */
     int from_debug; /* only its debug file has the name */
     int is_clone; /* the compiler left a changed copy only, under a name with a suffix: whether that
                      takes the same parameters, debug information knows */

@@ -70,6 +70,7 @@ static int add_one(struct tc_symbols *into, const struct table *t, uint64_t inde
 {
     struct tc_symbol s = {.type = ELF64_ST_TYPE(sym->st_info),
                           .flags = t->flags,
+                          .index = (uint32_t)index,
                           .vaddr = sym->st_value,
                           .bytes = sym->st_size};
     size_t bytes = 0;
@@ -161,7 +162,8 @@ static uint64_t count_dynamic(const struct tc_elf *e)
 
 static int read_dynamic(const struct tc_elf *e, const struct tc_debug *d, struct tc_symbols *into)
 {
-    struct table t = {.dynamic = 1, .strings_bytes = e->dynamic.strtab_bytes};
+    struct table t = {
+        .dynamic = 1, .flags = TC_SYMBOL_DYNAMIC, .strings_bytes = e->dynamic.strtab_bytes};
 
     (void)d;
     if (!e->dynamic.found || e->dynamic.symtab == 0)

@@ -17,13 +17,15 @@ enum tc_symbol_flag {
     TC_SYMBOL_OLD_VERSION = 1u << 1, /* NAME@VERSION, not the default NAME@@VERSION */
     TC_SYMBOL_LOCAL = 1u << 2,       /* STB_LOCAL */
     TC_SYMBOL_DEBUG = 1u << 3,       /* the object itself doesn't say this name */
+    TC_SYMBOL_DYNAMIC = 1u << 4,     /* the loader can find it */
 };
 
 struct tc_symbol {
     const char *name; /* `name_bytes` long; a version may follow in place of the NUL */
     const char *file; /* basename of its STT_FILE; NULL: not known, or not static */
     uint32_t name_bytes;
-    uint8_t type; /* STT_* */
+    uint32_t index; /* in its own table */
+    uint8_t type;   /* STT_* */
     uint8_t flags;
     uint64_t vaddr, bytes;
 };

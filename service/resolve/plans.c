@@ -120,6 +120,9 @@ static int copy_object(const struct update *u, const struct tc_object *o,
         plans[i].identity = copy_str(u->old, from[i].identity, out);
         plans[i].symbol = copy_str(u->old, from[i].symbol, out);
         plans[i].detail = copy_str(u->old, from[i].detail, out);
+        plans[i].dynamic =
+            tc_flat_add(out, tc_flat_at(u->old, from[i].dynamic.off, from[i].dynamic.count, 4),
+                        from[i].dynamic.count, 4);
         copy_debug_facts(u, &from[i], out, &plans[i]);
         if (f.count != 0)
             plans[i].fixups =

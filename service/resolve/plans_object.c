@@ -138,9 +138,39 @@ static int find_task(struct object *o, const struct tc_task *task, struct tc_can
     if (reason != c->function.reason)
         c->function.detail[0] = 0;
     c->function.reason = reason;
-    if (reason == 0)
+    if (reason == 0 && !c->function.is_ifunc)
         tc_window_find(&o->im, &c->function, &c->window);
     return 1;
+}
+
+/* Is it the entry alone that can't be taken? */
+static int got_helps(uint32_t reason)
+{
+    return reason == TC_R_TOO_SHORT || reason == TC_R_BRANCH_INTO_WINDOW ||
+           reason == TC_R_BRANCH_TO_ENTRY || reason == TC_R_UNSUPPORTED_INSN;
+}
+
+static void choose_hook(const struct tc_task *task, struct tc_candidate *c)
+{
+    struct tc_function *f = &c->function;
+
+    if (f->reason != 0)
+        return;
+    if (f->is_ifunc) {
+        c->hook = TC_HOOK_IFUNC;
+        if ((task->flags & TC_TASK_HOOK_ENTRY) || (f->exported && f->dynamic_count == 0)) {
+            f->reason = TC_R_IFUNC;
+            (void)snprintf(f->detail, sizeof f->detail, "%s",
+                           f->dynamic_count == 0 ? "there are several versions of it" : "");
+        }
+    } else if (task->flags & TC_TASK_HOOK_GOT) {
+        c->hook = TC_HOOK_GOT;
+        if (f->dynamic_count == 0)
+            f->reason = TC_R_NOT_EXPORTED;
+    } else if (got_helps(c->window.reason) && !(task->flags & TC_TASK_HOOK_ENTRY) &&
+               f->dynamic_count != 0) {
+        c->hook = TC_HOOK_GOT;
+    }
 }
 
 /* One address has one hook: two tasks that name the same function, by aliases, can't both have it.
@@ -226,11 +256,15 @@ static int find_all(struct object *o, struct tc_flat_builder *out)
         o->wanted_count += o->wanted[i];
         if (o->wanted[i])
             r = ask_dwarf(o, i, out);
-        if (o->wanted[i] && o->candidates[i].function.reason == 0)
+        if (o->wanted[i] && o->candidates[i].function.reason == 0 &&
+            !o->candidates[i].function.is_ifunc)
             all[count++] = &o->candidates[i];
     }
     if (r == 0 && count != 0)
         r = tc_windows_check(&o->im, all, count);
+    for (uint32_t i = 0; i < o->t->count; i++)
+        if (o->wanted[i])
+            choose_hook(&o->t->tasks[i], &o->candidates[i]);
     refuse_same_functions(o);
     free(all);
     return r;
@@ -251,17 +285,48 @@ static struct tc_str add_identity(const struct object *o, const struct tc_task *
     return tc_flat_add_str(out, identity);
 }
 
+/* Which calls nobody sees. */
+static struct tc_str add_note(const struct object *o, const struct tc_candidate *c,
+                              struct tc_flat_builder *out)
+{
+    const struct tc_window *w = &c->window;
+    const char *object = o->soname != NULL ? o->soname : tc_basename(o->ref->path);
+    char note[512], why[160] = "";
+
+    if (c->hook == TC_HOOK_IFUNC) {
+        (void)snprintf(note, sizeof note,
+                       "taken where the loader binds it, once its implementation is chosen: calls "
+                       "of an implementation by its own name aren't seen");
+        return tc_flat_add_str(out, note);
+    }
+    if (w->reason != 0)
+        (void)snprintf(why, sizeof why, ", as its entry can't be taken (%s%s%s)",
+                       tc_reason_info(w->reason)->id, w->detail[0] != 0 ? ": " : "", w->detail);
+    (void)snprintf(
+        note, sizeof note,
+        "taken by its symbol%s: calls inside %.120s that go straight to it, and pointers "
+        "taken there, aren't seen",
+        why, object);
+    return tc_flat_add_str(out, note);
+}
+
 static void fill_hookable(const struct object *o, const struct tc_candidate *c,
                           struct tc_hash128 file, struct tc_flat_builder *out, struct tc_plan *p)
 {
     const struct tc_window *w = &c->window;
 
-    p->patch_vaddr = w->patch_vaddr;
-    p->window_bytes = w->window_bytes;
-    p->moved_bytes = w->moved_bytes;
-    memcpy(p->window, w->window, sizeof p->window);
-    memcpy(p->moved, w->moved, sizeof p->moved);
-    p->fixups = tc_flat_add(out, w->fixups, w->fixup_count, sizeof w->fixups[0]);
+    if (c->hook == TC_HOOK_ENTRY) {
+        p->patch_vaddr = w->patch_vaddr;
+        p->window_bytes = w->window_bytes;
+        p->moved_bytes = w->moved_bytes;
+        memcpy(p->window, w->window, sizeof p->window);
+        memcpy(p->moved, w->moved, sizeof p->moved);
+        p->fixups = tc_flat_add(out, w->fixups, w->fixup_count, sizeof w->fixups[0]);
+    } else {
+        const struct tc_function *f = &c->function;
+        p->dynamic = tc_flat_add(out, f->dynamic, f->dynamic_count, sizeof f->dynamic[0]);
+        p->note = add_note(o, c, out);
+    }
     tc_source_interim(&o->im, &c->function, file, p->source);
     p->source_algorithm = TC_SOURCE_INTERIM;
 }
@@ -302,9 +367,14 @@ static void fill_plan(const struct object *o, uint32_t index, struct tc_hash128 
     const struct tc_candidate *c = &o->candidates[index];
     const struct tc_function *f = &c->function;
     const char *detail = f->reason != 0 ? f->detail : c->window.detail;
+    uint32_t reason = f->reason;
+
+    if (reason == 0 && c->hook == TC_HOOK_ENTRY)
+        reason = c->window.reason;
 
     *p = (struct tc_plan){.task = index,
-                          .reason = f->reason != 0 ? f->reason : c->window.reason,
+                          .reason = reason,
+                          .hook = c->hook,
                           .entry_vaddr = f->vaddr,
                           .entry_bytes = f->bytes,
                           .patch_vaddr = f->vaddr,

@@ -16,6 +16,7 @@
 struct tc_candidate {
     struct tc_function function;
     struct tc_window window;
+    uint32_t hook; /* enum tc_hook_kind */
 };
 
 /* For a found function (its `reason` is 0). */

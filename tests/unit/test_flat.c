@@ -233,7 +233,7 @@ static void config_tables_are_verified(void **state)
     REFUSED(s.task->stack_slots, TC_MAX_STACK_SLOTS + 1);
     REFUSED(s.task->excluded, 4);
     REFUSED(s.task->policy, 1u << 5);
-    REFUSED(s.task->flags, 1u << 9);
+    REFUSED(s.task->flags, 1u << 31);
     REFUSED(s.task->persist, 3);
     REFUSED(s.task->refresh, 3);
     REFUSED(s.task->skip, 2);

@@ -129,7 +129,7 @@ static void tasks_get_plans_where_they_belong(void **state)
         {"inner", "libsolver.so.3", NULL, NULL, "int inner(int x)", 0},
         {"nosuch", "libsolver*", NULL, NULL, "int nosuch(int x)", 0},
         {"inner", NULL, "other.c", NULL, "int inner(int x)", 0},
-        {"tiny", NULL, NULL, "small", "int tiny(void)", 0},
+        {"tiny", NULL, NULL, "small", "int tiny(void)", TC_TASK_HOOK_ENTRY},
         {"data", NULL, NULL, NULL, "int data(void)", 0},
         {"main", NULL, NULL, NULL, NULL, 0},
         {"solve2", "*.3.1", NULL, NULL, "int solve2(int x)", 0},
@@ -353,8 +353,51 @@ CHANGE(plans_outside, o->plans.off = 1 << 20)
 CHANGE(plans_unaligned, o->plans.off += 4)
 CHANGE(plans_many, o->plans.count = UINT32_MAX)
 CHANGE(build_id_long, o->build_id_bytes = TC_MAX_BUILD_ID + 1)
+CHANGE(unknown_hook, p->hook = TC_HOOK_IFUNC + 1; p->window_bytes = p->moved_bytes = 0)
+CHANGE(got_without_names, p->hook = TC_HOOK_GOT; p->window_bytes = p->moved_bytes = 0)
+CHANGE(names_outside, p->dynamic = ((struct tc_span){1 << 20, 1}))
 CHANGE(objects_outside, r->objects.off = UINT32_MAX)
 CHANGE(objects_many, r->objects.count = UINT32_MAX / 8)
+
+/* Which hook a task gets, and why not. */
+static void hooks_are_chosen(void **state)
+{
+    static const struct task_text texts[] = {
+        {"tiny", NULL, NULL, NULL, "int tiny(void)", 0},
+        {"solve", NULL, NULL, NULL, "int solve(int x)", TC_TASK_HOOK_GOT},
+        {"inner", NULL, NULL, NULL, "int inner(int x)", TC_TASK_HOOK_GOT},
+        {"chosen", NULL, NULL, NULL, "int chosen(int x)", 0},
+    };
+    const struct elf_dir *d = *state;
+    struct tc_flat_builder config_b, out, again;
+    struct tc_flat config, f, g;
+    char library[512], chooser[512];
+
+    build(d);
+    elf_write(d, "chooser.c",
+              "static int one(int x) { return x + 1; }\n"
+              "static int (*choose(void))(int) { return one; }\n"
+              "int chosen(int) __attribute__((ifunc(\"choose\")));\n");
+    elf_sh(d, "gcc -O1 -shared -fPIC -o chooser.so chooser.c");
+    elf_path(d, "libsolver.so.3.1", library, sizeof library);
+    elf_path(d, "chooser.so", chooser, sizeof chooser);
+    struct tc_plans_ref refs[] = {ref_of(library), ref_of(chooser)};
+    make_config(texts, sizeof texts / sizeof texts[0], 1, &config_b, &config);
+    update(&config, NULL, refs, 2, &out, &f);
+    update(&config, &f, refs, 1, &again, &g); /* one is copied */
+    for (uint32_t i = 0; i < 4; i++) {
+        const struct tc_plan *p = plan_of(&g, &refs[i == 3], i);
+        static const uint32_t hooks[] = {TC_HOOK_GOT, TC_HOOK_GOT, TC_HOOK_GOT, TC_HOOK_IFUNC};
+        assert_non_null(p);
+        assert_int_equal(p->reason, i == 2 ? TC_R_NOT_EXPORTED : 0);
+        assert_int_equal(p->hook, hooks[i]);
+        assert_int_equal(p->dynamic.count, i == 1 ? 2 : i == 2 ? 0 : 1);
+        assert_true(i == 2 || p->note.bytes != 0);
+    }
+    tc_flat_builder_free(&config_b);
+    tc_flat_builder_free(&out);
+    tc_flat_builder_free(&again);
+}
 
 static void damage_is_noticed(void **state)
 {
@@ -364,11 +407,13 @@ static void damage_is_noticed(void **state)
     assert_int_equal(verify_changed(longest_window), 0);
     static void (*const bad[])(struct tc_plans *, struct tc_object *, struct tc_plan *,
                                struct tc_fixup *) = {
-        short_window,       long_window,   long_refused_window, long_moved,     window_behind_end,
-        patch_before_entry, fixup_outside, fixup_wraps,         fixup_tail,     fixup_kind,
-        fixups_outside,     fixups_many,   unknown_task,        string_outside, string_long,
-        string_unended,     plans_outside, plans_unaligned,     plans_many,     build_id_long,
-        objects_outside,    objects_many,
+        short_window,      long_window,        long_refused_window, long_moved,
+        window_behind_end, patch_before_entry, fixup_outside,       fixup_wraps,
+        fixup_tail,        fixup_kind,         fixups_outside,      fixups_many,
+        unknown_task,      string_outside,     string_long,         string_unended,
+        plans_outside,     plans_unaligned,    plans_many,          build_id_long,
+        objects_outside,   objects_many,       unknown_hook,        got_without_names,
+        names_outside,
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         if (verify_changed(bad[i]) == 0)
@@ -441,6 +486,7 @@ static void lapack_is_planned(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hooks_are_chosen),
         cmocka_unit_test(damage_is_noticed),
         cmocka_unit_test(objects_are_found_by_their_whole_identity),
         cmocka_unit_test(tasks_get_plans_where_they_belong),

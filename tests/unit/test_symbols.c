@@ -300,7 +300,7 @@ static void cold_pieces_belong_to_the_function(void **state)
     close_built(&b);
 }
 
-static void ifuncs_are_refused(void **state)
+static void ifuncs_are_their_resolvers(void **state)
 {
     const struct elf_dir *d = *state;
 
@@ -310,7 +310,15 @@ static void ifuncs_are_refused(void **state)
               "int chosen(int) __attribute__((ifunc(\"choose\")));\n");
     elf_sh(d, "gcc -O1 -shared -fPIC -o a.so i.c");
     struct built b = open_built(d, "a.so");
-    check_reason(&b, "chosen", "", TC_R_IFUNC);
+    struct tc_function f = find(&b, "chosen", "");
+    assert_int_equal(f.reason, 0);
+    assert_true(f.is_ifunc && f.dynamic_count == 1);
+    assert_string_equal(f.names, "chosen");
+    uint64_t resolver = f.vaddr;
+    f = find(&b, "choose", "");
+    assert_int_equal(f.reason, 0);
+    assert_int_equal(f.vaddr, resolver);
+    assert_true(!f.is_ifunc && f.dynamic_count == 0);
     close_built(&b);
 }
 
@@ -453,7 +461,7 @@ int main(void)
         cmocka_unit_test(default_versions_are_preferred),
         cmocka_unit_test(clones_are_other_names),
         cmocka_unit_test(cold_pieces_belong_to_the_function),
-        cmocka_unit_test(ifuncs_are_refused),
+        cmocka_unit_test(ifuncs_are_their_resolvers),
         cmocka_unit_test(branches_into_windows_are_refused),
         cmocka_unit_test(whole_objects_are_refused),
     };

@@ -1,3 +1,4 @@
+#include <elf.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -117,6 +118,59 @@ int tc_arch_build_notifier(struct tc_slab *slab, uint64_t *ret_stub)
     jump_by_cell(stub + sizeof endbr64, stub + NOTIFIER_BYTES, tc_notify_stub);
     *ret_stub = (uint64_t)(uintptr_t)stub;
     return 0;
+}
+
+/* endbr64; push $index; jmp *common */
+int tc_arch_build_indirect(struct tc_slab *slab, uint32_t index, uint64_t *ret_stub)
+{
+    unsigned char *stub = reserve(slab, NEAR_STUB_BYTES + CELL_BYTES);
+
+    if (stub == NULL)
+        return -ENOSPC;
+    memcpy(stub, endbr64, sizeof endbr64);
+    stub[4] = 0x68;
+    memcpy(stub + 5, &index, 4);
+    jump_by_cell(stub + 9, stub + NEAR_STUB_BYTES, tc_common);
+    *ret_stub = (uint64_t)(uintptr_t)stub;
+    return 0;
+}
+
+/* endbr64; mov $index, %edi; jmp *tc_choose: resolvers take no arguments (elf_ifunc_invoke() in
+ * glibc's sysdeps/x86_64). */
+int tc_arch_build_chooser(struct tc_slab *slab, uint32_t index, uint64_t *ret_chooser)
+{
+    unsigned char *code = reserve(slab, NEAR_STUB_BYTES + CELL_BYTES);
+
+    if (code == NULL)
+        return -ENOSPC;
+    memcpy(code, endbr64, sizeof endbr64);
+    code[4] = 0xbf;
+    memcpy(code + 5, &index, 4);
+    jump_by_cell(code + 9, code + NEAR_STUB_BYTES, (void (*)(void))tc_choose);
+    *ret_chooser = (uint64_t)(uintptr_t)code;
+    return 0;
+}
+
+enum tc_arch_binding tc_arch_binding(uint32_t type)
+{
+    switch (type) {
+    case R_X86_64_JUMP_SLOT:
+    case R_X86_64_GLOB_DAT:
+    case R_X86_64_64:
+        return TC_BINDING_SYMBOL;
+    case R_X86_64_IRELATIVE:
+        return TC_BINDING_CHOICE;
+    default:
+        return TC_BINDING_NONE;
+    }
+}
+
+/* A procedure linkage table's entry: [endbr64] push imm32; [bnd] jmp rel32 (psABI, 5.2). */
+int tc_arch_is_lazy(const unsigned char *code)
+{
+    if (memcmp(code, endbr64, sizeof endbr64) == 0)
+        code += sizeof endbr64;
+    return code[0] == 0x68 && (code[5] == 0xe9 || (code[5] == 0xf2 && code[6] == 0xe9));
 }
 
 int tc_arch_jump(uint64_t from, uint64_t to, unsigned char ret_bytes[8])
