@@ -132,6 +132,7 @@ def tests():
     }
     for name, (library, program, unseen) in kinds.items():
         yield f"hooks: by symbol: {name}", by_symbol(library, program, unseen)
+    yield from ifunc_tests()
 
 
 def test_hook_got_and_entry(t):
@@ -159,3 +160,88 @@ def test_without_proc(t):
         return  # no namespaces here
     equal(r.out, bare.out)
     equal(bodies(t), {"plain": 4})
+
+
+CHOOSER = LIBRARY.split("static int body")[0] + r"""
+static int fast(int x)
+{
+    ran("fast");
+    return x * 5;
+}
+static int slow(int x)
+{
+    ran("slow");
+    return x + x + x + x + x;
+}
+static int (*choose(void))(int)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports(WANTED) ? fast : slow;
+}
+EXPORT int chosen(int x) __attribute__((ifunc("choose")));
+__attribute__((visibility("hidden"))) int hidden_chosen(int x) __attribute__((ifunc("choose")));
+EXPORT int also_chosen(int x) __attribute__((ifunc("choose")));
+EXPORT int within(int x)
+{
+    return chosen(x) + hidden_chosen(x);
+}
+"""
+USES_CHOSEN = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#ifdef HERE
+%s
+#include <stdio.h>
+#else
+int chosen(int), within(int), also_chosen(int);
+#endif
+static int (*pointer)(int) = chosen;
+int main(int argc, char **argv)
+{
+    int (*found)(int) = NULL;
+    printf("%%d %%d %%d\n", chosen(1), chosen(1), also_chosen(1));
+    printf("%%d %%d\n", pointer(2), pointer(2));
+    printf("%%d %%d\n", within(3), within(3));
+    *(void **)&found = dlsym(RTLD_DEFAULT, "chosen");
+    printf("%%d %%d\n", found(4), found(4));
+    for (int i = 1; i < argc; i++) {
+        void *h = dlopen(argv[i], RTLD_LAZY);
+        *(void **)&found = dlsym(h, "chosen");
+        printf("%%d %%d\n", found(4 + i), found(4 + i));
+        *(void **)&found = dlsym(h, "within");
+        printf("%%d %%d\n", found(14 + i), found(14 + i));
+    }
+    return 0;
+}
+""" % CHOOSER
+
+
+def chosen(wanted, impl, here, flags, late):
+    def f(t):
+        define = (f'-DWANTED="{wanted}"',)
+        if here:
+            program = t.cc(USES_CHOSEN, "chooses", ("-O1", "-DHERE", *define, *flags, "-rdynamic"))
+        else:
+            t.cc(CHOOSER, "libchooser.so", ("-O1", "-shared", "-fPIC", *define, *(f for f in flags if f != "-no-pie")))
+            program = t.cc(USES_CHOSEN, "chooses", ("-O1", *flags, f"-L{t.dir}", "-l:libchooser.so", f"-Wl,-rpath,{t.dir}"))
+        args = [t.cc(CHOOSER, "late.so", ("-O1", "-shared", "-fPIC", *define, *flags, "-Wl,-Bsymbolic"))] if late else []
+        config = t.config(TASK.format("chosen", "chosen", "auto"))
+        # also_chosen and hidden_chosen are the same resolver's: one hook.
+        counts = run_twice(t, program, config, *args)
+        executed = 11 + 6 * len(args)
+        equal(counts, [{impl: executed}, {impl: 4 + 2 * len(args)}, {}])
+        contains(next(iter(doctor(t, config, program).values()))["note"], "chosen")
+
+    return f
+
+
+def ifunc_tests():
+    for wanted, impl in (("sse2", "fast"), ("avx512f", None)):
+        if impl is None:
+            impl = "fast" if " avx512f " in open("/proc/cpuinfo").read() else "slow"
+        for name, flags in (("lazy", ("-Wl,-z,lazy",)), ("now", ("-Wl,-z,now",)), ("no plt", ("-fno-plt",))):
+            yield f"hooks: ifunc: {wanted} {name}", chosen(wanted, impl, False, flags, True)
+    yield "hooks: ifunc: in the program", chosen("sse2", "fast", True, (), False)
+    yield "hooks: ifunc: no pie", chosen("sse2", "fast", False, ("-no-pie",), False)
