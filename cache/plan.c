@@ -74,18 +74,19 @@ static int fixups_ok(const struct tc_flat *f, const struct tc_plan *p)
     return 1;
 }
 
-/* What a writer into text relies on: the window lies inside the function, behind at most an
- * endbr64's room, and there is code to run instead of it. */
+/* What a writer into text relies on: the window begins inside the function, reaches at most into
+ * the padding behind it, and there is code to run instead of it. */
 static int hookable_ok(const struct tc_plan *p)
 {
     uint64_t ahead = p->patch_vaddr - p->entry_vaddr;
 
-    if (p->hook != TC_HOOK_ENTRY)
-        return p->hook <= TC_HOOK_IFUNC && p->dynamic.count <= MAX_NAMES && p->window_bytes == 0 &&
-               p->moved_bytes == 0 && (p->dynamic.count != 0 || p->hook == TC_HOOK_IFUNC);
-    return p->window_bytes >= 5 && p->moved_bytes >= p->window_bytes &&
-           p->patch_vaddr >= p->entry_vaddr && ahead <= p->entry_bytes &&
-           p->window_bytes <= p->entry_bytes - ahead && p->fixups.count != 0;
+    if (p->hook == TC_HOOK_GOT || p->hook == TC_HOOK_IFUNC)
+        return p->dynamic.count <= MAX_NAMES && p->window_bytes == 0 && p->moved_bytes == 0 &&
+               (p->dynamic.count != 0 || p->hook == TC_HOOK_IFUNC);
+    return p->hook <= TC_HOOK_PAD && p->window_bytes >= (p->hook == TC_HOOK_PAD ? 2u : 5u) &&
+           p->moved_bytes >= p->window_bytes && p->patch_vaddr >= p->entry_vaddr &&
+           ahead < p->entry_bytes && p->fixups.count != 0 &&
+           (p->window_bytes <= 5 || p->window_bytes <= p->entry_bytes - ahead);
 }
 
 const struct tc_task *tc_plan_task(const struct tc_plan *plan, const struct tc_flat *plans,

@@ -14,6 +14,7 @@
 #define TC_MAX_WINDOW   40u  /* longest displaced prologue, bytes */
 #define TC_MAX_MOVED    160u /* longest relocated code, bytes, jump back included */
 #define TC_MAX_BUILD_ID 32u
+#define TC_PAD_BYTES    5u /* in front of the entry, of TC_HOOK_PAD */
 
 /* A place in the moved code that depends on where it lies. `at` is the offset of a 32-bit field. */
 enum tc_fixup_kind {
@@ -58,7 +59,7 @@ struct tc_plan {
                                config's; its spans and strings are relative to the plans file */
     uint32_t hook;          /* enum tc_hook_kind */
     struct tc_span dynamic; /* uint32_t: the function's names, as indexes into the object's dynamic
-                               symbol table; not with TC_HOOK_ENTRY */
+                               symbol table; with TC_HOOK_GOT and _IFUNC */
 };
 
 /* How calls are taken. */
@@ -68,6 +69,8 @@ enum tc_hook_kind {
                           function: `window_bytes` and `moved_bytes` are 0 */
     TC_HOOK_IFUNC,     /* the same, of a function whose implementation a resolver chooses: the
                           `entry` is the resolver's */
+    TC_HOOK_PAD,       /* a short jump at the entry, to a jump in the padding in front of it
+                          (-fpatchable-function-entry): the window may be as short as 2 bytes */
 };
 
 enum tc_source_algorithm {

@@ -193,7 +193,7 @@ static void bind_slot(const struct binding *b, const struct tables *t, const Elf
         return;
     for (uint32_t i = b->first; i < b->first + b->count; i++) {
         struct tc_hook *h = &tc_state.hooks[i];
-        if (h->plan->hook == TC_HOOK_ENTRY)
+        if (tc_is_at_entry(h->plan))
             continue;
         if (is_bound(b, t, r, h, kind))
             h->patched |= write_word(b->mem, t->map->l_addr + r->r_offset, h->stub, 1) == 0;
@@ -247,7 +247,7 @@ void tc_bind_hooks(uint32_t first, uint64_t header_vaddr, int mem)
     uint32_t wanted = 0;
 
     for (uint32_t i = first; i < tc_state.hook_count; i++)
-        wanted += tc_state.hooks[i].plan->hook != TC_HOOK_ENTRY;
+        wanted += !tc_is_at_entry(tc_state.hooks[i].plan);
     if (wanted == 0)
         return;
     tc_each_object(find_definer, &b);
@@ -255,10 +255,10 @@ void tc_bind_hooks(uint32_t first, uint64_t header_vaddr, int mem)
         return;
     find_code(&b, tc_state.hooks[first].base + header_vaddr);
     for (uint32_t i = first; i < tc_state.hook_count; i++)
-        if (tc_state.hooks[i].plan->hook != TC_HOOK_ENTRY)
+        if (!tc_is_at_entry(tc_state.hooks[i].plan))
             bind_symbols(&tc_state.hooks[i], &b);
     tc_each_object(bind_object, &b);
     for (uint32_t i = first; i < tc_state.hook_count; i++)
-        if (tc_state.hooks[i].plan->hook != TC_HOOK_ENTRY && !tc_state.hooks[i].patched)
+        if (!tc_is_at_entry(tc_state.hooks[i].plan) && !tc_state.hooks[i].patched)
             tc_log_reason(TC_LOG_WARN, tc_state.hooks[i].identity, TC_R_TEXT_WRITE_DENIED, "");
 }

@@ -11,7 +11,7 @@
 
 #include "preload/state.h"
 
-/* Binds hooks [first, tc_state.hook_count) whose plans aren't TC_HOOK_ENTRY. `header_vaddr`: of
+/* Binds hooks [first, tc_state.hook_count) that aren't at an entry. `header_vaddr`: of
  * their object. */
 void tc_bind_hooks(uint32_t first, uint64_t header_vaddr, int mem);
 

@@ -208,8 +208,14 @@ static void hook_task(const struct tc_plan *plan, const struct tc_flat *plans, u
         refuse(plan, plans, TC_R_ALREADY_PATCHED);
         return;
     }
+    if (plan->hook == TC_HOOK_PAD &&
+        !tc_arch_is_pad((const unsigned char *)(uintptr_t)(base + plan->entry_vaddr) -
+                        TC_PAD_BYTES)) {
+        refuse(plan, plans, TC_R_ALREADY_PATCHED);
+        return;
+    }
     fill_hook(h, plan, plans, base);
-    r = plan->hook == TC_HOOK_ENTRY ? build_entry(slab, h, plans) : build_indirect(slab, h);
+    r = tc_is_at_entry(plan) ? build_entry(slab, h, plans) : build_indirect(slab, h);
     if (r < 0) {
         refuse(plan, plans, TC_R_NO_NEAR_MEMORY);
         return;
@@ -221,6 +227,19 @@ static void hook_task(const struct tc_plan *plan, const struct tc_flat *plans, u
         tc_log_reason(TC_LOG_WARN, h->identity, TC_R_CACHING_OFF, "");
 }
 
+/* The jump in front of the function first; `jump` gets the short one to it. */
+static int write_pad(const struct tc_hook *h, int mem, unsigned char jump[8])
+{
+    uint64_t pad = h->base + h->plan->entry_vaddr - TC_PAD_BYTES;
+    int n = tc_arch_jump(pad, h->stub, jump);
+
+    if (n < 0)
+        return n;
+    if (n > (int)TC_PAD_BYTES || tc_write_text(mem, pad, jump, (size_t)n) < 0)
+        return -EACCES;
+    return tc_arch_short_jump(h->base + h->plan->patch_vaddr, pad, jump);
+}
+
 static void patch_entries(uint32_t first, int mem)
 {
     for (uint32_t i = first; i < tc_state.hook_count; i++) {
@@ -229,9 +248,12 @@ static void patch_entries(uint32_t first, int mem)
         unsigned char jump[8];
         int n;
 
-        if (h->plan->hook != TC_HOOK_ENTRY)
+        if (!tc_is_at_entry(h->plan))
             continue;
-        n = tc_arch_jump(at, h->stub, jump);
+        if (h->plan->hook == TC_HOOK_PAD)
+            n = write_pad(h, mem, jump);
+        else
+            n = tc_arch_jump(at, h->stub, jump);
         if (n < 0 || tc_write_text(mem, at, jump, (size_t)n) < 0) {
             tc_log_reason(TC_LOG_WARN, h->identity,
                           n < 0 ? TC_R_NO_NEAR_MEMORY : TC_R_TEXT_WRITE_DENIED, "");

@@ -107,6 +107,12 @@ static inline int tc_is_sandboxed(void)
     return __atomic_load_n(&tc_sandboxed, __ATOMIC_RELAXED) != 0;
 }
 
+/* Is the function's entry patched, rather than its symbol? */
+static inline int tc_is_at_entry(const struct tc_plan *p)
+{
+    return p->hook == TC_HOOK_ENTRY || p->hook == TC_HOOK_PAD;
+}
+
 /* Strings of the config and of the plans. */
 static inline const char *tc_config_str(struct tc_str s)
 {

@@ -73,6 +73,11 @@ int tc_arch_is_lazy(const unsigned char *code);
 /* The bytes that make `from` jump to `to`; returns how many (at most 8) or -ERANGE. */
 int tc_arch_jump(uint64_t from, uint64_t to, unsigned char ret_bytes[8]);
 
+/* The same for a jump to just in front of the function; and is there padding, TC_PAD_BYTES of it?
+ */
+int tc_arch_short_jump(uint64_t from, uint64_t to, unsigned char ret_bytes[8]);
+int tc_arch_is_pad(const unsigned char *code);
+
 /* Is this the body of the loader's notification function, `bytes` long: a return and padding, room
  * for a jump? Says where the jump goes. */
 int tc_arch_is_empty_function(const unsigned char *code, size_t bytes, size_t *ret_offset);

@@ -15,12 +15,15 @@
 #include "cache/reason.h"
 
 #define TC_WINDOW_FIXUPS 16u
+#define TC_PAD_NEEDED \
+    (TC_PAD_BYTES + 4u) /* the function in front may need 4 bytes of the same padding */
 
 /* Code of the object at its own address. */
 struct tc_code {
     const unsigned char *at;
     size_t bytes;
     uint64_t vaddr;
+    size_t after; /* bytes behind them, up to 16, in which no other code is known to begin */
 };
 
 /* The bytes at a function's entry that the jump to the runtime replaces, and what runs instead of
@@ -73,8 +76,11 @@ struct tc_prologue {
 
 struct tc_arch {
     uint16_t machine; /* e_machine */
-    /* Chooses and moves the window of the function whose code is `function`. */
-    void (*move)(const struct tc_code *function, struct tc_window *ret);
+    /* Chooses and moves the window of the function whose code is `function`, for a jump to anywhere
+     * near, or for a short one into the padding in front of it. */
+    void (*move)(const struct tc_code *function, int is_short, struct tc_window *ret);
+    /* Can the bytes in front of an entry, TC_PAD_NEEDED of them, take a jump? */
+    int (*is_pad)(const unsigned char *front);
     /* Calls `seen` for every place in `code`, aligned to instructions or not, that as a branch
      * would go to [low, high). */
     void (*branches)(const struct tc_code *code, uint64_t low, uint64_t high, tc_branch_seen *seen,

@@ -74,6 +74,7 @@ int tc_x86_is_branch(const struct tc_code *code, uint64_t field)
 const struct tc_arch tc_arch_x86_64 = {
     .machine = EM_X86_64,
     .move = tc_x86_move,
+    .is_pad = tc_x86_is_pad,
     .branches = tc_x86_branches,
     .is_branch = tc_x86_is_branch,
     .prologue = tc_x86_prologue,

@@ -143,11 +143,33 @@ static int find_task(struct object *o, const struct tc_task *task, struct tc_can
     return 1;
 }
 
+static int is_at_entry(uint32_t hook)
+{
+    return hook == TC_HOOK_ENTRY || hook == TC_HOOK_PAD;
+}
+
 /* Is it the entry alone that can't be taken? */
 static int got_helps(uint32_t reason)
 {
     return reason == TC_R_TOO_SHORT || reason == TC_R_BRANCH_INTO_WINDOW ||
            reason == TC_R_BRANCH_TO_ENTRY || reason == TC_R_UNSUPPORTED_INSN;
+}
+
+/* Whose entry has no room for a jump may have padding in front of it, and room for a short one. */
+static int find_short_windows(struct object *o, struct tc_candidate **all)
+{
+    size_t count = 0;
+
+    for (uint32_t i = 0; i < o->t->count; i++) {
+        struct tc_candidate *c = &o->candidates[i];
+        if (o->wanted[i] && c->function.reason == 0 && !c->function.is_ifunc &&
+            got_helps(c->window.reason) && !(o->t->tasks[i].flags & TC_TASK_HOOK_GOT) &&
+            tc_window_find_short(&o->im, &c->function, &c->window)) {
+            c->hook = TC_HOOK_PAD;
+            all[count++] = c;
+        }
+    }
+    return count != 0 ? tc_windows_check(&o->im, all, count) : 0;
 }
 
 static void choose_hook(const struct tc_task *task, struct tc_candidate *c)
@@ -262,6 +284,8 @@ static int find_all(struct object *o, struct tc_flat_builder *out)
     }
     if (r == 0 && count != 0)
         r = tc_windows_check(&o->im, all, count);
+    if (r == 0 && count != 0)
+        r = find_short_windows(o, all);
     for (uint32_t i = 0; i < o->t->count; i++)
         if (o->wanted[i])
             choose_hook(&o->t->tasks[i], &o->candidates[i]);
@@ -315,7 +339,7 @@ static void fill_hookable(const struct object *o, const struct tc_candidate *c,
 {
     const struct tc_window *w = &c->window;
 
-    if (c->hook == TC_HOOK_ENTRY) {
+    if (is_at_entry(c->hook)) {
         p->patch_vaddr = w->patch_vaddr;
         p->window_bytes = w->window_bytes;
         p->moved_bytes = w->moved_bytes;
@@ -369,7 +393,7 @@ static void fill_plan(const struct object *o, uint32_t index, struct tc_hash128 
     const char *detail = f->reason != 0 ? f->detail : c->window.detail;
     uint32_t reason = f->reason;
 
-    if (reason == 0 && c->hook == TC_HOOK_ENTRY)
+    if (reason == 0 && is_at_entry(c->hook))
         reason = c->window.reason;
 
     *p = (struct tc_plan){.task = index,

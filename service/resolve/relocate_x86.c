@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define JUMP_BYTES     5u /* e9 rel32 */
+#define SHORT_BYTES    2u /* eb rel8 */
 #define ENDBR_BYTES    4u
 #define MAX_INSNS      JUMP_BYTES
 #define LONGEST_WIDENS 4u /* 7x rel8 -> 0f 8x rel32, eb rel8 -> e9 rel32 is shorter */
@@ -47,6 +48,8 @@ struct work {
     struct tc_window *w;
     const unsigned char *code; /* from the patch address on */
     uint64_t bytes;            /* to the function's end */
+    uint64_t after;            /* padding behind it, if it is that */
+    uint32_t jump_bytes;
     struct insn insns[MAX_INSNS];
     uint32_t count;
 };
@@ -194,6 +197,29 @@ static int decode_one(struct work *k, const ZydisDecoder *decoder, struct insn *
     return classify_operands(k, &i, operands, n);
 }
 
+static int too_short(struct work *k)
+{
+    return refuse(k, TC_R_TOO_SHORT, "%llu bytes",
+                  (unsigned long long)(k->bytes + k->w->patch_vaddr - k->w->entry_vaddr));
+}
+
+/* The function has ended: the rest of the jump goes over what assemblers pad with. */
+static int take_padding(struct work *k, const ZydisDecoder *decoder)
+{
+    uint64_t at = k->bytes, end = k->bytes + k->after;
+
+    while (at < k->jump_bytes) {
+        ZydisDecodedInstruction i;
+        if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(decoder, NULL, k->code + at, end - at, &i)))
+            return too_short(k);
+        if (i.mnemonic != ZYDIS_MNEMONIC_NOP && i.mnemonic != ZYDIS_MNEMONIC_INT3)
+            return too_short(k);
+        at += i.length;
+    }
+    k->w->window_bytes = k->jump_bytes;
+    return 0;
+}
+
 static int choose(struct work *k)
 {
     ZydisDecoder decoder;
@@ -201,9 +227,16 @@ static int choose(struct work *k)
 
     if (!ZYAN_SUCCESS(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)))
         return cant_move(k, 0, "no decoder");
-    while (k->w->window_bytes < JUMP_BYTES) {
+    while (k->w->window_bytes < k->jump_bytes) {
         struct insn *n = &k->insns[k->count];
         *n = (struct insn){.at = k->w->window_bytes};
+        if (n->at == k->bytes) {
+            if (!ends && (k->count == 0 || k->insns[k->count - 1].kind != KIND_JUMP))
+                return too_short(k);
+            if (take_padding(k, &decoder) < 0)
+                return -1;
+            break;
+        }
         /* What follows in the window could only be reached by a branch that nobody sees. */
         if (ends)
             return cant_move(k, k->insns[k->count - 1].at, "the function ends inside the window");
@@ -352,20 +385,28 @@ static void emit(struct work *k)
     w->moved_bytes += JUMP_BYTES;
 }
 
-void tc_x86_move(const struct tc_code *function, struct tc_window *ret)
+int tc_x86_is_pad(const unsigned char *front)
+{
+    for (unsigned i = 0; i < TC_PAD_NEEDED; i++)
+        if (front[i] != 0x90)
+            return 0;
+    return 1;
+}
+
+void tc_x86_move(const struct tc_code *function, int is_short, struct tc_window *ret)
 {
     static const unsigned char endbr64[ENDBR_BYTES] = {0xf3, 0x0f, 0x1e, 0xfa};
-    struct work k = {.w = ret, .code = function->at, .bytes = function->bytes};
+    struct work k = {.w = ret,
+                     .code = function->at,
+                     .bytes = function->bytes,
+                     .after = function->after,
+                     .jump_bytes = is_short ? SHORT_BYTES : JUMP_BYTES};
 
     *ret = (struct tc_window){.entry_vaddr = function->vaddr, .patch_vaddr = function->vaddr};
     if (k.bytes >= ENDBR_BYTES && memcmp(k.code, endbr64, ENDBR_BYTES) == 0) {
         k.code += ENDBR_BYTES;
         k.bytes -= ENDBR_BYTES;
         ret->patch_vaddr += ENDBR_BYTES;
-    }
-    if (k.bytes < JUMP_BYTES) {
-        (void)refuse(&k, TC_R_TOO_SHORT, "%zu bytes", function->bytes);
-        return;
     }
     if (choose(&k) == 0 && lay_out(&k) == 0)
         emit(&k);

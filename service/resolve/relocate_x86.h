@@ -9,6 +9,7 @@
 
 #include "service/resolve/arch.h"
 
-void tc_x86_move(const struct tc_code *function, struct tc_window *ret);
+void tc_x86_move(const struct tc_code *function, int is_short, struct tc_window *ret);
+int tc_x86_is_pad(const unsigned char *front);
 
 #endif

@@ -9,6 +9,7 @@
  * x86 code falls into step within a few instructions. */
 #define SWEEP_BYTES 16384u
 #define LONGEST     16u
+#define MAX_AFTER   16u
 
 struct scan {
     const struct tc_image *im;
@@ -49,18 +50,57 @@ static void refuse_inner_entries(const struct tc_image *im, struct tc_window *w)
     }
 }
 
+/* From `vaddr` on, as far as nothing says that something begins there. */
+static size_t free_bytes(const struct tc_image *im, uint64_t vaddr)
+{
+    const struct tc_symbols *s = &im->symbols;
+    uint32_t flags = 0;
+    uint64_t room = tc_elf_room(im->elf, vaddr, &flags), count = 0;
+    size_t next = tc_symbols_at(s, vaddr);
+
+    room = room < MAX_AFTER ? room : MAX_AFTER;
+    if (next < s->count && s->all[s->by_vaddr[next]].vaddr - vaddr < room)
+        room = s->all[s->by_vaddr[next]].vaddr - vaddr;
+    while (count < room && tc_bounds_around(&im->bounds, vaddr + count) == NULL)
+        count++;
+    return count;
+}
+
+int tc_window_find_short(const struct tc_image *im, const struct tc_function *f,
+                         struct tc_window *ret)
+{
+    const struct tc_arch *arch = tc_arch_for(im->elf->machine);
+    const unsigned char *front = tc_elf_at(im->elf, f->vaddr - TC_PAD_NEEDED, TC_PAD_NEEDED);
+    struct tc_code code = {
+        .at = tc_elf_at(im->elf, f->vaddr, f->bytes), .bytes = f->bytes, .vaddr = f->vaddr};
+    struct tc_window w;
+
+    if (arch == NULL || front == NULL || code.at == NULL || !arch->is_pad(front) ||
+        free_bytes(im, f->vaddr - TC_PAD_BYTES) != TC_PAD_BYTES)
+        return 0;
+    arch->move(&code, 1, &w);
+    if (w.reason == 0)
+        refuse_inner_entries(im, &w);
+    if (w.reason != 0)
+        return 0;
+    *ret = w;
+    return 1;
+}
+
 void tc_window_find(const struct tc_image *im, const struct tc_function *f, struct tc_window *ret)
 {
     const struct tc_arch *arch = tc_arch_for(im->elf->machine);
-    struct tc_code code = {
-        .at = tc_elf_at(im->elf, f->vaddr, f->bytes), .bytes = f->bytes, .vaddr = f->vaddr};
+    struct tc_code code = {.at = tc_elf_at(im->elf, f->vaddr, f->bytes),
+                           .bytes = f->bytes,
+                           .vaddr = f->vaddr,
+                           .after = free_bytes(im, f->vaddr + f->bytes)};
 
     *ret = (struct tc_window){.entry_vaddr = f->vaddr};
     if (arch == NULL || code.at == NULL) {
         ret->reason = arch == NULL ? TC_R_FOREIGN_CLASS : TC_R_MALFORMED_ELF;
         return;
     }
-    arch->move(&code, ret);
+    arch->move(&code, 0, ret);
     if (ret->reason == 0)
         refuse_inner_entries(im, ret);
 }

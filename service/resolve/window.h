@@ -22,6 +22,11 @@ struct tc_candidate {
 /* For a found function (its `reason` is 0). */
 void tc_window_find(const struct tc_image *im, const struct tc_function *f, struct tc_window *ret);
 
+/* The same for TC_HOOK_PAD: 1 if there is padding in front of the function and the window is found,
+ * else 0 and `ret` is untouched. */
+int tc_window_find_short(const struct tc_image *im, const struct tc_function *f,
+                         struct tc_window *ret);
+
 /* Refuses the windows that branches go into. Candidates that are refused already are left alone.
  * 0 or -ENOMEM. */
 int tc_windows_check(const struct tc_image *im, struct tc_candidate *const *candidates,

@@ -100,7 +100,7 @@ static void check_moved(const struct code *c)
     unsigned char jump[5] = {0xe9}, saved[TC_MAX_WINDOW];
     struct tc_window w;
 
-    tc_arch_x86_64.move(&code, &w);
+    tc_arch_x86_64.move(&code, 0, &w);
     if (w.reason != 0)
         fail_msg("%s: refused, %u %s", c->name, w.reason, w.detail);
     assert_in_range(w.window_bytes, 5, TC_MAX_WINDOW);
@@ -158,7 +158,7 @@ static void find_code(const char *name, struct tc_window *ret)
         struct tc_code code = {.at = c->at, .bytes = c->bytes, .vaddr = 0x10000};
         if (strcmp(c->name, name) != 0)
             continue;
-        tc_arch_x86_64.move(&code, ret);
+        tc_arch_x86_64.move(&code, 0, ret);
         assert_int_equal(ret->reason, 0);
         return;
     }
@@ -274,10 +274,49 @@ static void what_cant_be_moved_is_refused(void **state)
         assert_non_null(exact);
         memcpy(exact, refusals[i].bytes, refusals[i].count);
         struct tc_code code = {.at = exact, .bytes = refusals[i].count, .vaddr = 0x401000};
-        tc_arch_x86_64.move(&code, &w);
+        tc_arch_x86_64.move(&code, 0, &w);
         if (w.reason != (uint32_t)refusals[i].reason || strcmp(w.detail, refusals[i].detail) != 0)
             fail_msg("%s: reason %u, %s", refusals[i].name, w.reason, w.detail);
         free(exact);
+    }
+}
+
+/* `bytes` long, then what is behind the function. */
+static void padding_counts(void **state)
+{
+    static const struct {
+        const char *name;
+        const unsigned char *bytes;
+        size_t all, bytes_count;
+        int is_short;
+        int reason;
+        uint32_t window;
+    } cases[] = {
+        {"one nop", BYTES(0x31, 0xc0, 0xc3, 0x0f, 0x1f, 0x00), 3, 0, 0, 5},
+        {"int3", BYTES(0x31, 0xc0, 0xc3, 0xcc, 0xcc), 3, 0, 0, 5},
+        {"a long one", BYTES(0xc3, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0), 1, 0, 0, 5},
+        {"a jump", BYTES(0xeb, 0x40, 0x90, 0x90, 0x90), 2, 0, 0, 5},
+        {"too little", BYTES(0x31, 0xc0, 0xc3, 0x90), 3, 0, TC_R_TOO_SHORT, 0},
+        {"zeros", BYTES(0x31, 0xc0, 0xc3, 0, 0), 3, 0, TC_R_TOO_SHORT, 0},
+        {"it goes on", BYTES(0x31, 0xc0, 0x90, 0x90, 0x90), 2, 0, TC_R_TOO_SHORT, 0},
+        {"a cut nop", BYTES(0xc3, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0), 1, 0, TC_R_TOO_SHORT, 0},
+        {"short", BYTES(0x90, 0x90, 0xc3), 3, 1, 0, 2},
+        {"short, an instruction", BYTES(0x48, 0x89, 0xf8, 0xc3), 4, 1, 0, 3},
+        {"short, one byte", BYTES(0xc3), 1, 1, TC_R_TOO_SHORT, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct tc_window w;
+        struct tc_code code = {.at = cases[i].bytes,
+                               .bytes = cases[i].bytes_count,
+                               .vaddr = 0x401000,
+                               .after = cases[i].all - cases[i].bytes_count};
+        tc_arch_x86_64.move(&code, cases[i].is_short, &w);
+        if (w.reason != (uint32_t)cases[i].reason)
+            fail_msg("%s: reason %u, %s", cases[i].name, w.reason, w.detail);
+        if (w.reason == 0 && w.window_bytes != cases[i].window)
+            fail_msg("%s: %u bytes", cases[i].name, w.window_bytes);
     }
 }
 
@@ -332,6 +371,7 @@ int main(void)
         cmocka_unit_test(fixups_name_field_tail_and_target),
         cmocka_unit_test(patch_lies_behind_endbr64),
         cmocka_unit_test(what_cant_be_moved_is_refused),
+        cmocka_unit_test(padding_counts),
         cmocka_unit_test(every_form_of_branch_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

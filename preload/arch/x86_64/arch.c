@@ -185,6 +185,25 @@ int tc_arch_jump(uint64_t from, uint64_t to, unsigned char ret_bytes[8])
     return 5;
 }
 
+int tc_arch_short_jump(uint64_t from, uint64_t to, unsigned char ret_bytes[8])
+{
+    int64_t d = (int64_t)(to - (from + 2));
+
+    if (d < INT8_MIN || d > INT8_MAX)
+        return -ERANGE;
+    ret_bytes[0] = 0xeb;
+    ret_bytes[1] = (unsigned char)d;
+    return 2;
+}
+
+int tc_arch_is_pad(const unsigned char *code)
+{
+    for (unsigned i = 0; i < TC_PAD_BYTES; i++)
+        if (code[i] != 0x90)
+            return 0;
+    return 1;
+}
+
 /* Length of the NOP at `p` (Intel SDM, NOP: recommended multi-byte sequences, with the operand-size
  * prefixes and the cs override that assemblers put in front), or 0. int3 pads too. */
 static size_t nop_bytes(const unsigned char *p, size_t left)
