@@ -248,6 +248,11 @@ static int ask_dwarf(struct object *o, uint32_t index, struct tc_flat_builder *o
 
     if (f->reason != 0 || (task->texts.count == 0 && f->exported))
         return 0;
+    if (f->is_ifunc) {
+        /* What is known of the resolver says nothing about what it chooses. */
+        f->reason = task->texts.count != 0 ? TC_R_PROTOTYPE_MISSING : 0;
+        return 0;
+    }
     if (has_dwarf(o) && task->texts.count != 0)
         r = tc_dwarf_prototype(&q, out, &o->answers[index]);
     else if (has_dwarf(o))
@@ -309,18 +314,21 @@ static struct tc_str add_identity(const struct object *o, const struct tc_task *
     return tc_flat_add_str(out, identity);
 }
 
-/* Which calls nobody sees. */
+/* Which calls nobody sees, before what else there is to say. */
 static struct tc_str add_note(const struct object *o, const struct tc_candidate *c,
-                              struct tc_flat_builder *out)
+                              const char *more, struct tc_flat_builder *out)
 {
     const struct tc_window *w = &c->window;
     const char *object = o->soname != NULL ? o->soname : tc_basename(o->ref->path);
-    char note[512], why[160] = "";
+    char note[1024], why[160] = "";
+    const char *gap = more != NULL && more[0] != 0 ? "; " : "";
 
+    more = more != NULL ? more : "";
     if (c->hook == TC_HOOK_IFUNC) {
         (void)snprintf(note, sizeof note,
                        "taken where the loader binds it, once its implementation is chosen: calls "
-                       "of an implementation by its own name aren't seen");
+                       "of an implementation by its own name aren't seen%s%s",
+                       gap, more);
         return tc_flat_add_str(out, note);
     }
     if (w->reason != 0)
@@ -329,14 +337,15 @@ static struct tc_str add_note(const struct object *o, const struct tc_candidate 
     (void)snprintf(
         note, sizeof note,
         "taken by its symbol%s: calls inside %.120s that go straight to it, and pointers "
-        "taken there, aren't seen",
-        why, object);
+        "taken there, aren't seen%s%s",
+        why, object, gap, more);
     return tc_flat_add_str(out, note);
 }
 
-static void fill_hookable(const struct object *o, const struct tc_candidate *c,
-                          struct tc_hash128 file, struct tc_flat_builder *out, struct tc_plan *p)
+static void fill_hookable(const struct object *o, uint32_t index, struct tc_hash128 file,
+                          struct tc_flat_builder *out, struct tc_plan *p)
 {
+    const struct tc_candidate *c = &o->candidates[index];
     const struct tc_window *w = &c->window;
 
     if (is_at_entry(c->hook)) {
@@ -349,7 +358,7 @@ static void fill_hookable(const struct object *o, const struct tc_candidate *c,
     } else {
         const struct tc_function *f = &c->function;
         p->dynamic = tc_flat_add(out, f->dynamic, f->dynamic_count, sizeof f->dynamic[0]);
-        p->note = add_note(o, c, out);
+        p->note = add_note(o, c, o->answers[index].note, out);
     }
     tc_source_interim(&o->im, &c->function, file, p->source);
     p->source_algorithm = TC_SOURCE_INTERIM;
@@ -411,7 +420,7 @@ static void fill_plan(const struct object *o, uint32_t index, struct tc_hash128 
     if (p->reason != 0 && detail[0] != 0)
         p->detail = tc_flat_add_str(out, detail);
     if (p->reason == 0)
-        fill_hookable(o, c, file, out, p);
+        fill_hookable(o, index, file, out, p);
 }
 
 static int write_plans(const struct object *o, struct tc_flat_builder *out, struct tc_object *ret)

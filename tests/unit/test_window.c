@@ -284,7 +284,7 @@ static void what_cant_be_moved_is_refused(void **state)
 /* `bytes` long, then what is behind the function. */
 static void padding_counts(void **state)
 {
-    static const struct {
+    const struct {
         const char *name;
         const unsigned char *bytes;
         size_t all, bytes_count;
