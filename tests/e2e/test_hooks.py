@@ -1,6 +1,7 @@
 """How calls are taken: at the entry, through symbols where the entry can't be taken, and where an implementation is chosen."""
 import collections
 import json
+import pathlib
 
 from harness import contains, equal
 
@@ -133,6 +134,7 @@ def tests():
     for name, (library, program, unseen) in kinds.items():
         yield f"hooks: by symbol: {name}", by_symbol(library, program, unseen)
     yield from ifunc_tests()
+    yield from loading_tests()
 
 
 def test_hook_got_and_entry(t):
@@ -245,3 +247,177 @@ def ifunc_tests():
             yield f"hooks: ifunc: {wanted} {name}", chosen(wanted, impl, False, flags, True)
     yield "hooks: ifunc: in the program", chosen("sse2", "fast", True, (), False)
     yield "hooks: ifunc: no pie", chosen("sse2", "fast", False, ("-no-pie",), False)
+
+
+SHORT = LIBRARY.split("static int body")[0].replace("#include", "#include <stdio.h>\n#include", 1) + r"""
+static int calls;
+/* Counts, as a body this short can't append a line. */
+__asm__(".section .text.short,\"ax\"\n.balign 16\n.globl short_task\n.type short_task,@function\nshort_task:\n"
+        " push %rdi\n pop %rax\n ret\n.size short_task,.-short_task\n.balign 16, 0xcc\n"
+        ".globl loops\n.type loops,@function\n.skip 16, 0x90\nloops:\n xor %eax, %eax\n"
+        "1: add %edi, %eax\n dec %edi\n jg 1b\n nop\n nop\n ret\n.size loops,.-loops\n.text\n");
+int short_task(int x), loops(int x);
+int main(void)
+{
+    int sum = 0;
+    for (int i = 0; i < 3; i++)
+        sum += short_task(5) + loops(4);
+    printf("%d\n", sum + calls);
+    return 0;
+}
+"""
+
+
+def test_padding_behind_and_in_front(t):
+    """Three bytes and the padding behind them; a branch to the second byte and the padding in front."""
+    program = t.cc(SHORT, "short")
+    config = t.config("defaults: { cache_policy: INPUTS }\ntasks:\n" + "".join(
+        f"  - symbol: {n}\n    prototype: |\n      int {n}(int x)\n" for n in ("short_task", "loops")))
+    bare = t.bare([program])
+    equal({k: x["state"] for k, x in doctor(t, config, program).items()}, {"short_task": "hookable", "loops": "hookable"})
+    for hits in (4, 6):
+        r = t.run([program], config, options=("--stats=stats",))
+        equal((r.out, r.err), (bare.out, bare.err))
+        equal(json.loads((t.dir / "stats").read_text())["hits"], hits)
+
+
+LOADS = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static void use(const char *how, void *h, int x)
+{
+    int (*plain)(int) = NULL, (*inside)(int) = NULL;
+    if (h == NULL) {
+        printf("%s: %s\n", how, dlerror());
+        return;
+    }
+    *(void **)&plain = dlsym(h, "plain");
+    *(void **)&inside = dlsym(h, "inside");
+    printf("%s: %d %d %d %d\n", how, plain(x), plain(x), inside(x + 1), inside(x + 1));
+}
+int main(int argc, char **argv)
+{
+    const char *how = argv[1], *path = argv[2];
+    void *h = NULL;
+    int base = 0;
+    if (strcmp(how, "deepbind") == 0)
+        use(how, dlopen(path, RTLD_NOW | RTLD_DEEPBIND), 1);
+    if (strcmp(how, "namespace") == 0) {
+        use(how, dlmopen(LM_ID_NEWLM, path, RTLD_NOW), 1);
+        use(how, dlmopen(LM_ID_NEWLM, path, RTLD_LAZY), 3);
+    }
+    if (strcmp(how, "constructor") == 0)
+        use(how, dlopen(path, RTLD_LAZY), 1);
+    if (strcmp(how, "copies") == 0) {
+        use(how, dlopen(path, RTLD_LAZY | RTLD_LOCAL), 1);
+        use(how, dlopen(argv[3], RTLD_LAZY | RTLD_LOCAL), 1);
+    }
+    if (strcmp(how, "again") == 0) {
+        /* Something else takes the place, so that it comes back at another address. */
+        for (int i = 0; i < 5; i++) {
+            h = dlopen(path, RTLD_LAZY);
+            use(how, h, 1 + i);
+            dlclose(h);
+            void *taken = dlopen(argv[3], RTLD_LAZY);
+            base += taken != NULL;
+        }
+        printf("%d\n", base);
+    }
+    return 0;
+}
+"""
+OPENER = r"""
+#include <dlfcn.h>
+#include <stdio.h>
+static int sum;
+__attribute__((constructor)) static void at_load(void)
+{
+    int (*inside)(int) = 0;
+    void *h = dlopen(INNER, RTLD_NOW);
+    *(void **)&inside = dlsym(h, "inside");
+    sum = inside(20) + inside(20);
+    printf("constructor %d\n", sum);
+}
+__attribute__((visibility("default"))) int plain(int x) { return sum + x; }
+__attribute__((visibility("default"))) int inside(int x) { return sum * x; }
+"""
+
+
+def loaded(how, hook, flags, expected):
+    """`expected`: bodies of plain bare, missed and hit; twice as many of hop run always, unless it is the task."""
+
+    def f(t):
+        library = t.cc(LIBRARY, "libhopping.so", ("-O2", "-shared", "-fPIC", *flags))
+        program = t.cc(LOADS, "loads", ("-O1",))
+        args = [how, library]
+        if how == "copies":
+            (t.dir / "copy").mkdir()
+            args.append(str(t.dir / "copy" / "libhopping.so"))
+            (t.dir / "copy" / "libhopping.so").write_bytes(pathlib.Path(library).read_bytes())
+        if how == "again":
+            args.append(t.cc("int other[100000] = {1};\n", "other.so", ("-shared", "-fPIC")))
+        if how == "constructor":
+            args[1] = t.cc(OPENER, "opener.so", ("-O1", "-shared", "-fPIC", f'-DINNER="{library}"'))
+        config = t.config(TASK.format("plain@libhopping.so", "plain", hook))
+        counts = run_twice(t, program, config, *args)
+        equal([c.get("plain", 0) for c in counts], expected)
+
+    return f
+
+
+def loading_tests():
+    symbolic = ("-Wl,-Bsymbolic",)
+    for hook, flags, name in (("entry", symbolic, "by entry"), ("got", (), "by symbol")):
+        yield f"hooks: {name}: deep binding", loaded("deepbind", hook, flags, [4, 2, 0])
+        yield f"hooks: {name}: namespaces", loaded("namespace", hook, flags, [8, 4, 0])
+        yield f"hooks: {name}: from a constructor", loaded("constructor", hook, flags, [2, 1, 0])
+        yield f"hooks: {name}: two copies", loaded("copies", hook, flags, [8, 2, 0])
+        yield f"hooks: {name}: closed and opened again", loaded("again", hook, flags, [20, 6, 0])
+
+
+VERSIONS = LIBRARY.split("static int body")[0] + r"""
+EXPORT int old_one(int x)
+{
+    ran("old");
+    return x + 1;
+}
+EXPORT int new_one(int x)
+{
+    ran("new");
+    return x + 2;
+}
+__asm__(".symver old_one,versioned@V1\n.symver new_one,versioned@@V2\n");
+EXPORT int strong(int x)
+{
+    ran("strong");
+    return x + 3;
+}
+EXPORT int weak_name(int x) __attribute__((weak, alias("strong")));
+"""
+USES_VERSIONS = r"""
+#include <stdio.h>
+int versioned(int), versioned_old(int), strong(int), weak_name(int);
+__asm__(".symver versioned_old,versioned@V1\n");
+int main(void)
+{
+    printf("%d %d\n", versioned(1), versioned(1));
+    printf("%d %d\n", versioned_old(2), versioned_old(2));
+    printf("%d %d %d\n", strong(3), weak_name(3), weak_name(3));
+    return 0;
+}
+"""
+
+
+def test_versions_and_aliases(t):
+    """The default version is meant; an alias is the same function."""
+    script = t.write("versions", "V1 { global: versioned; strong; weak_name; local: *; };\nV2 { global: versioned; } V1;\n")
+    t.cc(VERSIONS, "libversions.so", ("-O1", "-shared", "-fPIC", f"-Wl,--version-script={script}"))
+    program = t.cc(USES_VERSIONS, "versions-user", ("-O1", f"-L{t.dir}", "-l:libversions.so", f"-Wl,-rpath,{t.dir}"))
+    for hook, missed in (("entry", {"new": 1, "old": 2, "strong": 1}), ("got", {"old": 2})):  # what the first one kept
+        config = t.config(TASK.format("versioned", "versioned", hook) + TASK.format("weak_name", "weak_name", hook)[7:], hook + ".yaml")
+        counts = run_twice(t, program, config)
+        equal(counts, [{"new": 2, "old": 2, "strong": 3}, missed, {"old": 2}], hook)
+        contains(doctor(t, config, program)["weak_name"]["symbol"], "strong")
