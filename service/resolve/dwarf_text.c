@@ -157,7 +157,8 @@ static char *declare_array(Dwarf_Die *die, const char *inner, int depth)
         text = more;
         count++;
     }
-    more = text != NULL && tc_dwarf_type(die, &to) ? declare(&to, 1, text, depth + 1) : NULL;
+    int has_type = tc_dwarf_type(die, &to);
+    more = text != NULL ? declare(&to, has_type, text, depth + 1) : NULL;
     free(text);
     return more;
 }
@@ -250,6 +251,16 @@ static char *declare_const(Dwarf_Die *die, const char *inner, int depth)
     return whole;
 }
 
+/* Of a struct without a tag the typedef is all that a config's `types:` can declare. */
+static int is_its_only_name(Dwarf_Die *definition)
+{
+    struct tc_dwarf_peeled p;
+
+    tc_dwarf_peel(definition, 1, &p);
+    return (p.tag == DW_TAG_structure_type || p.tag == DW_TAG_union_type) &&
+           dwarf_diename(&p.die) == NULL && dwarf_diename(definition) != NULL;
+}
+
 static char *declare(Dwarf_Die *type, int has_type, const char *inner, int depth)
 {
     Dwarf_Die to;
@@ -261,7 +272,7 @@ static char *declare(Dwarf_Die *type, int has_type, const char *inner, int depth
     case DW_TAG_const_type:
         return declare_const(type, inner, depth);
     case DW_TAG_typedef:
-        if (is_known(dwarf_diename(type)))
+        if (is_known(dwarf_diename(type)) || is_its_only_name(type))
             return word(dwarf_diename(type), inner);
         __attribute__((fallthrough));
     case DW_TAG_volatile_type:

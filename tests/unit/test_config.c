@@ -439,7 +439,7 @@ static void examples_in_the_documentation(void **state)
         found++;
         p = end + 3;
     }
-    assert_int_equal(found, 3);
+    assert_int_equal(found, 4);
 }
 
 int main(void)

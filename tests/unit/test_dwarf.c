@@ -222,6 +222,16 @@ static void what_debug_information_lacks(void **state)
     dwarf_expect(d, "p", &bare, TC_R_PROTOTYPE_MISSING, "-g1", &o);
     compile(d, "gcc -g -O1");
     dwarf_expect(d, "p", &logged, TC_R_VARIADIC, "variadic", &o);
+    elf_write(d, "a.S",
+              ".text\n.globl main\n.type main, @function\nmain: xor %eax, %eax\nret\n"
+              ".size main, .-main\n.type local, @function\nlocal: lea (%rdi,%rsi), %eax\n"
+              "add $3, %eax\nret\n.size local, .-local\n.section .note.GNU-stack\n");
+    elf_sh(d, "gcc -g -o a a.S");
+    dwarf_expect(d, "a", &(struct dwarf_task){.symbol = "local"}, TC_R_PROTOTYPE_MISSING,
+                 "assembly", &o);
+    dwarf_expect(d, "a",
+                 &(struct dwarf_task){.symbol = "local", .prototype = "int local(int a, int b)"},
+                 TC_R_NONE, "assembly", &o);
     elf_write(d, "k.c",
               "float f(x, n) float x; int n; { return x * n; }\n"
               "int g(n) int n; { return n; }\nint main(void) { return 0; }\n");
