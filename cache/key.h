@@ -14,7 +14,8 @@
  * The content of an input: scalars: their bytes, by declared size; arrays: "pieces, piece bytes"
  * (two u64), then the elements without gaps; strings: bytes without the NUL; several strings:
  * count, then (u64 length, bytes) each; values with a layout, and elements of such arrays: their
- * members in packed form (struct tc_layout, cache/task.h); NULL (of an output too): tag
+ * members in packed form (struct tc_layout, cache/task.h); files: u64 size, then the XXH3-128 of
+ * the content under the seed, nothing if there is no such file; NULL (of an output too): tag
  * TC_TAG_NULL, no content.
  *
  * Component names: "=task" (identity and prototype digest, or the namespace), "=source", "=linked"
@@ -40,6 +41,7 @@ enum tc_tag {
     TC_TAG_STRING,
     TC_TAG_STRINGS,
     TC_TAG_MEMBERS,
+    TC_TAG_FILE,
     TC_TAG_SCALAR = 32, /* + enum tc_scalar */
 };
 

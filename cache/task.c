@@ -150,6 +150,8 @@ static int shape_ok(const struct tc_task *task, const struct tc_param *p)
                (p->elem <= TC_PTR || p->elem == TC_MEMBERS);
     case TC_SHAPE_STRINGS:
         return p->type == TC_PTR && p->dir != TC_OUT && p->dir != TC_INOUT;
+    case TC_SHAPE_FILE:
+        return p->type == TC_PTR && p->dir == TC_IN;
     case TC_SHAPE_STRING:
         return p->type == TC_PTR && p->elem <= TC_PTR;
     case TC_SHAPE_OPAQUE:

@@ -41,6 +41,7 @@ enum tc_shape_kind {
     TC_SHAPE_OPAQUE,     /* a pointer about which nothing is said, or a struct with one inside:
                             voids a key with INPUTS unless excluded */
     TC_SHAPE_MEMBERS,    /* a value of several eightbytes, or of members: see its layout */
+    TC_SHAPE_FILE,       /* points at a path, whose file's content is the input */
 };
 
 /*

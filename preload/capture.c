@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "preload/file_input.h"
 #include "preload/layout.h"
 #include "preload/prepare.h"
 
@@ -353,6 +354,25 @@ static uint32_t add_string(struct tc_call *c, const struct tc_param *p, uint64_t
     return 0;
 }
 
+static uint32_t add_file(struct tc_call *c, const struct tc_param *p, uint64_t address,
+                         struct tc_material *m)
+{
+    struct tc_context *x =
+        (struct tc_context *)(void *)((char *)c - offsetof(struct tc_context, call));
+    struct tc_file_content content;
+    uint64_t bytes = 0, n = 0;
+    uint32_t r = string_bytes(c, address, &n);
+
+    if (r == 0)
+        r = tc_file_input(x, (const char *)(uintptr_t)address, &content, &bytes);
+    if (r != 0)
+        return r;
+    if (tc_material_begin(m, tc_task_str(c->hook, p->name), p->name.bytes, TC_TAG_FILE, bytes) < 0)
+        return TC_R_NO_KEY;
+    tc_material_content(m, &content, bytes);
+    return 0;
+}
+
 /* Several strings: the count, then each with its length; UINT64_MAX stands for NULL. */
 static uint32_t add_strings(struct tc_call *c, const struct tc_param *p, uint64_t address,
                             struct tc_material *m)
@@ -393,7 +413,7 @@ static uint64_t input_span(struct tc_call *c, const struct tc_param *p, uint64_t
     struct extent e;
     uint64_t n = 0;
 
-    if (p->dir == TC_IN && p->shape == TC_SHAPE_STRING)
+    if (p->dir == TC_IN && (p->shape == TC_SHAPE_STRING || p->shape == TC_SHAPE_FILE))
         return string_bytes(c, address, &n) == 0 ? n + 1 : UINT64_MAX;
     if (p->dir == TC_IN && (p->shape == TC_SHAPE_ARRAY || p->shape == TC_SHAPE_STRINGS))
         return extent_of(c, p, &e) != 0 ? UINT64_MAX
@@ -452,6 +472,8 @@ static uint32_t add_input(struct tc_call *c, uint32_t param, struct tc_material 
         r = tc_material_begin(m, name, p->name.bytes, TC_TAG_NULL, 0) < 0 ? TC_R_NO_KEY : 0;
     } else if (p->shape == TC_SHAPE_ARRAY) {
         r = add_array(c, p, v, m);
+    } else if (p->shape == TC_SHAPE_FILE) {
+        r = add_file(c, p, v, m);
     } else if (p->shape == TC_SHAPE_STRING) {
         r = add_string(c, p, v, m);
     } else {

@@ -62,6 +62,13 @@ struct tc_call {
 #define TC_OWNER_FORKED    UINT32_MAX
 #define TC_OWNER_ABANDONED (UINT32_MAX - 1)
 
+/* A file whose content was digested, see file_input.h. */
+struct tc_known_file {
+    struct tc_file_id id; /* ino 0: none */
+    struct tc_hash128 digest;
+};
+#define TC_KNOWN_FILES 16u
+
 struct tc_context {
     /* tid; 0: nobody; TC_OWNER_FORKED: a thread of the parent process had it; TC_OWNER_ABANDONED: a
      * frame is at work in it, or was left by a jump, and its thread goes on with another one. */
@@ -75,6 +82,8 @@ struct tc_context {
     struct tc_call call;
     struct tc_store_view store; /* as the last look-up saw it */
     struct tc_hash_state hash;
+    struct tc_known_file files[TC_KNOWN_FILES];
+    uint32_t next_file;
     unsigned char material[TC_MATERIAL_BYTES];
     unsigned char check[TC_MATERIAL_BYTES]; /* a component, captured again after the body */
     unsigned char scratch[TC_SCRATCH_BYTES] __attribute__((aligned(64)));

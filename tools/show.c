@@ -133,6 +133,13 @@ static void emit_component(struct show *s, const struct tc_component *c)
         describe_members(s, v.param ? v.param->layout : 0, &v);
         v.type = TC_MEMBERS;
         tc_show_value(&s->to, &v);
+    } else if (c->head.tag == TC_TAG_FILE && v.total == 0) {
+        tc_show_word(&s->to, v.name, v.name_bytes, "file", "missing");
+    } else if (c->head.tag == TC_TAG_FILE && v.total == 24) {
+        struct tc_text t = {0};
+        tc_render_hex(&t, c->content + 8, 16);
+        tc_show_word(&s->to, v.name, v.name_bytes, "file", t.data);
+        tc_text_free(&t);
     } else if (c->head.tag == TC_TAG_ARRAY) {
         emit_array(s, c, &v);
     } else if (c->head.tag == TC_TAG_STRINGS) {

@@ -172,6 +172,8 @@ static void put_param(const struct printer *w, const struct proto_param *x)
         put(w, x->direction == TC_IGNORE ? "ignore " : "hidden ");
     else if (x->direction == TC_OUT || x->direction == TC_INOUT)
         put(w, x->direction == TC_OUT ? "out " : "inout ");
+    else if (x->shape == TC_SHAPE_FILE)
+        put(w, "file const ");
     else if (is_array || x->shape == TC_SHAPE_STRING)
         put(w, "const ");
     put_type(w, is_array ? x->elem : x->value, x->name);

@@ -195,8 +195,6 @@ static void take_extents(struct proto *p, struct proto_param *x, const struct di
 
 static void refuse_qualifiers(struct proto *p, const struct proto_param *x)
 {
-    if (x->file)
-        not_yet(p, x, x->qualifier_at, NULL, "`file` inputs aren't");
     if (x->codec != NULL)
         not_yet(p, x, x->qualifier_at, NULL, "codecs aren't");
     if (x->is_malloc)
@@ -327,9 +325,24 @@ static bool has_extent(struct proto *p, const struct proto_param *x, const struc
     return d->count > 0 && d->dim[0]->count != NULL;
 }
 
+static void file_shape(struct proto *p, struct proto_param *x, const struct dims *d)
+{
+    if (!is_text(x->elem) || d->count > 0)
+        bad(p, x, x->at, "file const char *path", "isn't a path: `file` needs a string");
+    if (x->dir == TC_OUT || x->dir == TC_INOUT || x->dir == TC_HIDDEN)
+        bad(p, x, x->qualifier_at, "",
+            "is a file that would be written: only inputs can be `file`");
+    x->shape = TC_SHAPE_FILE;
+    x->direction = TC_IN;
+}
+
 static void pointer_shape(struct proto *p, struct proto_param *x, const struct dims *d)
 {
     refuse_qualifiers(p, x);
+    if (x->file && x->dir != TC_IGNORE) {
+        file_shape(p, x, d);
+        return;
+    }
     if (x->dir == TC_IGNORE) {
         opaque(x, TC_IGNORE);
         return;

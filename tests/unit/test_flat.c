@@ -261,7 +261,7 @@ static void parameters_are_verified(void **state)
     REFUSED(s.params[0].dir, 0);
     REFUSED(s.params[0].dir, TC_HIDDEN + 1);
     REFUSED(s.params[0].shape, 0);
-    REFUSED(s.params[0].shape, TC_SHAPE_OPAQUE + 1);
+    REFUSED(s.params[0].shape, TC_SHAPE_FILE + 1);
     REFUSED(s.params[0].type, TC_I64); /* an array is a pointer */
     REFUSED(s.params[0].elem, TC_VOID);
     REFUSED(s.params[0].elem, TC_PTR + 1);
