@@ -289,8 +289,11 @@ static int has_versions(const struct tc_symbols *s, const struct tc_symbol *symb
 static void add_dynamic(const struct tc_symbols *all, struct tc_function *f,
                         const struct tc_symbol *s)
 {
-    if ((s->flags & TC_SYMBOL_DYNAMIC) && (s->flags & TC_SYMBOL_EXPORTED) &&
-        f->dynamic_count < TC_MAX_NAMES && !(f->is_ifunc && has_versions(all, s)))
+    if (!(s->flags & TC_SYMBOL_DYNAMIC) || !(s->flags & TC_SYMBOL_EXPORTED))
+        return;
+    if (f->is_ifunc && has_versions(all, s))
+        f->has_versions = 1;
+    else if (f->dynamic_count < TC_MAX_NAMES)
         f->dynamic[f->dynamic_count++] = s->index;
 }
 

@@ -43,8 +43,9 @@ struct tc_function {
     uint32_t dynamic[TC_MAX_NAMES]; /* its names as indexes into the dynamic symbol table */
     size_t dynamic_count;
     int exported, is_static;
-    int is_ifunc;   /* `vaddr` is the resolver, which chooses the function */
-    int from_debug; /* only its debug file has the name */
+    int is_ifunc;     /* `vaddr` is the resolver, which chooses the function */
+    int has_versions; /* of an IFUNC: other functions share its name */
+    int from_debug;   /* only its debug file has the name */
     int is_clone; /* the compiler left a changed copy only, under a name with a suffix: whether that
                      takes the same parameters, debug information knows */
 };

@@ -180,10 +180,10 @@ static void choose_hook(const struct tc_task *task, struct tc_candidate *c)
         return;
     if (f->is_ifunc) {
         c->hook = TC_HOOK_IFUNC;
-        if ((task->flags & TC_TASK_HOOK_ENTRY) || (f->exported && f->dynamic_count == 0)) {
+        if ((task->flags & TC_TASK_HOOK_ENTRY) || f->has_versions) {
             f->reason = TC_R_IFUNC;
             (void)snprintf(f->detail, sizeof f->detail, "%s",
-                           f->dynamic_count == 0 ? "there are several versions of it" : "");
+                           f->has_versions ? "there are several versions of it" : "");
         }
     } else if (task->flags & TC_TASK_HOOK_GOT) {
         c->hook = TC_HOOK_GOT;

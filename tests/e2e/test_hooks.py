@@ -207,7 +207,8 @@ int main(int argc, char **argv)
     printf("%%d %%d\n", pointer(2), pointer(2));
     printf("%%d %%d\n", within(3), within(3));
     *(void **)&found = dlsym(RTLD_DEFAULT, "chosen");
-    printf("%%d %%d\n", found(4), found(4));
+    if (found != NULL)
+        printf("%%d %%d\n", found(4), found(4));
     for (int i = 1; i < argc; i++) {
         void *h = dlopen(argv[i], RTLD_LAZY);
         *(void **)&found = dlsym(h, "chosen");
@@ -220,11 +221,11 @@ int main(int argc, char **argv)
 """ % CHOOSER
 
 
-def chosen(wanted, impl, here, flags, late):
+def chosen(wanted, impl, here, flags, late, export=("-rdynamic",)):
     def f(t):
         define = (f'-DWANTED="{wanted}"',)
         if here:
-            program = t.cc(USES_CHOSEN, "chooses", ("-O1", "-DHERE", *define, *flags, "-rdynamic"))
+            program = t.cc(USES_CHOSEN, "chooses", ("-O1", "-DHERE", *define, *flags, *export))
         else:
             t.cc(CHOOSER, "libchooser.so", ("-O1", "-shared", "-fPIC", *define, *(f for f in flags if f != "-no-pie")))
             program = t.cc(USES_CHOSEN, "chooses", ("-O1", *flags, f"-L{t.dir}", "-l:libchooser.so", f"-Wl,-rpath,{t.dir}"))
@@ -232,8 +233,9 @@ def chosen(wanted, impl, here, flags, late):
         config = t.config(TASK.format("chosen", "chosen", "auto"))
         # also_chosen and hidden_chosen are the same resolver's: one hook.
         counts = run_twice(t, program, config, *args)
-        executed = 11 + 6 * len(args)
-        equal(counts, [{impl: executed}, {impl: 4 + 2 * len(args)}, {}])
+        found = not here or bool(export)
+        executed = 9 + 2 * found + 6 * len(args)
+        equal(counts, [{impl: executed}, {impl: 3 + found + 2 * len(args)}, {}])
         contains(next(iter(doctor(t, config, program).values()))["note"], "chosen")
 
     return f
@@ -246,6 +248,7 @@ def ifunc_tests():
         for name, flags in (("lazy", ("-Wl,-z,lazy",)), ("now", ("-Wl,-z,now",)), ("no plt", ("-fno-plt",))):
             yield f"hooks: ifunc: {wanted} {name}", chosen(wanted, impl, False, flags, True)
     yield "hooks: ifunc: in the program", chosen("sse2", "fast", True, (), False)
+    yield "hooks: ifunc: in the program, not exported", chosen("sse2", "fast", True, (), False, ())
     yield "hooks: ifunc: no pie", chosen("sse2", "fast", False, ("-no-pie",), False)
 
 
