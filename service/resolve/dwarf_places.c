@@ -42,16 +42,17 @@ static uint8_t origin_of_register(uint64_t number)
     return number >= 17 && number < 25 ? (uint8_t)(TC_ORIGIN_SSE + number - 17) : TC_ORIGIN_NONE;
 }
 
-static uint8_t origin_of_place(const struct tc_param *p)
+static uint8_t origin_of_place(uint8_t loc, uint16_t index)
 {
-    switch (p->loc) {
+    switch (loc) {
     case TC_LOC_INT:
-        return (uint8_t)(TC_ORIGIN_INT + p->loc_index);
+        return (uint8_t)(TC_ORIGIN_INT + index);
     case TC_LOC_SSE:
-        return (uint8_t)(TC_ORIGIN_SSE + p->loc_index);
+        return (uint8_t)(TC_ORIGIN_SSE + index);
+    case TC_LOC_STACK:
+        return index < TC_ORIGIN_SLOTS ? (uint8_t)(TC_ORIGIN_STACK + index) : TC_ORIGIN_NONE;
     default:
-        return p->loc_index < TC_ORIGIN_SLOTS ? (uint8_t)(TC_ORIGIN_STACK + p->loc_index)
-                                              : TC_ORIGIN_NONE;
+        return TC_ORIGIN_NONE;
     }
 }
 
@@ -120,14 +121,39 @@ static int is_narrowed(const Dwarf_Op *ops, size_t count)
     return 1;
 }
 
-static int is_in_place(const struct frame *f, struct tc_dwarf_param *p, uint64_t vaddr,
-                       uint8_t origin)
+static int is_register(const Dwarf_Op *op, uint8_t origin)
 {
+    if (op->atom >= DW_OP_reg0 && op->atom <= DW_OP_reg31)
+        return origin_of_register(op->atom - DW_OP_reg0) == origin;
+    return op->atom == DW_OP_regx && origin_of_register(op->number) == origin;
+}
+
+/* A struct of two eightbytes in registers: piece by piece, or both in one slot of the frame. */
+static int is_in_two_places(const struct frame *f, const Dwarf_Op *ops, size_t count,
+                            uint8_t origin, uint8_t second)
+{
+    int64_t offset = (int64_t)ops[0].number;
+
+    if (count == 4 && ops[1].atom == DW_OP_piece && ops[1].number == 8 &&
+        ops[3].atom == DW_OP_piece)
+        return is_register(&ops[0], origin) && is_register(&ops[2], second);
+    return count == 1 && ops[0].atom == DW_OP_fbreg &&
+           is_in_frame(f, f->base, f->add + offset, origin) &&
+           is_in_frame(f, f->base, f->add + offset + 8, second);
+}
+
+static int is_in_place(const struct frame *f, struct tc_dwarf_param *p, uint64_t vaddr,
+                       const struct tc_param *declared)
+{
+    uint8_t origin = origin_of_place(declared->loc, declared->loc_index);
     Dwarf_Op *ops;
     size_t count;
 
     if (!tc_dwarf_location(p, vaddr, &ops, &count))
         return 0;
+    if (declared->second_loc != 0)
+        return is_in_two_places(f, ops, count, origin,
+                                origin_of_place(declared->second_loc, declared->second_index));
     if (p->by_reference && count > 1 && ops[count - 1].atom == DW_OP_deref)
         count--;
     if (is_narrowed(ops, count))
@@ -135,10 +161,8 @@ static int is_in_place(const struct frame *f, struct tc_dwarf_param *p, uint64_t
     if (count != 1)
         return 0;
     unsigned atom = ops[0].atom;
-    if (atom >= DW_OP_reg0 && atom <= DW_OP_reg31)
-        return origin_of_register(atom - DW_OP_reg0) == origin;
-    if (atom == DW_OP_regx)
-        return origin_of_register(ops[0].number) == origin;
+    if (is_register(&ops[0], origin))
+        return 1;
     if (atom == DW_OP_fbreg)
         return is_in_frame(f, f->base, f->add + (int64_t)ops[0].number, origin);
     if (atom == DW_OP_breg6 || atom == DW_OP_breg7)
@@ -178,7 +202,7 @@ enum tc_reason tc_dwarf_check_places(const struct tc_image *im, const struct tc_
     read_frame_base(d, f->vaddr, &frame);
     for (uint32_t i = 0; i < count; i++) {
         struct tc_dwarf_param *p = &d->params[i];
-        if (is_in_place(&frame, p, f->vaddr, origin_of_place(&params[i])))
+        if (is_in_place(&frame, p, f->vaddr, &params[i]))
             continue;
         return mismatch(ret_detail,
                         is_removed(p, f->vaddr) ? "the compiler removed '%.80s'"

@@ -16,7 +16,8 @@
 static void add_texts(struct tc_flat_builder *b, const struct dwarf_task *t, struct tc_task *task)
 {
     struct tc_task_texts texts = {.skip = tc_flat_add_str(b, t->skip),
-                                  .success = tc_flat_add_str(b, t->success)};
+                                  .success = tc_flat_add_str(b, t->success),
+                                  .types = tc_flat_add_str(b, t->types)};
     struct tc_param_text params[8];
     struct tc_str excluded = tc_flat_add_str(b, t->excluded);
     uint32_t count = 0;
@@ -72,6 +73,31 @@ static void keep(char *to, size_t bytes, const struct tc_flat *f, struct tc_str 
     (void)snprintf(to, bytes, "%s", tc_flat_str(f, s));
 }
 
+/* A plan's own task is verified as the config's are. */
+static void forge(const struct tc_flat *plans, struct tc_plan *p)
+{
+    struct tc_task *own, kept;
+
+    if (p->own.count == 0)
+        return;
+    assert_int_equal(p->own.count, 1);
+    p->own.count = 2;
+    assert_int_not_equal(tc_plans_verify(plans, 1), 0);
+    p->own.count = 1;
+    own = (struct tc_task *)(uintptr_t)(plans->base + p->own.off);
+    kept = *own;
+    own->params.count = TC_MAX_PARAMS + 1;
+    assert_int_not_equal(tc_plans_verify(plans, 1), 0);
+    *own = kept;
+    own->prototype.off = (uint32_t)plans->bytes;
+    assert_int_not_equal(tc_plans_verify(plans, 1), 0);
+    *own = kept;
+    own->flags = ~0u;
+    assert_int_not_equal(tc_plans_verify(plans, 1), 0);
+    *own = kept;
+    assert_int_equal(tc_plans_verify(plans, 1), 0);
+}
+
 static void read_plan(const struct tc_flat *config, const struct tc_flat *plans,
                       const struct tc_plans_ref *ref, struct dwarf_outcome *ret)
 {
@@ -91,6 +117,7 @@ static void read_plan(const struct tc_flat *config, const struct tc_flat *plans,
     keep(ret->note, sizeof ret->note, plans, p->note);
     keep(ret->declaration, sizeof ret->declaration, plans, p->declaration);
     ret->inlined = p->inlined_copies;
+    forge(plans, (struct tc_plan *)(uintptr_t)p);
     const struct tc_task *t =
         tc_plan_task(p, plans, tc_flat_at(config, root->tasks.off, 1, sizeof *t), config, &in);
     keep(ret->prototype, sizeof ret->prototype, in, t->prototype);

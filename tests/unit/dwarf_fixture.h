@@ -11,7 +11,7 @@
 
 /* A task as a config has it; NULL: not given. `params` is "x", "in [n]", ... NULL. */
 struct dwarf_task {
-    const char *symbol, *object, *prototype, *skip, *success, *excluded;
+    const char *symbol, *object, *prototype, *skip, *success, *excluded, *types;
     const char *params[16];
 };
 

@@ -317,6 +317,39 @@ static void the_resolve_digest(void **state)
     compiled_free(&first);
 }
 
+/* Plans hold all of a task whose prototype comes from debug information. */
+static void the_resolve_digest_of_params(void **state)
+{
+    static const char *const others[] = {
+        "tasks: [ { symbol: f, params: { x: out }, cache_policy: INPUTS } ]",
+        "tasks: [ { symbol: f, params: { y: in }, cache_policy: INPUTS } ]",
+        "tasks: [ { symbol: f, cache_policy: INPUTS } ]",
+        "tasks: [ { symbol: f, params: { x: in }, cache_policy: TASK_SOURCE } ]",
+        "tasks: [ { symbol: f, params: { x: in }, cache_policy: INPUTS - x } ]",
+        "tasks: [ { symbol: f, params: { x: in }, cache_policy: INPUTS, refresh_cache: true } ]",
+        "tasks: [ { symbol: f, params: { x: in }, cache_policy: INPUTS, cache_expiration: 1 } ]",
+        "tasks: [ { symbol: f, params: { x: in }, cache_policy: INPUTS, skip: 'x == 0' } ]",
+        "tasks: [ { symbol: f, params: { x: in }, cache_policy: INPUTS, success: 'x == 0' } ]",
+        "tasks: [ { symbol: f, params: { x: in }, cache_policy: INPUTS, namespace: s } ]",
+    };
+    struct compiled first =
+        compile("tasks: [ { symbol: f, params: { x: in }, cache_policy: INPUTS } ]");
+    struct compiled moved =
+        compile("\n\ntasks: [ { symbol: f, params: { x: in }, cache_policy: INPUTS } ]");
+
+    (void)state;
+    assert_int_equal(first.tasks[0].texts.count, 1);
+    assert_memory_equal(first.config->resolve_digest, moved.config->resolve_digest, 16);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        struct compiled c = compile(others[i]);
+        if (memcmp(c.config->resolve_digest, first.config->resolve_digest, 16) == 0)
+            fail_msg("%s", others[i]);
+        compiled_free(&c);
+    }
+    compiled_free(&first);
+    compiled_free(&moved);
+}
+
 /* Damaged configs: any bytes give a file that verifies. */
 static void arbitrary_bytes(void **state)
 {
@@ -376,6 +409,7 @@ int main(void)
         cmocka_unit_test(a_task_in_error_leaves_the_others),
         cmocka_unit_test(too_many_tasks),
         cmocka_unit_test(the_resolve_digest),
+        cmocka_unit_test(the_resolve_digest_of_params),
         cmocka_unit_test(arbitrary_bytes),
     };
 

@@ -131,6 +131,33 @@ static void what_compilers_remove(void **state)
     dwarf_expect(d, "p", &judged, TC_R_NONE, "-O0", &o);
 }
 
+/* In two registers, in one, on the stack; of the types that the config declares. */
+static void structs_by_value(void **state)
+{
+    static const struct dwarf_task dot = {
+        .symbol = "dot",
+        .types = "struct two { double x; long n; }; typedef struct { float a, b; } small;\n"
+                 "struct big { long v[4]; };"};
+    const struct elf_dir *d = *state;
+    struct dwarf_outcome o;
+
+    elf_write(d, "s.c",
+              "struct two { double x; long n; }; typedef struct { float a, b; } small;\n"
+              "struct big { long v[4]; }; volatile int s;\n"
+              "static __attribute__((noinline)) double dot(struct two t, int k, struct big b,\n"
+              "  small c) { s++; return t.x * k + t.n + b.v[3] + c.a + c.b; }\n"
+              "int main(int k, char **v) { struct two t = {k, k}; struct big b = {{k, 2, 3, k}};\n"
+              "  small c = {k, 2}; s = (int)dot(t, k, b, c); t.n = s; b.v[3] = s; c.b = s;\n"
+              "  s += (int)dot(t, s, b, c); return 0; }\n");
+    elf_sh(d, "gcc -g -O0 -o s s.c");
+    dwarf_expect(d, "s", &dot, TC_R_NONE, "structs at -O0", &o);
+    assert_string_equal(o.declaration, "double dot(struct two t, int k, struct big b, small c)");
+    /* Optimized code keeps members where it likes: in place or refused, never misread. */
+    elf_sh(d, "gcc -g -O2 -o s s.c");
+    dwarf_plan(d, "s", &dot, &o);
+    assert_true(o.reason == TC_R_NONE || o.reason == TC_R_PROTOTYPE_ABI_MISMATCH);
+}
+
 static void a_written_prototype_that_is_another_one(void **state)
 {
     static const struct dwarf_task longer = {
@@ -375,6 +402,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(local_functions_of_all_builds),
         TEST(what_compilers_remove),
+        TEST(structs_by_value),
         TEST(a_written_prototype_that_is_another_one),
         TEST(what_the_config_must_say),
         TEST(unused_parameters_of_exported_functions),
