@@ -126,6 +126,63 @@ TASK(uint64_t, m_deep, (unsigned n))
     return n < 2 ? n : m_deep(n - 1) + m_deep(n - 2);
 }
 
+struct pair {
+    double x;
+    int64_t n;
+};
+struct three {
+    int32_t id;
+    double at[3];
+};
+struct narrow {
+    uint8_t a;
+    int16_t b;
+    float c;
+};
+
+TASK(struct pair, m_pair, (struct pair p, int k))
+{
+    body_ran("m_pair");
+    p.x *= k;
+    p.n += k;
+    return p;
+}
+
+TASK(struct three, m_three, (struct three t, const struct three *other, struct narrow *out))
+{
+    body_ran("m_three");
+    for (int i = 0; i < 3; i++)
+        t.at[i] += other->at[i];
+    out->a = (uint8_t)t.id;
+    out->b = (int16_t)-t.id;
+    out->c = (float)t.at[2];
+    return t;
+}
+
+TASK(struct narrow, m_narrow, (struct narrow a, struct narrow b))
+{
+    body_ran("m_narrow");
+    a.a = (uint8_t)(a.a + b.a);
+    a.b = (int16_t)(a.b - b.b);
+    a.c *= b.c;
+    return a;
+}
+
+TASK(long double, m_long, (long double x, double y))
+{
+    body_ran("m_long");
+    return x * 3 + (long double)y;
+}
+
+TASK(double _Complex, m_complex, (double _Complex z, float _Complex w))
+{
+    double _Complex r = z;
+    body_ran("m_complex");
+    __real__ r = __real__ z * 2 + (double)__imag__ w;
+    __imag__ r = __imag__ z - (double)__real__ w;
+    return r;
+}
+
 static jmp_buf back;
 
 TASK(int, m_jumps, (int a, int b, int c, int d, int e, int f, int g))
@@ -178,6 +235,33 @@ static void scalars(int k)
     printf("deep %llu\n", (unsigned long long)m_deep(12));
 }
 
+static void structs(int k)
+{
+    struct pair p = {1.5 * k, 7};
+    struct three t = {k, {1, 2, 3}}, u = {9, {10, 20, (double)k}};
+    struct narrow n, m;
+    long double l = m_long(1.25L, k);
+    double _Complex z;
+    float _Complex w;
+    unsigned char x87[10];
+
+    memset(&n, 0, sizeof n);
+    p = m_pair(p, k);
+    printf("pair %a %lld\n", p.x, (long long)p.n);
+    t = m_three(t, &u, &n);
+    printf("three %d %a %a %a, %d %d %a\n", t.id, t.at[0], t.at[1], t.at[2], n.a, n.b, (double)n.c);
+    m = m_narrow(n, n);
+    printf("narrow %d %d %a\n", m.a, m.b, (double)m.c);
+    memcpy(x87, &l, sizeof x87);
+    print_hex("long", x87, sizeof x87);
+    __real__ z = k;
+    __imag__ z = 2;
+    __real__ w = 0.5f;
+    __imag__ w = (float)k;
+    z = m_complex(z, w);
+    printf("complex %a %a\n", __real__ z, __imag__ z);
+}
+
 static void buffers(int k)
 {
     double x[7] = {1, 2.5, -3, 4, 5, 6, (double)k}, sum = m_sum(x, 7);
@@ -209,6 +293,7 @@ void run_values(void)
         for (int k = 1; k <= 2; k++) {
             scalars(k);
             buffers(k);
+            structs(k);
         }
         leap(1);
         leap(-1);
