@@ -21,7 +21,8 @@
  * Component names: "=task" (identity and prototype digest, or the namespace), "=source", "=linked"
  * (what the object is linked with),
  * "=run_id",
- * "=flow", "=fpenv", and the parameters' names, which never begin with '='.
+ * "=flow", "=fpenv", "=key" (a template's text: its bytes with TC_TAG_STRING, a digest of them with
+ * TC_TAG_BYTES), and the parameters' names, which never begin with '='.
  *
  * Freestanding; any context. Memory is the caller's.
  */

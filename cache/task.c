@@ -247,6 +247,21 @@ static int places_ok(const struct tc_flat *f, const struct tc_task *task)
            l->bytes <= (b != TC_PLACE_NONE ? 16u : 8u);
 }
 
+static int key_parts_ok(const struct tc_flat *f, const struct tc_task *task, const struct code *c)
+{
+    const struct tc_key_part *p = span_at(f, task->key_parts, TC_MAX_KEY_PARTS, sizeof *p);
+    struct code before = {.insns = c->insns, .count = c->count, .args = c->args, .olds = 0};
+
+    if (p == NULL || ((task->policy & TC_POLICY_KEY) != 0) != (task->key_parts.count != 0))
+        return 0;
+    for (uint32_t i = 0; i < task->key_parts.count; i++)
+        if (!str_ok(f, p[i].text) || p[i].kind > TC_PART_FLOAT ||
+            (p[i].kind != TC_PART_TEXT &&
+             (p[i].program == TC_NO_EXPR || !expr_ok(&before, p[i].program))))
+            return 0;
+    return 1;
+}
+
 static int result_ok(const struct tc_flat *f, const struct tc_task *task)
 {
     if ((task->result_type == TC_MEMBERS) != (task->result_layout != 0))
@@ -308,7 +323,7 @@ int tc_task_ok(const struct tc_flat *f, const struct tc_task *task)
         (task->params.count < 32 && task->excluded >> task->params.count != 0))
         return 0;
     return c.insns != NULL && params_ok(f, task, &c) && sorted_ok(f, task) &&
-           programs_ok(f, task, &c) && texts_ok(f, task);
+           programs_ok(f, task, &c) && key_parts_ok(f, task, &c) && texts_ok(f, task);
 }
 
 static int strings_ok(const struct tc_flat *f, const struct tc_config *config)

@@ -157,6 +157,22 @@ enum tc_task_flag {
     TC_TASK_HOOK_GOT = 1u << 10,  /* `hook: got`; neither: `auto` */
 };
 
+/* A template's text is its parts' in a row. */
+enum tc_key_part_kind {
+    TC_PART_TEXT = 0,
+    TC_PART_SIGNED,   /* decimal */
+    TC_PART_UNSIGNED, /* decimal */
+    TC_PART_STRING,   /* the bytes up to the NUL at the program's address */
+    TC_PART_FLOAT,    /* a double's bits, as %a has them */
+};
+#define TC_MAX_KEY_PARTS 64u
+#define TC_KEY_TEXT      512u /* longer texts are hashed */
+struct tc_key_part {
+    struct tc_str text; /* TC_PART_TEXT */
+    uint32_t program;   /* all others, evaluated before the call */
+    uint32_t kind;      /* enum tc_key_part_kind */
+};
+
 /* What the config says of one parameter under `params:`: "in [n]". */
 struct tc_param_text {
     struct tc_str name, text;
@@ -201,7 +217,7 @@ struct tc_task {
     uint32_t result_layout;  /* 1 + index; 0: none */
     uint8_t result_place[2]; /* enum tc_result_place, by eightbyte */
     uint8_t pad[2];
-    uint32_t reserved[2];
+    struct tc_span key_parts; /* struct tc_key_part, with TC_POLICY_KEY */
 };
 
 /* Something to tell a person, found while compiling. `text` is complete: position, reason id,

@@ -40,6 +40,7 @@ void tc_task_copy_head(const struct tc_flat *from, const struct tc_task *task,
     ret->origin = (struct tc_str){0, 0};
     ret->line = 0;
     ret->texts = (struct tc_span){0, 0};
+    ret->key_parts = (struct tc_span){0, 0};
 }
 
 static struct tc_span copy_layouts(const struct tc_flat *from, struct tc_span s,
@@ -76,6 +77,19 @@ static struct tc_span copy_members(const struct tc_flat *from, struct tc_span s,
     return r;
 }
 
+static struct tc_span copy_key_parts(const struct tc_flat *from, struct tc_span s,
+                                     struct tc_flat_builder *out)
+{
+    const struct tc_key_part *p = tc_flat_at(from, s.off, s.count, sizeof *p);
+    struct tc_key_part parts[TC_MAX_KEY_PARTS];
+
+    for (uint32_t i = 0; i < s.count; i++) {
+        parts[i] = p[i];
+        parts[i].text = copy_str(from, p[i].text, out);
+    }
+    return tc_flat_add(out, parts, s.count, sizeof parts[0]);
+}
+
 void tc_task_copy(const struct tc_flat *from, const struct tc_task *task,
                   struct tc_flat_builder *out, struct tc_task *ret)
 {
@@ -85,6 +99,7 @@ void tc_task_copy(const struct tc_flat *from, const struct tc_task *task,
     ret->sorted = copy_span(from, task->sorted, 1, out);
     ret->code = copy_span(from, task->code, sizeof(struct tc_insn), out);
     ret->olds = copy_span(from, task->olds, sizeof(uint32_t), out);
+    ret->key_parts = copy_key_parts(from, task->key_parts, out);
     ret->layouts = copy_layouts(from, task->layouts, out);
     ret->members = copy_members(from, task->members, out);
 }

@@ -516,8 +516,19 @@ uint32_t tc_capture_key(struct tc_context *x, struct tc_call *c)
     const uint32_t of_flow = TC_POLICY_RUN_ID | TC_POLICY_FLOW_PARAMETERS;
     const struct tc_hook *h = c->hook;
     struct tc_material *m = &c->material;
+    struct tc_key_text key;
     uint32_t r;
 
+    if (h->active.policy & TC_POLICY_KEY) {
+        r = tc_template_text(x, c, &key);
+        if (r != 0)
+            return r;
+        tc_material_init(m, x->material, &x->hash, tc_state.page->seed);
+        r = tc_prepare_with_key(h, &key, m);
+        if (r == 0)
+            c->key = tc_material_key(m);
+        return r;
+    }
     tc_material_init(m, x->material, &x->hash, tc_state.page->seed);
     r = c->flow != NULL && (h->active.policy & of_flow) != 0 ? tc_prepare_in_flow(h, c->flow, m)
                                                              : begin_prepared(h, m);

@@ -14,44 +14,49 @@ struct named {
     const char *name;
     const void *content;
     size_t bytes;
+    uint8_t tag; /* 0: TC_TAG_BYTES */
 };
 
-/* What RUN_ID and FLOW_PARAMETERS are. */
+/* What RUN_ID, FLOW_PARAMETERS and a template are. */
 struct scope {
     const char *run_id;
     uint32_t run_id_bytes;
-    const uint8_t *parameters; /* 16 bytes, or NULL */
+    const uint8_t *parameters;     /* 16 bytes, or NULL */
+    const struct tc_key_text *key; /* or NULL */
 };
 
 static struct scope process_run(void)
 {
     return (struct scope){tc_state.run_id, tc_state.run_id_bytes,
-                          tc_state.has_flow_parameters ? tc_state.flow_parameters : NULL};
+                          tc_state.has_flow_parameters ? tc_state.flow_parameters : NULL, NULL};
 }
 
 /* The components whose names begin with '=', in order: they come before any parameter. */
-static int list_named(const struct tc_hook *h, const struct scope *s, struct named ret[6])
+static int list_named(const struct tc_hook *h, const struct scope *s, struct named ret[7])
 {
     uint32_t policy = h->active.policy;
     int n = 0;
 
     if (policy & TC_POLICY_FLOW_PARAMETERS && s->parameters != NULL)
-        ret[n++] = (struct named){"=flow", s->parameters, 16};
+        ret[n++] = (struct named){"=flow", s->parameters, 16, 0};
     if (h->task->flags & TC_TASK_FLOAT)
-        ret[n++] = (struct named){FPENV, fp_place, sizeof fp_place};
+        ret[n++] = (struct named){FPENV, fp_place, sizeof fp_place, 0};
+    if (s->key != NULL)
+        ret[n++] = (struct named){"=key", s->key->content, s->key->bytes, s->key->tag};
     if (policy & TC_POLICY_SOURCE)
-        ret[n++] = (struct named){"=linked", &h->linked, sizeof h->linked};
+        ret[n++] = (struct named){"=linked", &h->linked, sizeof h->linked, 0};
     if (policy & TC_POLICY_RUN_ID)
-        ret[n++] = (struct named){"=run_id", s->run_id, s->run_id_bytes};
+        ret[n++] = (struct named){"=run_id", s->run_id, s->run_id_bytes, 0};
     if (policy & TC_POLICY_SOURCE)
-        ret[n++] = (struct named){"=source", h->source, sizeof h->source};
-    ret[n++] = (struct named){"=task", h->task_digest, sizeof h->task_digest};
+        ret[n++] = (struct named){"=source", h->source, sizeof h->source, 0};
+    ret[n++] = (struct named){"=task", h->task_digest, sizeof h->task_digest, 0};
     return n;
 }
 
 static int add_named(struct tc_material *m, const struct named *n)
 {
-    int r = tc_material_begin(m, n->name, strlen(n->name), TC_TAG_BYTES, n->bytes);
+    int r = tc_material_begin(m, n->name, strlen(n->name), n->tag != 0 ? n->tag : TC_TAG_BYTES,
+                              n->bytes);
 
     if (r < 0)
         return r;
@@ -71,6 +76,8 @@ static int policy_gives_key(const struct tc_hook *h, const struct scope *s)
     uint32_t members = h->active.policy & (TC_POLICY_SOURCE | TC_POLICY_RUN_ID);
     int inputs = 0;
 
+    if (s->key != NULL)
+        return 1;
     if (s->parameters != NULL)
         members |= h->active.policy & TC_POLICY_FLOW_PARAMETERS;
 
@@ -102,7 +109,7 @@ static void choose_params(struct tc_hook *h)
 static int begin(const struct tc_hook *h, const struct scope *s, struct tc_material *m,
                  uint32_t *ret_fpenv_at)
 {
-    struct named named[6];
+    struct named named[7];
     int count = list_named(h, s, named), r = policy_gives_key(h, s) ? 0 : -ENOENT;
 
     *ret_fpenv_at = 0;
@@ -138,19 +145,33 @@ void tc_prepare_key(struct tc_hook *h)
     h->reserved = (uint32_t)m.reserved;
 }
 
+static uint32_t begin_call(const struct tc_hook *h, const struct scope *s, struct tc_material *m)
+{
+    uint32_t fpenv_at;
+
+    if (begin(h, s, m, &fpenv_at) < 0)
+        return TC_R_NO_KEY;
+    if (fpenv_at != 0)
+        tc_arch_fp_control(m->memory + fpenv_at);
+    return 0;
+}
+
+uint32_t tc_prepare_with_key(const struct tc_hook *h, const struct tc_key_text *key,
+                             struct tc_material *m)
+{
+    const struct scope scope = {.key = key};
+
+    return begin_call(h, &scope, m);
+}
+
 uint32_t tc_prepare_in_flow(const struct tc_hook *h, const struct tc_flow *flow,
                             struct tc_material *m)
 {
     char id[TC_FLOW_ID_BYTES];
     struct scope scope = {id, tc_flow_id(flow, id),
-                          flow->parameters == TC_FLOW_DIGEST ? flow->digest : NULL};
-    uint32_t fpenv_at;
+                          flow->parameters == TC_FLOW_DIGEST ? flow->digest : NULL, NULL};
 
     if ((h->active.policy & TC_POLICY_FLOW_PARAMETERS) && flow->parameters == TC_FLOW_UNKNOWN)
         return TC_R_NO_FLOW;
-    if (begin(h, &scope, m, &fpenv_at) < 0)
-        return TC_R_NO_KEY;
-    if (fpenv_at != 0)
-        tc_arch_fp_control(m->memory + fpenv_at);
-    return 0;
+    return begin_call(h, &scope, m);
 }

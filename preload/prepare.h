@@ -9,6 +9,7 @@
 
 #include "preload/capture.h"
 #include "preload/state.h"
+#include "preload/template.h"
 
 /* Fills in h->prefix and what belongs to it; h->prefix_bytes stays 0 if the policy gives no key.
  * The hook's task, plan, parameters, policy and digest must be there. */
@@ -16,6 +17,9 @@ void tc_prepare_key(struct tc_hook *h);
 
 /* The same at a call inside a flow: begins `m` with the flow's id and parameters. 0, TC_R_NO_KEY or
  * TC_R_NO_FLOW. */
+/* The same with the text of the task's template. */
+uint32_t tc_prepare_with_key(const struct tc_hook *h, const struct tc_key_text *key,
+                             struct tc_material *m);
 uint32_t tc_prepare_in_flow(const struct tc_hook *h, const struct tc_flow *flow,
                             struct tc_material *m);
 

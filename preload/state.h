@@ -32,6 +32,7 @@ struct tc_hook {
     const uint8_t *sorted;
     const struct tc_insn *code;
     const uint32_t *olds;
+    const struct tc_key_part *key_parts;
     const struct tc_layout *layouts;
     const struct tc_member *members;
     uint32_t param_count, code_count, old_count;

@@ -44,6 +44,8 @@ static void policy_text(const struct tc_finding *f, uint32_t policy, struct tc_t
     static const char *const names[] = {"INPUTS", "TASK_SOURCE", "RUN_ID", "FLOW_PARAMETERS"};
     const struct tc_span span = f->task->params;
     const struct tc_param *p = tc_flat_at(f->in, span.off, span.count, sizeof *p);
+    if (policy & TC_POLICY_KEY)
+        tc_text_add(to, "a key of its own");
     for (unsigned i = 0; i < 4; i++)
         if (policy >> i & 1)
             tc_text_add(to, "%s%s", to->bytes ? " + " : "", names[i]);

@@ -20,6 +20,7 @@ struct making {
     struct tc_policy policy;
     int used_not_yet; /* a named policy that isn't built */
     int is_flow;
+    const struct tc_yaml_node *key; /* the template that gives the key, or NULL */
 };
 
 static const struct tc_yaml_node *given(const struct making *m, enum tc_task_key key)
@@ -139,6 +140,27 @@ static size_t place_in_policy(const struct tc_yaml_node *n, struct tc_slice s)
     return at >= from && at <= from + n->bytes ? (size_t)(at - from) : 0;
 }
 
+/* What gives the key instead of a policy: NO_CACHE > result_storage_key > cache_key_fn > policy. */
+static void make_key(struct making *m)
+{
+    const struct tc_yaml_node *n = given(m, TC_KEY_RESULT_STORAGE_KEY);
+    int not_yet = 0;
+
+    if (n == NULL) {
+        n = given(m, TC_KEY_CACHE_KEY_FN);
+        not_yet = n != NULL && strncmp(n->text, "KEY(", 4) == 0;
+    }
+    if (n == NULL || (m->task.flags & TC_TASK_NO_CACHE))
+        return;
+    m->task.flags |= TC_TASK_POLICY_GIVEN;
+    m->task.policy = not_yet ? TC_POLICY_VOID : TC_POLICY_KEY;
+    if (not_yet)
+        tc_problem_in(m->l, TC_SEV_WARNING, TC_R_NOT_YET_KEY, n, 0, NULL,
+                      "%.80s isn't built yet: a policy with it gives no key", n->text);
+    else
+        m->key = n;
+}
+
 static int make_policy(struct making *m)
 {
     const struct tc_yaml_node *n = given(m, TC_KEY_CACHE_POLICY);
@@ -224,12 +246,19 @@ static void make_not_yet(struct making *m)
 static void warn_ignored(struct making *m)
 {
     const struct tc_yaml_node *policy = given(m, TC_KEY_CACHE_POLICY);
-    const struct tc_yaml_node *key = given(m, TC_KEY_CACHE_KEY_FN);
+    const struct tc_yaml_node *storage = given(m, TC_KEY_RESULT_STORAGE_KEY);
+    const struct tc_yaml_node *key = storage ? storage : given(m, TC_KEY_CACHE_KEY_FN);
     const struct tc_yaml_node *n = policy ? policy : key;
 
-    if (policy != NULL && key != NULL)
+    if (policy != NULL && key != NULL && (m->task.flags & TC_TASK_NO_CACHE))
+        tc_problem_in(m->l, TC_SEV_WARNING, TC_R_POLICY_IGNORED, key, 0, NULL,
+                      "`cache_policy: NO_CACHE` says never: `%s` has no effect", key->key);
+    else if (policy != NULL && key != NULL)
         tc_problem_in(m->l, TC_SEV_WARNING, TC_R_POLICY_IGNORED, policy, 0, NULL,
-                      "`cache_key_fn` gives the key: `cache_policy` has no effect");
+                      "`%s` gives the key: `cache_policy` has no effect", key->key);
+    if (storage != NULL && given(m, TC_KEY_CACHE_KEY_FN) != NULL)
+        tc_problem_in(m->l, TC_SEV_WARNING, TC_R_POLICY_IGNORED, given(m, TC_KEY_CACHE_KEY_FN), 0,
+                      NULL, "`result_storage_key` gives the key: `cache_key_fn` has no effect");
     if (n != NULL && m->task.persist == TC_FALSE && !(m->task.flags & TC_TASK_NO_CACHE))
         tc_problem_in(m->l, TC_SEV_WARNING, TC_R_POLICY_IGNORED, n, 0, NULL,
                       "`persist_result: false` switches caching off for '%.80s': its policy has no "
@@ -264,7 +293,8 @@ static void tell_prototype(struct making *m, struct tc_text_error *e, enum tc_pr
         [TC_PROTO_SKIP] = TC_KEY_SKIP,
         [TC_PROTO_SUCCESS] = TC_KEY_SUCCESS,
     };
-    const struct tc_yaml_node *n = given(m, keys[field]), *top = m->l->types;
+    const struct tc_yaml_node *n = field == TC_PROTO_KEY ? m->key : given(m, keys[field]);
+    const struct tc_yaml_node *top = m->l->types;
 
     if (field == TC_PROTO_TYPES && top != NULL) {
         if (n == NULL || e->at <= top->bytes)
@@ -333,12 +363,19 @@ static int make_prototype(struct making *m)
         .types = joined_types(m),
         .skip = text_of(m, TC_KEY_SKIP),
         .success = text_of(m, TC_KEY_SUCCESS),
+        .key = m->key ? m->key->text : NULL,
     };
     struct tc_text_error e = {.reason = TC_R_NONE};
     enum tc_proto_field field = TC_PROTO_PROTOTYPE;
     const struct tc_yaml_node *params = given(m, TC_KEY_PARAMS);
     int r;
 
+    if (text.prototype == NULL && m->key != NULL) {
+        tc_problem_in(m->l, TC_SEV_WARNING, TC_R_NOT_YET_KEY, m->key, 0, "write its `prototype`",
+                      "a template needs a written prototype: '%.80s' stays uncached", called(m));
+        m->task.flags |= TC_TASK_NOT_YET;
+        m->task.policy = TC_POLICY_VOID;
+    }
     if (text.prototype == NULL)
         return keep_texts(m);
     if (params != NULL && params != m->l->defaults.at[TC_KEY_PARAMS]) {
@@ -489,7 +526,10 @@ static void compile(struct making *m)
     }
     make_switches(m);
     check_storage(m);
-    if (make_policy(m) < 0 || make_prototype(m) < 0)
+    if (make_policy(m) < 0)
+        return;
+    make_key(m);
+    if (make_prototype(m) < 0)
         return;
     make_not_yet(m);
     make_excluded(m);

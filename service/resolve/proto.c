@@ -48,6 +48,7 @@ static void compile(struct proto *p)
     skip = rule(p, TC_PROTO_SKIP, p->text->skip);
     success = rule(p, TC_PROTO_SUCCESS, p->text->success);
     proto_compile_all(p, skip, success);
+    proto_compile_template(p);
 }
 
 /* ---- tables ---- */
@@ -155,6 +156,17 @@ static void layout_tables(struct proto *p, struct tc_flat_builder *b, struct tc_
     task->members = tc_flat_add(b, p->members, p->member_count, sizeof *p->members);
 }
 
+static struct tc_span key_parts(const struct proto *p, struct tc_flat_builder *b)
+{
+    struct tc_key_part parts[TC_MAX_KEY_PARTS];
+
+    for (uint32_t i = 0; i < p->key_part_count; i++)
+        parts[i] = (struct tc_key_part){.text = tc_flat_add_str(b, p->key_parts[i].text),
+                                        .program = p->key_parts[i].program,
+                                        .kind = p->key_parts[i].kind};
+    return tc_flat_add(b, parts, p->key_part_count, sizeof parts[0]);
+}
+
 static void tables(struct proto *p, struct tc_flat_builder *b, struct tc_task *task)
 {
     const struct proto_function *f = p->fn;
@@ -182,6 +194,7 @@ static void tables(struct proto *p, struct tc_flat_builder *b, struct tc_task *t
     task->stack_slots = p->stack_slots;
     task->skip = p->skip;
     task->success = p->success;
+    task->key_parts = key_parts(p, b);
     task->flags = (task->flags & ~(uint32_t)TC_TASK_FLOAT) | (p->floats ? TC_TASK_FLOAT : 0);
 }
 

@@ -17,6 +17,7 @@ struct tc_proto_text {
     const char *types;   /* C declarations, or NULL */
     const char *skip;    /* expression, or NULL */
     const char *success; /* expression, or NULL */
+    const char *key;     /* template with {expression}, or NULL */
 };
 
 /* Which of the texts an error is about. */
@@ -25,12 +26,13 @@ enum tc_proto_field {
     TC_PROTO_TYPES,
     TC_PROTO_SKIP,
     TC_PROTO_SUCCESS,
+    TC_PROTO_KEY,
     TC_PROTO_FIELDS,
 };
 
 /* Appends the prototype's tables to `b` and fills in what they are to `task`: prototype,
  * prototype_digest, result_kind, result_type, params, sorted, code, olds, stack_slots, skip,
- * success and the flag TC_TASK_FLOAT (other fields and flags stay).
+ * success, key_parts and the flag TC_TASK_FLOAT (other fields and flags stay).
  *
  * 0; -EINVAL with `e` filled in and `*ret_field` saying which text `e->at` points into; -ENOMEM.
  * After a failure neither `b` nor `task` has changed. */

@@ -255,6 +255,12 @@ struct proto_symbol {
     struct proto_symbol *next;
 };
 
+/* Of a template. */
+struct proto_key_part {
+    const char *text; /* NULL: a program's */
+    uint32_t program, kind;
+};
+
 struct proto {
     const struct tc_proto_text *text;
     struct tc_text_error *error;
@@ -276,6 +282,8 @@ struct proto {
     uint32_t old_program[TC_EXPR_MAX_OLD];
     uint32_t old_count;
     uint32_t skip, success, stack_slots;
+    struct proto_key_part key_parts[TC_MAX_KEY_PARTS];
+    uint32_t key_part_count;
     bool floats;
     struct proto_layout layouts[TC_MAX_LAYOUTS];
     uint32_t layout_count;
@@ -408,6 +416,13 @@ enum proto_when {
 };
 uint32_t proto_program(struct proto *p, const struct proto_expr *e, enum proto_when when,
                        bool extent);
+
+/* Before the call, of any type that a text can be made of; `*ret_kind` is an enum
+ * tc_key_part_kind. */
+uint32_t proto_value_program(struct proto *p, const struct proto_expr *e, uint32_t *ret_kind);
+
+/* proto_template.c: the parts of p->text->key */
+void proto_compile_template(struct proto *p);
 
 /* proto_extent.c: all programs of a task */
 void proto_compile_all(struct proto *p, const struct proto_expr *skip,

@@ -605,3 +605,40 @@ uint32_t proto_program(struct proto *p, const struct proto_expr *e, enum proto_w
         emit_op(&g, e, TC_OP_F64_BOOL, 0);
     return finish(&g, e);
 }
+
+/* Of a text that is known to end: not of an array's elements. */
+static bool is_string(struct gen *g, const struct proto_expr *e, const struct proto_type *t)
+{
+    const struct proto_param *x;
+    int64_t constant;
+
+    if (t->kind != K_POINTER || !t->to->is_char)
+        return false;
+    x = e->kind == E_NAME ? proto_name(g->p, e, &constant) : NULL;
+    return x == NULL || x->shape == TC_SHAPE_STRING;
+}
+
+static bool is_wide_unsigned(struct gen *g, const struct proto_expr *e)
+{
+    const struct proto_param *x;
+    int64_t constant;
+
+    x = e->kind == E_NAME ? proto_name(g->p, e, &constant) : NULL;
+    return x != NULL && !x->is_pointer && x->value->scalar == TC_U64;
+}
+
+uint32_t proto_value_program(struct proto *p, const struct proto_expr *e, uint32_t *ret_kind)
+{
+    struct gen g = {.p = p, .when = WHEN_SKIP, .old_is_now = true};
+    const struct proto_type *t = gen(&g, e);
+
+    if (is_floating(t))
+        *ret_kind = TC_PART_FLOAT;
+    else if (is_integer(t))
+        *ret_kind = is_wide_unsigned(&g, e) ? TC_PART_UNSIGNED : TC_PART_SIGNED;
+    else if (is_string(&g, e, t))
+        *ret_kind = TC_PART_STRING;
+    else
+        bad(&g, e, "is neither a number nor a string: name an element or a member");
+    return finish(&g, e);
+}

@@ -18,8 +18,9 @@ static proto_at place(const struct lexer *l, const char *at)
 
 static enum tc_reason bad(const struct lexer *l)
 {
-    return l->field == TC_PROTO_SKIP || l->field == TC_PROTO_SUCCESS ? TC_R_BAD_EXPRESSION
-                                                                     : TC_R_BAD_PROTOTYPE;
+    return l->field == TC_PROTO_SKIP || l->field == TC_PROTO_SUCCESS || l->field == TC_PROTO_KEY
+               ? TC_R_BAD_EXPRESSION
+               : TC_R_BAD_PROTOTYPE;
 }
 
 /* Locale-independent: the service's locale says nothing about a config. */

@@ -367,11 +367,21 @@ static void not_yet(void **state)
           "cache: { process_table: 100 }\n         ^"}},
         {"policy and key function",
          F1 "    cache_policy: INPUTS\n    cache_key_fn: '{n}'\n",
-         {"W taskcache.yaml:6:5: not-yet-key: `cache_key_fn` isn't built yet: the task stays "
-          "uncached\n    cache_key_fn: '{n}'\n    ^",
-          "W taskcache.yaml:5:19: policy-ignored: `cache_key_fn` gives the key: `cache_policy` has "
+         {"W taskcache.yaml:5:19: policy-ignored: `cache_key_fn` gives the key: `cache_policy` has "
           "no effect\n    cache_policy: INPUTS\n                  ^\n"
           "  try: remove one of the two"}},
+        {"key function of a plugin",
+         F1 "    cache_key_fn: KEY(a.b)\n",
+         {"W taskcache.yaml:5:19: not-yet-key: KEY(a.b) isn't built yet: a policy with it gives no "
+          "key\n    cache_key_fn: KEY(a.b)\n                  ^"}},
+        {"template with an open brace",
+         F1 "    cache_key_fn: 'a{{b {n'\n",
+         {"E taskcache.yaml:5:25: bad-expression: the brace of a template isn't closed\n"
+          "    cache_key_fn: 'a{{b {n'\n                        ^\n  try: write `{{` for a brace"}},
+        {"template with an unknown name",
+         F1 "    result_storage_key: 'a-{1 + m}'\n",
+         {"E taskcache.yaml:5:33: unknown-parameter: 'f' has no parameter 'm'\n"
+          "    result_storage_key: 'a-{1 + m}'\n                                ^\n  try: n"}},
         {"unlisted storage",
          "storages: { fleet: { type: s3 } }\n" F1 "    result_storage: flet\n",
          {"W taskcache.yaml:1:13: not-yet-key: storages aren't built yet: 'fleet' isn't used\n"
