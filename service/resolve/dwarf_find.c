@@ -352,6 +352,7 @@ int tc_dwarf_function_at(const struct tc_dwarf *d, uint64_t vaddr, const char *n
     ret->name = text(&ret->die, DW_AT_name);
     ret->has_result = tc_dwarf_type(&ret->die, &ret->result);
     ret->prototyped = is_set(&ret->die, DW_AT_prototyped);
+    ret->nested = dwarf_hasattr(&ret->die, DW_AT_static_link) != 0;
     read_params(ret);
     read_unit(ret);
     ret->foreign = is_foreign(ret);

@@ -38,6 +38,7 @@ struct tc_dwarf_function {
     int unoptimized; /* the producer says so */
     int by_clang;
     int meagre;  /* line tables only: parameters and types were left out */
+    int nested;  /* takes the frame of the function around it as one argument more */
     int foreign; /* a calling convention of its own */
     Dwarf_Die result;
     int has_result;

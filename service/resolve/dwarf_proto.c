@@ -53,6 +53,8 @@ static const char *given(const struct making *m, struct tc_str s)
 
 /* ---- what the function is ---- */
 
+static const char nested_detail[] = "it reads variables of the function around it";
+
 static int passes_doubles(struct tc_dwarf_function *f)
 {
     for (uint32_t i = 0; i < f->param_count; i++) {
@@ -104,12 +106,36 @@ static int is_by_hidden_address(Dwarf_Die *type, int has_type)
             has_own_ways(&p.die));
 }
 
-static int has_descriptor(struct tc_dwarf_param *p)
+/* Fortran's assumed shapes, and whatever else isn't the address of the first element. */
+static int has_descriptor(const struct tc_dwarf_function *f, struct tc_dwarf_param *p)
 {
     struct tc_dwarf_peeled t;
 
     tc_dwarf_peel(&p->type, p->has_type, &t);
-    return t.tag == DW_TAG_array_type && dwarf_hasattr(&t.die, DW_AT_data_location);
+    return t.tag == DW_TAG_array_type && (dwarf_hasattr(&t.die, DW_AT_data_location) ||
+                                          (tc_dwarf_is_fortran(f->language) && !p->by_reference));
+}
+
+/* C's arrays are pointers when they are passed: what is left are vectors. */
+static int is_vector(struct tc_dwarf_param *p)
+{
+    struct tc_dwarf_peeled t;
+
+    tc_dwarf_peel(&p->type, p->has_type, &t);
+    return t.tag == DW_TAG_array_type && !p->by_reference;
+}
+
+static void check_result_type(struct making *m)
+{
+    struct tc_dwarf_peeled t;
+
+    tc_dwarf_peel(&m->f.result, m->f.has_result, &t);
+    if (is_by_hidden_address(&m->f.result, m->f.has_result))
+        refuse(m->a, TC_R_NOT_YET, "the result is an object that is returned by address");
+    else if (t.tag == DW_TAG_array_type && !tc_dwarf_is_fortran(m->f.language))
+        refuse(m->a, TC_R_VECTOR_TYPE, "the result");
+    else if (t.tag == DW_TAG_array_type || t.tag == DW_TAG_string_type)
+        refuse(m->a, TC_R_NOT_YET, "the result is an array or text");
 }
 
 static void check_params(struct making *m)
@@ -119,11 +145,13 @@ static void check_params(struct making *m)
         const char *name = p->name != NULL ? p->name : "a parameter";
         if (is_by_hidden_address(&p->type, p->has_type))
             refuse(m->a, TC_R_NOT_YET, "'%.80s' is an object that is passed by address", name);
-        else if (has_descriptor(p))
+        else if (has_descriptor(&m->f, p))
             refuse(m->a, TC_R_NOT_YET, "'%.80s' is an array with a descriptor", name);
+        else if (is_vector(p))
+            refuse(m->a, TC_R_VECTOR_TYPE, "'%.80s'", name);
     }
-    if (m->a->reason == 0 && is_by_hidden_address(&m->f.result, m->f.has_result))
-        refuse(m->a, TC_R_NOT_YET, "the result is an object that is returned by address");
+    if (m->a->reason == 0)
+        check_result_type(m);
 }
 
 static void find(struct making *m)
@@ -137,6 +165,8 @@ static void find(struct making *m)
         refuse(a, TC_R_PROTOTYPE_MISSING, "the debug information has lines only: build with -g");
     else if (m->f.foreign)
         refuse(a, TC_R_PROTOTYPE_ABI_MISMATCH, "it has a calling convention of its own");
+    else if (m->f.nested)
+        refuse(a, TC_R_PROTOTYPE_ABI_MISMATCH, "%s", nested_detail);
     else if (m->f.variadic)
         refuse(a, TC_R_VARIADIC, "%s", "");
     else if (m->f.too_many)
@@ -458,6 +488,10 @@ void tc_dwarf_check_written(const struct tc_dwarf_question *q, struct tc_dwarf_a
     if (!tc_dwarf_function_at(q->dwarf, q->function->vaddr, q->symbol, &f) || f.meagre)
         return;
     ret->known = 1;
+    if (f.nested) {
+        refuse(ret, TC_R_PROTOTYPE_ABI_MISMATCH, "%s", nested_detail);
+        return;
+    }
     check_local(q, &f, t,
                 tc_flat_at(q->config, t->params.off, t->params.count, sizeof(struct tc_param)),
                 tc_flat_at(q->config, t->code.off, t->code.count, sizeof(struct tc_insn)), ret);

@@ -85,6 +85,12 @@ static int is_known(const char *name)
     return 0;
 }
 
+/* 16 bytes are also those of __float128, which goes another way. */
+static int is_x87(const char *name)
+{
+    return name != NULL && (strcmp(name, "long double") == 0 || strcmp(name, "real(kind=10)") == 0);
+}
+
 /* By encoding and size, as languages have other names for the same. */
 static const char *base_name(Dwarf_Die *die)
 {
@@ -114,7 +120,10 @@ static const char *base_name(Dwarf_Die *die)
     case DW_ATE_boolean:
         return bytes == 1 ? "bool" : log >= 0 ? sized[log] : NULL;
     case DW_ATE_float:
-        return bytes == 4 ? "float" : bytes == 8 ? "double" : bytes == 16 ? "long double" : NULL;
+        return bytes == 4                    ? "float"
+               : bytes == 8                  ? "double"
+               : bytes == 16 && is_x87(name) ? "long double"
+                                             : NULL;
     case DW_ATE_complex_float:
         return bytes == 8    ? "float _Complex"
                : bytes == 16 ? "double _Complex"
@@ -311,7 +320,7 @@ int tc_dwarf_points_at(struct tc_dwarf_param *p, struct tc_dwarf_peeled *ret, Dw
     Dwarf_Die next;
 
     tc_dwarf_peel(&p->type, p->has_type, &own);
-    if (own.tag == DW_TAG_array_type || p->by_reference) {
+    if (p->by_reference) {
         *ret_type = p->type;
         *ret_has_type = p->has_type;
         /* Of an array the elements count; the config says how many. */

@@ -249,6 +249,23 @@ static void what_debug_information_lacks(void **state)
     dwarf_expect(d, "p", &bare, TC_R_PROTOTYPE_MISSING, "-g1", &o);
     compile(d, "gcc -g -O1");
     dwarf_expect(d, "p", &logged, TC_R_VARIADIC, "variadic", &o);
+    elf_write(d, "v.c",
+              "typedef float v4 __attribute__((vector_size(16))); volatile int s;\n"
+              "v4 twice(v4 a) { return a + a; }\nint first(v4 a, int n) { return n + (int)a[0]; }\n"
+              "int quad(__float128 x) { return (int)(x * 2); }\n"
+              "int main(int c, char **v) {\n"
+              "  __attribute__((noinline)) int inner(int n) { s++; return n * c; }\n"
+              "  return inner(3) + inner(s); }\n");
+    elf_sh(d, "gcc -g -O1 -o v v.c");
+    dwarf_expect(d, "v", &(struct dwarf_task){.symbol = "twice"}, TC_R_VECTOR_TYPE, "vector", &o);
+    dwarf_expect(d, "v", &(struct dwarf_task){.symbol = "first"}, TC_R_VECTOR_TYPE, "vector", &o);
+    dwarf_expect(d, "v", &(struct dwarf_task){.symbol = "quad"}, TC_R_UNKNOWN_TYPE, "float128", &o);
+    elf_sh(d,
+           "gcc -g -O0 -o v v.c && objcopy --redefine-sym $(nm v | sed -n 's/.* t inner/inner/p')"
+           "=inner v");
+    dwarf_expect(d, "v", &(struct dwarf_task){.symbol = "inner"}, TC_R_PROTOTYPE_ABI_MISMATCH,
+                 "nested", &o);
+    assert_string_equal(o.detail, "it reads variables of the function around it");
     elf_write(d, "a.S",
               ".text\n.globl main\n.type main, @function\nmain: xor %eax, %eax\nret\n"
               ".size main, .-main\n.type local, @function\nlocal: lea (%rdi,%rsi), %eax\n"
