@@ -51,130 +51,14 @@ static const char *given(const struct making *m, struct tc_str s)
     return s.off != 0 ? text(m, s) : NULL;
 }
 
-/* ---- what the function is ---- */
-
-static const char nested_detail[] = "it reads variables of the function around it";
-
-static int passes_doubles(struct tc_dwarf_function *f)
-{
-    for (uint32_t i = 0; i < f->param_count; i++) {
-        struct tc_dwarf_peeled p;
-        tc_dwarf_peel(&f->params[i].type, f->params[i].has_type, &p);
-        if (p.tag == DW_TAG_base_type && tc_dwarf_number(&p.die, DW_AT_byte_size, 0) == 4 &&
-            tc_dwarf_number(&p.die, DW_AT_encoding, 0) == DW_ATE_float)
-            return 1;
-    }
-    return 0;
-}
-
-static int is_c(int language)
-{
-    return language == DW_LANG_C89 || language == DW_LANG_C || language == DW_LANG_C99 ||
-           language == DW_LANG_C11;
-}
-
-/* Has the class a constructor, destructor, base or virtual function of its own? */
-static int has_own_ways(Dwarf_Die *class)
-{
-    const char *name = dwarf_diename(class), *own;
-    Dwarf_Die die;
-
-    if (dwarf_child(class, &die) != 0)
-        return 0;
-    do {
-        int tag = dwarf_tag(&die);
-        own = dwarf_diename(&die);
-        if (tag == DW_TAG_inheritance || dwarf_hasattr(&die, DW_AT_vtable_elem_location))
-            return 1;
-        if (tag == DW_TAG_subprogram && own != NULL &&
-            (own[0] == '~' || (name != NULL && strcmp(own, name) == 0)))
-            return 1;
-    } while (tc_dwarf_next(&die));
-    return 0;
-}
-
-/* Objects that C++ copies by a constructor are passed by address, whatever the declaration says.
- * clang marks them, gcc doesn't. */
-static int is_by_hidden_address(Dwarf_Die *type, int has_type)
-{
-    struct tc_dwarf_peeled p;
-
-    tc_dwarf_peel(type, has_type, &p);
-    return (p.tag == DW_TAG_structure_type || p.tag == DW_TAG_class_type ||
-            p.tag == DW_TAG_union_type) &&
-           (tc_dwarf_number(&p.die, DW_AT_calling_convention, 0) == DW_CC_pass_by_reference ||
-            has_own_ways(&p.die));
-}
-
-/* Fortran's assumed shapes, and whatever else isn't the address of the first element. */
-static int has_descriptor(const struct tc_dwarf_function *f, struct tc_dwarf_param *p)
-{
-    struct tc_dwarf_peeled t;
-
-    tc_dwarf_peel(&p->type, p->has_type, &t);
-    return t.tag == DW_TAG_array_type && (dwarf_hasattr(&t.die, DW_AT_data_location) ||
-                                          (tc_dwarf_is_fortran(f->language) && !p->by_reference));
-}
-
-/* C's arrays are pointers when they are passed: what is left are vectors. */
-static int is_vector(struct tc_dwarf_param *p)
-{
-    struct tc_dwarf_peeled t;
-
-    tc_dwarf_peel(&p->type, p->has_type, &t);
-    return t.tag == DW_TAG_array_type && !p->by_reference;
-}
-
-static void check_result_type(struct making *m)
-{
-    struct tc_dwarf_peeled t;
-
-    tc_dwarf_peel(&m->f.result, m->f.has_result, &t);
-    if (is_by_hidden_address(&m->f.result, m->f.has_result))
-        refuse(m->a, TC_R_NOT_YET, "the result is an object that is returned by address");
-    else if (t.tag == DW_TAG_array_type && !tc_dwarf_is_fortran(m->f.language))
-        refuse(m->a, TC_R_VECTOR_TYPE, "the result");
-    else if (t.tag == DW_TAG_array_type || t.tag == DW_TAG_string_type)
-        refuse(m->a, TC_R_NOT_YET, "the result is an array or text");
-}
-
-static void check_params(struct making *m)
-{
-    for (uint32_t i = 0; i < m->f.param_count && m->a->reason == 0; i++) {
-        struct tc_dwarf_param *p = &m->f.params[i];
-        const char *name = p->name != NULL ? p->name : "a parameter";
-        if (is_by_hidden_address(&p->type, p->has_type))
-            refuse(m->a, TC_R_NOT_YET, "'%.80s' is an object that is passed by address", name);
-        else if (has_descriptor(&m->f, p))
-            refuse(m->a, TC_R_NOT_YET, "'%.80s' is an array with a descriptor", name);
-        else if (is_vector(p))
-            refuse(m->a, TC_R_VECTOR_TYPE, "'%.80s'", name);
-    }
-    if (m->a->reason == 0)
-        check_result_type(m);
-}
-
 static void find(struct making *m)
 {
     const struct tc_dwarf_question *q = m->q;
-    struct tc_dwarf_answer *a = m->a;
 
     if (!tc_dwarf_function_at(q->dwarf, q->function->vaddr, q->symbol, &m->f))
-        refuse(a, TC_R_PROTOTYPE_MISSING, "the debug information doesn't describe it");
-    else if (m->f.meagre)
-        refuse(a, TC_R_PROTOTYPE_MISSING, "the debug information has lines only: build with -g");
-    else if (m->f.foreign)
-        refuse(a, TC_R_PROTOTYPE_ABI_MISMATCH, "it has a calling convention of its own");
-    else if (m->f.nested)
-        refuse(a, TC_R_PROTOTYPE_ABI_MISMATCH, "%s", nested_detail);
-    else if (m->f.variadic)
-        refuse(a, TC_R_VARIADIC, "%s", "");
-    else if (m->f.too_many)
-        refuse(a, TC_R_TOO_MANY, "more than %u parameters", TC_MAX_PARAMS);
-    else if (is_c(m->f.language) && !m->f.prototyped && passes_doubles(&m->f))
-        refuse(a, TC_R_PROTOTYPE_ABI_MISMATCH, "an old-style definition takes float as double");
+        refuse(m->a, TC_R_PROTOTYPE_MISSING, "the debug information doesn't describe it");
     else
-        check_params(m);
+        m->a->reason = tc_dwarf_accept(&m->f, m->a->detail);
 }
 
 /* ---- what the config says ---- */
@@ -488,10 +372,7 @@ void tc_dwarf_check_written(const struct tc_dwarf_question *q, struct tc_dwarf_a
     if (!tc_dwarf_function_at(q->dwarf, q->function->vaddr, q->symbol, &f) || f.meagre)
         return;
     ret->known = 1;
-    if (f.nested) {
-        refuse(ret, TC_R_PROTOTYPE_ABI_MISMATCH, "%s", nested_detail);
-        return;
-    }
+    ret->reason = tc_dwarf_convention(&f, ret->detail);
     check_local(q, &f, t,
                 tc_flat_at(q->config, t->params.off, t->params.count, sizeof(struct tc_param)),
                 tc_flat_at(q->config, t->code.off, t->code.count, sizeof(struct tc_insn)), ret);

@@ -45,6 +45,11 @@ void tc_dwarf_check_written(const struct tc_dwarf_question *q, struct tc_dwarf_a
 
 void tc_dwarf_answer_free(struct tc_dwarf_answer *a);
 
+/* dwarf_accept.c: can it have a prototype at all? 0, or a reason with details. */
+enum tc_reason tc_dwarf_accept(struct tc_dwarf_function *f, char detail[TC_DETAIL_BYTES]);
+/* The same, only of what a written prototype can't mend. */
+enum tc_reason tc_dwarf_convention(const struct tc_dwarf_function *f, char detail[TC_DETAIL_BYTES]);
+
 /* dwarf_params.c: one parameter, as the debug information and the config say it together. */
 struct tc_dwarf_text {
     char *name;         /* as in the prototype */
