@@ -151,9 +151,29 @@ def run_cell(t, cell):
     equal(dict(hit), NEVER_KEPT[cell["language"]], "bodies of the second run")
 
 
+def run_by_symbols(t, cell):
+    """The same through symbols: which calls are seen depends on the cell, but main()'s are."""
+    text = (t.dir / "taskcache.yaml").read_text().replace("defaults:\n", "defaults:\n  hook: got\n")
+    config, program = t.config(text, "got.yaml"), str(t.dir / "program")
+    bare = t.bare([program])
+    executed = bodies(t)
+    cache = t.dir / "got-cache"
+    cache.mkdir(mode=0o700)
+    counts = []
+    for _ in range(2):
+        r = t.run([program], config, env={"TASKCACHE_DIR": cache})
+        equal((r.status, r.out, r.err), (bare.status, bare.out, bare.err), "by symbols")
+        counts.append(bodies(t))
+    for name in ("m_small", "m_sum"):
+        if not counts[1][name] < counts[0][name] <= executed[name]:
+            raise Failure(f"by symbols, {name}: {executed[name]} bodies bare, {[c[name] for c in counts]} with a cache")
+
+
 def cell_test(cell):
     def f(t):
         run_cell(t, cell)
+        if cell["link"] == "exported" and cell["place"] == "library" and cell["language"] != "fortran":
+            run_by_symbols(t, cell)
 
     return f
 
