@@ -226,24 +226,18 @@ static void fail_if_null(struct gen *g, const struct proto_expr *e)
     land(g, good);
 }
 
-/* How far a struct or array lies from the next one. */
-static int64_t step_of(struct gen *g, const struct proto_type *to, const struct proto_expr *e)
-{
-    if (to->kind == K_RECORD || to->kind == K_ARRAY || to->kind == K_WIDE)
-        return (int64_t)proto_size_of(g->p, to, e->at).bytes;
-    return to->kind == K_POINTER ? 8 : tc_scalar_bytes(to->scalar);
-}
-
 /* The address of an element. */
 static const struct proto_type *gen_element(struct gen *g, const struct proto_expr *e)
 {
     const struct proto_type *to;
+    bool sized;
 
     (void)gen_pointer(g, e->a);
     fail_if_null(g, e);
     to = gen_pointer(g, e->a);
     gen_integer(g, e->b);
-    emit_push(g, e, step_of(g, to, e));
+    sized = to->kind != K_VOID && to->kind != K_FUNCTION; /* else load() says what is wrong */
+    emit_push(g, e, sized ? (int64_t)proto_size_of(g->p, to, e->at).bytes : 0);
     emit_op(g, e, TC_OP_MUL, -1);
     emit_op(g, e, TC_OP_ADD, -1);
     return to;
