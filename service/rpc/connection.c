@@ -105,9 +105,13 @@ int tc_connection_receive(struct tc_connection *c, struct tc_packet *ret)
     ssize_t n;
     int r;
 
-    do
+    /* A sender that died with replies unread is ECONNRESET once, in front of what it sent before
+     * (unix(7)): it is asked again. */
+    for (int resets = 0;;) {
         n = recvmsg(c->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
+        if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || resets++ > 0)))
+            break;
+    }
     if (n < 0)
         return errno == EAGAIN ? 0 : -ENOTCONN;
     /* A packet of no bytes looks like the end, and is none of ours. */

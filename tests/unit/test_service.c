@@ -149,6 +149,48 @@ static void test_what_a_killed_client_sent_is_kept(void **state)
     assert_true(has(&r->p, 102, 50, 'k'));
 }
 
+/* Its unread replies reset the connection; what it sent before that counts all the same. */
+static void test_what_a_killed_client_sent_is_kept_behind_replies(void **state)
+{
+    struct running *r = *state;
+    struct client other;
+    int ready[2], go[2], status;
+    char byte = 'x';
+    pid_t pid;
+
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(go), 0);
+    pid = fork();
+    if (pid == 0) {
+        struct client c;
+        struct tc_message m;
+
+        client_open(&r->p, &c);
+        for (int i = 0; i < 5; i++)
+            client_send(&c, &m, TC_MSG_PING, sizeof m, -1);
+        (void)!write(ready[1], &byte, 1);
+        (void)!read(go[0], &byte, 1); /* by then the replies lie here */
+        (void)kill(r->pid, SIGSTOP);
+        for (uint64_t i = 1; i <= 20; i++)
+            client_store(&c, &(struct draft_spec){.key = i, .output_bytes = 50, .fill = 'k'}, 0);
+        raise(SIGKILL);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    (void)usleep(50000);
+    assert_int_equal(write(go[1], &byte, 1), 1);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(kill(r->pid, SIGCONT), 0);
+    client_open(&r->p, &other);
+    assert_int_equal(client_hello(&other).status, 0);
+    client_close(&other);
+    for (uint64_t i = 1; i <= 20; i++)
+        assert_true(has(&r->p, i, 50, 'k'));
+    for (int i = 0; i < 2; i++) {
+        (void)close(ready[i]);
+        (void)close(go[i]);
+    }
+}
+
 static void test_a_stopped_client_stops_nobody(void **state)
 {
     struct running *r = *state;
@@ -406,6 +448,7 @@ int main(void)
         TEST(test_a_large_record_does_not_hold_up_others),
         TEST(test_a_greeting_comes_after_all_that_was_sent_before),
         TEST(test_what_a_killed_client_sent_is_kept),
+        TEST(test_what_a_killed_client_sent_is_kept_behind_replies),
         TEST(test_a_stopped_client_stops_nobody),
         TEST(test_garbage_ends_the_connection_only),
         TEST(test_forged_requests_are_refused),
