@@ -32,7 +32,7 @@ static void build(const struct elf_dir *d, const char *flags)
     (void)snprintf(command, sizeof command, "gcc -shared -fPIC -O2 -g %s -o full.so lib.c", flags);
     elf_sh(d, command);
     elf_sh(d, "objcopy --only-keep-debug full.so x.debug && strip -o lib.so full.so");
-    elf_path(d, "root", root, sizeof root);
+    elf_path(d, "debugroot", root, sizeof root);
     tc_debug_root = root;
 }
 
@@ -95,7 +95,7 @@ static void by_build_id(void **state)
     expect(d, "true", TC_R_STRIPPED);
     open_image(d, &im);
     assert_int_equal(im.debug.looked_count, 1);
-    assert_non_null(strstr(im.debug.looked[0].path, "/root/.build-id/ab/cdef0123.debug"));
+    assert_non_null(strstr(im.debug.looked[0].path, "/debugroot/.build-id/ab/cdef0123.debug"));
     assert_int_equal(im.debug.looked[0].id.ino, 0);
     tc_image_close(&im);
     expect(d, "mkdir -p root/.build-id/ab && cp x.debug root/.build-id/ab/cdef0123.debug", 0);
