@@ -78,10 +78,10 @@ static void by_link(void **state)
     expect(d, "true", TC_R_STRIPPED);
     expect(d, "objcopy --add-gnu-debuglink=x.debug lib.so", 0);
     expect(d, "mkdir .debug && mv x.debug .debug", 0);
-    (void)snprintf(command, sizeof command, "mkdir -p root/%s && mv .debug/x.debug root/%s/",
-                   d->path, d->path);
+    (void)snprintf(command, sizeof command,
+                   "mkdir -p debugroot/%s && mv .debug/x.debug debugroot/%s/", d->path, d->path);
     expect(d, command, 0);
-    (void)snprintf(command, sizeof command, "mv root/%s/x.debug .", d->path);
+    (void)snprintf(command, sizeof command, "mv debugroot/%s/x.debug .", d->path);
     expect(d, command, 0);
     expect(d, "printf x >>x.debug", TC_R_STRIPPED); /* another checksum */
 }
@@ -98,16 +98,17 @@ static void by_build_id(void **state)
     assert_non_null(strstr(im.debug.looked[0].path, "/debugroot/.build-id/ab/cdef0123.debug"));
     assert_int_equal(im.debug.looked[0].id.ino, 0);
     tc_image_close(&im);
-    expect(d, "mkdir -p root/.build-id/ab && cp x.debug root/.build-id/ab/cdef0123.debug", 0);
+    expect(d, "mkdir -p debugroot/.build-id/ab && cp x.debug debugroot/.build-id/ab/cdef0123.debug",
+           0);
     open_image(d, &im);
     assert_int_not_equal(im.debug.looked[0].id.ino, 0);
     assert_ptr_equal(tc_debug_info(im.elf, &im.debug), im.debug.file);
     tc_image_close(&im);
     /* Somebody else's. */
     build(d, "-Wl,--build-id=0xabcdef0124");
-    expect(d, "cp x.debug root/.build-id/ab/cdef0123.debug", TC_R_STRIPPED);
+    expect(d, "cp x.debug debugroot/.build-id/ab/cdef0123.debug", TC_R_STRIPPED);
     build(d, "-Wl,--build-id=0xabcdef0123");
-    expect(d, "echo no >root/.build-id/ab/cdef0123.debug", TC_R_STRIPPED);
+    expect(d, "echo no >debugroot/.build-id/ab/cdef0123.debug", TC_R_STRIPPED);
 }
 
 static void packed(void **state)
