@@ -352,7 +352,8 @@ static uint32_t copy_call(struct work *k, const struct insn *n)
         return RETURN_BYTES + 1;
     }
     memcpy(to + RETURN_BYTES, k->code + n->at, n->bytes);
-    to[RETURN_BYTES + n->modrm] ^= (2 ^ 4) << 3; /* ff /2 is call, ff /4 jmp */
+    /* ff /2, a call, becomes ff /4, a jump: 2 and 4 differ by 6. */
+    to[RETURN_BYTES + n->modrm] ^= 6 << 3;
     return RETURN_BYTES + n->field;
 }
 
