@@ -18,7 +18,7 @@
 #include "cache/reason.h"
 
 #define TC_PAGE_MAGIC   0x45474150434b5354ull /* "TSKCPAGE" */
-#define TC_PAGE_VERSION 1u
+#define TC_PAGE_VERSION 2u
 #define TC_PAGE_TASKS   1024u /* power of two */
 #define TC_PAGE_HEAT    65536u
 #define TC_PAGE_REASONS 64u
