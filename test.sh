@@ -17,7 +17,7 @@ Parts (default: all but those marked *):
   conformance   the cases of the caching semantics; ./test.sh conformance B06 runs one
   hostile       programs that misbehave
   real          programs that others wrote: python3 with numpy, and more
-  abi           random prototypes, called by gcc's and clang's code: 150, with --long 2,000
+  abi           random prototypes, called by gcc's and clang's code: 2,000, with --long 20,000
   churn         readers of the store while it is rewritten
   docs          what the documentation shows is run
   matrix *      compilers and flags
@@ -26,7 +26,7 @@ Parts (default: all but those marked *):
 Options:
   --build-only  stop after the build
   --no-install  install nothing, only say what is missing
-  --long        the long forms: churn for 60 s, the whole matrix, 2,000 prototypes
+  --long        the long forms: churn for 60 s, the whole matrix, 20,000 prototypes
   --help
 TEXT
 }

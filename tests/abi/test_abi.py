@@ -13,8 +13,8 @@ spec = importlib.util.spec_from_file_location("abi_generate", pathlib.Path(__fil
 generate = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(generate)
 
-FUNCTIONS = 25  # of one program
-PROGRAMS, PROGRAMS_LONG = 6, 80
+FUNCTIONS = 100  # of one program
+PROGRAMS, PROGRAMS_LONG = 20, 200
 BUILDS = [("gcc", "gcc", "-O2"), ("clang", "clang", "-O2"), ("gcc", "clang", "-O1"), ("clang", "gcc", "-O0"),
           ("gcc", "gcc", "-O0"), ("clang", "clang", "-O1"), ("gcc", "gcc", "-O3")]
 
