@@ -12,7 +12,7 @@ Installs what is missing from Debian's packages, builds into build/ (and build-s
 
 Parts (default: all but those marked *):
   unit          modules, by themselves
-  sanitize      the same with AddressSanitizer and UndefinedBehaviorSanitizer
+  sanitize      the same, built by clang with AddressSanitizer and UndefinedBehaviorSanitizer
   e2e           programs run twice: executed, then replayed
   conformance   the cases of the caching semantics; ./test.sh conformance B06 runs one
   hostile       programs that misbehave
@@ -49,7 +49,7 @@ esac
 
 # shellcheck disable=SC2086
 need_packages $BUILD_PACKAGES $DEMO_PACKAGES $TEST_PACKAGES || exit 1
-build_tree build -Dtest_clock=true || exit 1
+build_tree build -Dtest_clock=true -Dwerror=true || exit 1
 [ "$BUILD_ONLY" = 0 ] || exit 0
 
 passed=0 failed=0
@@ -93,7 +93,8 @@ meson_tests() { # DIR
 }
 
 sanitized() {
-    build_tree build-san -Dtest_clock=true -Db_sanitize=address,undefined -Db_lundef=false || return 1
+    # By the other compiler, too.
+    CC=clang build_tree build-san -Dtest_clock=true -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false || return 1
     ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 meson_tests build-san
 }
 

@@ -84,7 +84,7 @@ static void confine(const struct tc_job_spec *spec, pid_t parent)
     close_all_but(spec->keep_fd);
     unmap_shared();
     /* A sanitizer's shadow memory is larger than any limit. */
-#ifndef __SANITIZE_ADDRESS__
+#ifndef TC_SANITIZED
     if (!spec->maps_files)
         limit(RLIMIT_AS, MEMORY_BYTES);
     limit(RLIMIT_DATA, MEMORY_BYTES);

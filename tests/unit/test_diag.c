@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cache/diag.h"
+#include "cache/shared_page.h"
 
 static void expect_rendered(const char *text, size_t at, const char *sentence, const char *remedy,
                             const char *expected)
@@ -126,7 +127,7 @@ static void reasons_have_ids_of_their_own(void **state)
 
         assert_int_equal(tc_reason_by_id(info->id), i);
         assert_true(info->sentence[0] != 0);
-        assert_int_equal(i < 32, info->kind == TC_KIND_BYPASS);
+        assert_int_equal(i < TC_PAGE_REASONS, info->kind == TC_KIND_BYPASS);
     }
     assert_int_equal(tc_reason_by_id("no-such-reason"), TC_R_NONE);
     assert_string_equal(tc_reason_info(TC_REASON_COUNT)->id, "unknown");

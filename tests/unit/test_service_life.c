@@ -434,7 +434,7 @@ static void test_after_an_unclean_reboot_good_records_are_salvaged(void **state)
     place_remove(&p);
 }
 
-#ifdef __SANITIZE_ADDRESS__ /* its library wants to be the first one */
+#ifdef TC_SANITIZED /* its library wants to be the first one */
 #define PRELOAD ""
 #else
 #define PRELOAD "LD_PRELOAD=libcmocka.so.0 "
