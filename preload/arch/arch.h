@@ -82,6 +82,25 @@ int tc_arch_is_pad(const unsigned char *code);
  * for a jump? Says where the jump goes. */
 int tc_arch_is_empty_function(const unsigned char *code, size_t bytes, size_t *ret_offset);
 
+/*
+ * A call of code that isn't ours, in the middle of a task's call: the host's malloc, a plugin. All
+ * registers that the task's caller may care for (vectors in full, x87, their control words) are
+ * saved and come back; the code starts with those of a fresh thread, on an aligned stack. It takes
+ * about 3 KiB of stack beyond the code's own: not for the plain hit path. errno is the caller's
+ * business.
+ *
+ * 0 and `result`; 1: it threw a C++ exception, `result` is the exception, which nobody has freed.
+ * Such exceptions are only stopped once tc_host_unwinder() was given _Unwind_SetIP and
+ * _Unwind_SetGR; otherwise they go on to whoever catches them.
+ */
+struct tc_host_call {
+    uint64_t function;
+    uint64_t argument[6];
+    uint64_t result;
+};
+int tc_call_host(struct tc_host_call *c);
+void tc_host_unwinder(void *set_ip, void *set_register);
+
 /* The calling thread's data, which on this processor are one address for its whole life. */
 uint64_t tc_arch_thread_pointer(void);
 
