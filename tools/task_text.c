@@ -26,6 +26,12 @@ static bool is_name(char c)
     return isalnum((unsigned char)c) || c == '_' || c == '$';
 }
 
+/* C++'s ns::f */
+static bool is_scope(const char *text, const char *at)
+{
+    return at - text > 2 && at[-1] == ':' && at[-2] == ':';
+}
+
 /* Behind the parenthesis that closes the one at `p`, NULL if none does. */
 static const char *behind_group(const char *p)
 {
@@ -49,8 +55,8 @@ static char *function_name(const char *text)
         while (end > text && isspace((unsigned char)end[-1]))
             end--;
         const char *begin = end;
-        while (begin > text && is_name(begin[-1]))
-            begin--;
+        while (begin > text && (is_name(begin[-1]) || is_scope(text, begin)))
+            begin -= begin[-1] == ':' ? 2 : 1;
         TC_CLEANUP(tc_free_text) char *name = tc_copyn(begin, (size_t)(end - begin));
         if (strcmp(name, no_names[0]) != 0 && strcmp(name, no_names[1]) != 0)
             return *name && !isdigit((unsigned char)*name) ? tc_copy(name) : NULL;

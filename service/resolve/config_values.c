@@ -1,7 +1,10 @@
 #include "service/resolve/config_values.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "service/resolve/cxx_name.h"
 
 /* A whole number, UINT64_MAX if it is about as large or larger; NULL if there is none. */
 static const char *read_number(const char *p, uint64_t *ret)
@@ -98,12 +101,36 @@ static int has_space(struct tc_slice s)
     return 0;
 }
 
+/* ns::f(int) */
+static int check_cxx(const char *copy, size_t at, struct tc_text_error *e)
+{
+    struct tc_cxx_name n;
+    const char *why = NULL;
+    int r = tc_cxx_parse(copy, &n, &why);
+
+    if (r == -EINVAL)
+        return tc_text_fail(e, TC_R_BAD_SYMBOL, at, "ns::f or 'ns::f(int, const char *)'",
+                            "this isn't a C++ function's name: %s", why);
+    if (r == 0)
+        tc_cxx_name_free(&n);
+    return r;
+}
+
 static int check_name(const char *text, struct tc_slice name, struct tc_text_error *e)
 {
     size_t at = (size_t)(name.text - text);
+    char *copy;
+    int is_cxx, r = 0;
 
     if (name.bytes == 0)
         return tc_text_fail(e, TC_R_BAD_SYMBOL, at, NULL, "the function's name is missing");
+    copy = strndup(name.text, name.bytes);
+    is_cxx = copy != NULL && tc_cxx_is_name(copy);
+    if (is_cxx)
+        r = check_cxx(copy, at, e);
+    free(copy);
+    if (is_cxx)
+        return r;
     for (size_t i = 0; i < name.bytes; i++) {
         unsigned char c = (unsigned char)name.text[i];
 
@@ -114,11 +141,24 @@ static int check_name(const char *text, struct tc_slice name, struct tc_text_err
     return 0;
 }
 
+/* The ':' behind a source file: alone, and in front of all parentheses. */
+static const char *file_colon(const char *text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes && text[i] != '(' && text[i] != '<'; i++) {
+        if (text[i] != ':')
+            continue;
+        if (i + 1 == bytes || text[i + 1] != ':')
+            return text + i;
+        i++;
+    }
+    return NULL;
+}
+
 int tc_parse_symbol(const char *text, struct tc_symbol_parts *ret, struct tc_text_error *e)
 {
     const char *end = strchr(text, '@');
     struct tc_symbol_parts parts = {.name = {text, end ? (size_t)(end - text) : strlen(text)}};
-    const char *colon = memrchr(text, ':', parts.name.bytes);
+    const char *colon = file_colon(text, parts.name.bytes);
 
     if (end != NULL)
         parts.object = (struct tc_slice){end + 1, strlen(end + 1)};
@@ -129,9 +169,6 @@ int tc_parse_symbol(const char *text, struct tc_symbol_parts *ret, struct tc_tex
         return tc_text_fail(e, TC_R_BAD_SYMBOL, (size_t)(strrchr(end, '/') - text),
                             strrchr(end, '/') + 1,
                             "an object is named by its file name, without directories");
-    if (colon != NULL && colon > text && colon[-1] == ':')
-        return tc_text_fail(e, TC_R_BAD_SYMBOL, 0, "the mangled name, as `nm` shows it",
-                            "C++ functions are found by their mangled names");
     if (colon != NULL) {
         parts.file = (struct tc_slice){text, (size_t)(colon - text)};
         parts.name.bytes -= parts.file.bytes + 1;

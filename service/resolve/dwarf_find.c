@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_DEPTH 40
+#define MAX_DEPTH TC_DWARF_MAX_DEPTH
 #define MAX_CHAIN 8
-#define MAX_STEPS (1u << 27)
+#define MAX_STEPS TC_DWARF_MAX_STEPS
 
 /* A walk over the functions of all units. */
 struct walk {
@@ -95,7 +95,7 @@ uint64_t tc_dwarf_number(Dwarf_Die *die, unsigned attribute, uint64_t otherwise)
     return value;
 }
 
-static int is_set(Dwarf_Die *die, unsigned attribute)
+int tc_dwarf_is_set(Dwarf_Die *die, unsigned attribute)
 {
     Dwarf_Attribute a;
     bool value = false;
@@ -122,7 +122,7 @@ static const char *text(Dwarf_Die *die, unsigned attribute)
 }
 
 /* The symbol's name, which for languages that mangle isn't the source's. */
-static const char *linkage_name(Dwarf_Die *die)
+const char *tc_dwarf_linkage_name(Dwarf_Die *die)
 {
     const char *name = text(die, DW_AT_linkage_name);
 
@@ -133,7 +133,7 @@ static const char *linkage_name(Dwarf_Die *die)
 
 static int is_named(Dwarf_Die *die, const char *name)
 {
-    const char *own = linkage_name(die);
+    const char *own = tc_dwarf_linkage_name(die);
 
     return own != NULL && strcmp(own, name) == 0;
 }
@@ -157,7 +157,7 @@ static int covers(Dwarf_Die *die, uint64_t vaddr, int inside, int *ret_any)
     return 0;
 }
 
-static int has_scopes(int tag)
+int tc_dwarf_has_scopes(int tag)
 {
     return tag == DW_TAG_namespace || tag == DW_TAG_module || tag == DW_TAG_class_type ||
            tag == DW_TAG_structure_type;
@@ -180,7 +180,7 @@ static void look_for_code(struct walk *w, Dwarf_Die *parent, int depth)
             w->is_found = 1;
             w->is_named |= named;
         }
-        if (has_scopes(tag) || (w->nested && tag == DW_TAG_subprogram))
+        if (tc_dwarf_has_scopes(tag) || (w->nested && tag == DW_TAG_subprogram))
             look_for_code(w, &die, depth + 1);
     } while (!w->is_named && tc_dwarf_next(&die));
 }
@@ -201,7 +201,7 @@ static void look_in_units(struct walk *w, const struct tc_dwarf *d)
 }
 
 /* The end of the chain of abstract origins: gcc's copies, and link-time optimization, make one. */
-static void origin_of(Dwarf_Die *die)
+void tc_dwarf_origin(Dwarf_Die *die)
 {
     Dwarf_Die next;
 
@@ -225,7 +225,7 @@ static void find_compiled(struct tc_dwarf_function *f, Dwarf_Die *param, struct 
         if (dwarf_tag(&die) != DW_TAG_formal_parameter)
             continue;
         origin = die;
-        origin_of(&origin);
+        tc_dwarf_origin(&origin);
         if (origin.addr != param->addr)
             continue;
         ret->has_die = 1;
@@ -245,7 +245,7 @@ static void read_param(struct tc_dwarf_function *f, Dwarf_Die *die)
     }
     *p = (struct tc_dwarf_param){.name = text(die, DW_AT_name)};
     p->has_type = tc_dwarf_type(die, &p->type);
-    p->artificial = is_set(die, DW_AT_artificial);
+    p->artificial = tc_dwarf_is_set(die, DW_AT_artificial);
     find_compiled(f, die, p);
     f->param_count++;
 }
@@ -326,7 +326,7 @@ static void read_unit(struct tc_dwarf_function *f)
 /* rustc mangles what isn't `extern "C"`, in two ways. */
 static int is_foreign(struct tc_dwarf_function *f)
 {
-    const char *linkage = linkage_name(&f->die);
+    const char *linkage = tc_dwarf_linkage_name(&f->die);
     uint64_t convention = tc_dwarf_number(&f->die, DW_AT_calling_convention, DW_CC_normal);
 
     if (convention != DW_CC_normal && convention != DW_CC_program)
@@ -348,10 +348,10 @@ int tc_dwarf_function_at(const struct tc_dwarf *d, uint64_t vaddr, const char *n
     if (!w.is_found)
         return 0;
     *ret = (struct tc_dwarf_function){.die = w.found, .source = w.found};
-    origin_of(&ret->source);
+    tc_dwarf_origin(&ret->source);
     ret->name = text(&ret->die, DW_AT_name);
     ret->has_result = tc_dwarf_type(&ret->die, &ret->result);
-    ret->prototyped = is_set(&ret->die, DW_AT_prototyped);
+    ret->prototyped = tc_dwarf_is_set(&ret->die, DW_AT_prototyped);
     ret->nested = dwarf_hasattr(&ret->die, DW_AT_static_link) != 0;
     read_params(ret);
     read_unit(ret);
@@ -359,49 +359,4 @@ int tc_dwarf_function_at(const struct tc_dwarf *d, uint64_t vaddr, const char *n
     for (uint32_t i = 0; tc_dwarf_is_fortran(ret->language) && i < ret->param_count; i++)
         ret->params[i].by_reference = is_by_reference(&ret->params[i], vaddr);
     return 1;
-}
-
-/* Counting inlined copies means looking into every block of every function. */
-struct count {
-    const char *name;
-    uint32_t steps, copies;
-    int defined;
-};
-
-static void count_in(struct count *c, Dwarf_Die *parent, int depth)
-{
-    Dwarf_Die die, origin;
-
-    if (depth == MAX_DEPTH || dwarf_child(parent, &die) != 0)
-        return;
-    do {
-        int tag = dwarf_tag(&die);
-        if (++c->steps > MAX_STEPS)
-            return;
-        if (tag == DW_TAG_inlined_subroutine) {
-            origin = die;
-            origin_of(&origin);
-            c->copies += is_named(&origin, c->name);
-        } else if (tag == DW_TAG_subprogram && !c->defined && is_named(&die, c->name)) {
-            c->defined = !is_set(&die, DW_AT_declaration);
-        }
-        if (tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block ||
-            tag == DW_TAG_inlined_subroutine || has_scopes(tag))
-            count_in(c, &die, depth + 1);
-    } while (tc_dwarf_next(&die));
-}
-
-uint32_t tc_dwarf_inlined(const struct tc_dwarf *d, const char *name, int *ret_defined)
-{
-    struct count c = {.name = name};
-    Dwarf_CU *unit = NULL;
-    Dwarf_Die die, sub;
-    uint8_t type;
-
-    while (dwarf_get_units(d->dwarf, unit, &unit, NULL, &type, &die, &sub) == 0)
-        if (type == DW_UT_compile || type == DW_UT_partial)
-            count_in(&c, &die, 0);
-    if (ret_defined != NULL)
-        *ret_defined = c.defined;
-    return c.copies;
 }

@@ -11,7 +11,11 @@
 
 #include <elfutils/libdw.h>
 
+#include "service/resolve/cxx_name.h"
 #include "service/resolve/elf_function.h"
+
+#define TC_DWARF_MAX_DEPTH 40
+#define TC_DWARF_MAX_STEPS (1u << 27)
 
 struct tc_dwarf {
     Elf *elf;
@@ -56,14 +60,32 @@ void tc_dwarf_close(struct tc_dwarf *d);
 int tc_dwarf_function_at(const struct tc_dwarf *d, uint64_t vaddr, const char *name,
                          struct tc_dwarf_function *ret);
 
-/* How many copies of the function `name` were inlined; `*ret_defined`: the source defines one. */
-uint32_t tc_dwarf_inlined(const struct tc_dwarf *d, const char *name, int *ret_defined);
+/* How many copies of the function `name` (or, if it isn't NULL, of what `cxx` names) were inlined;
+ * `*ret_defined`: the source defines one. */
+uint32_t tc_dwarf_inlined(const struct tc_dwarf *d, const char *name, const struct tc_cxx_name *cxx,
+                          int *ret_defined);
+
+/* How many functions with code are named so, and where the first one begins. */
+uint32_t tc_dwarf_entries(const struct tc_dwarf *d, const struct tc_cxx_name *cxx,
+                          uint64_t *ret_vaddr);
 
 int tc_dwarf_is_fortran(int language);
+
+/* Does a namespace `std` hold the entry? */
+int tc_dwarf_is_in_std(Dwarf_Die *die);
 
 /* Where a parameter is when the function is entered. 1: `ret_ops` are valid, 0: nowhere. */
 int tc_dwarf_location(struct tc_dwarf_param *p, uint64_t vaddr, Dwarf_Op **ret_ops,
                       size_t *ret_count);
+
+/* Attributes, its own or inherited. */
+int tc_dwarf_is_set(Dwarf_Die *die, unsigned attribute);
+/* The symbol's name, which for languages that mangle isn't the source's; NULL: none. */
+const char *tc_dwarf_linkage_name(Dwarf_Die *die);
+/* Can what has this tag hold functions? */
+int tc_dwarf_has_scopes(int tag);
+/* Follows abstract origins to their end. */
+void tc_dwarf_origin(Dwarf_Die *die);
 
 /* The value of a DIE's own reference, 1; following nothing else. */
 int tc_dwarf_follow(Dwarf_Die *die, unsigned attribute, Dwarf_Die *ret);

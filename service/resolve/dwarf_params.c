@@ -168,6 +168,22 @@ static int is_hidden(const struct tc_dwarf_function *f, uint32_t index)
     return tc_dwarf_is_fortran(f->language) && f->params[index].artificial;
 }
 
+/* Whose members nobody should have to name: of a method's object, and of the standard library's. */
+static int is_opaque(const struct tc_dwarf_function *f, uint32_t index, struct tc_dwarf_peeled *to)
+{
+    int is_class = to->tag == DW_TAG_class_type || to->tag == DW_TAG_structure_type;
+
+    return is_class && ((f->params[index].artificial && !tc_dwarf_is_fortran(f->language)) ||
+                        tc_dwarf_is_in_std(&to->die));
+}
+
+/* A pointer without `const` and a direction says nothing about what is there. */
+static char *without_const(char *declared)
+{
+    size_t bytes = strncmp(declared, "const ", 6) == 0 ? 6 : 0;
+    return strdup(declared + bytes);
+}
+
 static char *write_param(struct tc_dwarf_function *f, uint32_t index, struct tc_dwarf_text *t)
 {
     struct tc_dwarf_param *p = &f->params[index];
@@ -197,7 +213,9 @@ int tc_dwarf_param_text(struct tc_dwarf_function *f, uint32_t index, const char 
 
     t.name = tc_dwarf_name(p->name, index);
     t.declared = t.name != NULL ? declare_pointer(p, t.name, "") : NULL;
-    if (t.declared != NULL && points && config == NULL && !unused)
+    if (t.declared != NULL && points && config == NULL && !unused && is_opaque(f, index, &to))
+        t.written = without_const(t.declared);
+    else if (t.declared != NULL && points && config == NULL && !unused)
         t.draft = propose(f, index, &to);
     else if (t.declared != NULL)
         t.written = write_param(f, index, &t);

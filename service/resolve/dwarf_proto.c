@@ -179,7 +179,8 @@ static void check_config(struct making *m)
 /* "double f(const double *x, int n)"; `whole`: with what the config says. */
 static char *declare(struct making *m, int whole)
 {
-    char *inner = NULL, *result = NULL, *name = tc_dwarf_name(m->q->symbol, 0);
+    char *inner = NULL, *result = NULL,
+         *name = tc_dwarf_name(m->q->shown != NULL ? m->q->shown : m->q->symbol, 0);
     size_t bytes;
     FILE *f = name != NULL ? open_memstream(&inner, &bytes) : NULL;
 
@@ -389,7 +390,7 @@ static void tell(struct making *m)
                  m->params[i].name);
     if (s == NULL || s->bytes > MAX_COUNTED)
         return;
-    m->a->inlined = tc_dwarf_inlined(m->q->dwarf, m->q->symbol, NULL);
+    m->a->inlined = tc_dwarf_inlined(m->q->dwarf, m->q->symbol, NULL, NULL);
     if (m->a->inlined > 0)
         note(m, "%u inlined %s of it: calls there aren't seen", m->a->inlined,
              m->a->inlined == 1 ? "copy" : "copies");

@@ -20,6 +20,7 @@ struct tc_dwarf_question {
     const struct tc_flat *config;
     const struct tc_task *task;
     const char *symbol;
+    const char *shown; /* what the prototype calls the function; NULL: by its symbol */
 };
 
 /* NULL and 0 where there is nothing to say. */

@@ -87,8 +87,10 @@ static void lex_word(struct lexer *l)
     const char *end = l->at;
     struct proto_token *t;
 
-    while (is_letter(*end) || is_digit(*end))
-        end++;
+    /* ns::name is one word: C++'s functions and types. */
+    while (is_letter(*end) || is_digit(*end) ||
+           (end[0] == ':' && end[1] == ':' && is_letter(end[2])))
+        end += *end == ':' ? 2 : 1;
     if (end - l->at > (ptrdiff_t)PROTO_MAX_NAME)
         proto_fail(l->p, bad(l), place(l, l->at), "", "a name is longer than %u bytes",
                    PROTO_MAX_NAME);

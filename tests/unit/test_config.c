@@ -220,14 +220,16 @@ static void tasks(void **state)
           "directories\n  - symbol: f@/usr/lib/libf.so\n                      ^\n"
           "  try: libf.so"}},
         {"C++",
-         "tasks:\n  - symbol: ns::f\n",
-         {"E taskcache.yaml:2:13: bad-symbol: C++ functions are found by their mangled names\n"
-          "  - symbol: ns::f\n            ^\n  try: the mangled name, as `nm` shows it"}},
+         "tasks:\n  - symbol: ns::f(int\n",
+         {"E taskcache.yaml:2:13: bad-symbol: this isn't a C++ function's name: the parentheses "
+          "don't close\n  - symbol: ns::f(int\n            ^\n  try: ns::f or 'ns::f(int, const "
+          "char *)'"}},
         {"a prototype as symbol",
          "tasks:\n  - symbol: int f(int)\n",
-         {"E taskcache.yaml:2:16: bad-symbol: ' ' can't be part of a function's name\n"
-          "  - symbol: int f(int)\n               ^\n"
-          "  try: write NAME, NAME@OBJECT, FILE.c:NAME or FILE.c:NAME@OBJECT"}},
+         {"E taskcache.yaml:2:13: bad-symbol: this isn't a C++ function's name: the name stands "
+          "alone, without the function's result\n"
+          "  - symbol: int f(int)\n            ^\n"
+          "  try: ns::f or 'ns::f(int, const char *)'"}},
         {"A10",
          F1 "    cache_policy: INPUTS\n    persist_result: false\n",
          {"W taskcache.yaml:5:19: policy-ignored: `persist_result: false` switches caching off "

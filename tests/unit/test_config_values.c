@@ -94,6 +94,10 @@ static void symbols(void **state)
         {"a.c:f@prog", "f", "prog", "a.c"},
         {"_ZN2ns1fEi", "_ZN2ns1fEi", "", ""},
         {"f.part.0", "f.part.0", "", ""},
+        {"ns::f", "ns::f", "", ""},
+        {"ns::f(int, const char *)@lib*", "ns::f(int, const char *)", "lib*", ""},
+        {"a.cc:(anonymous namespace)::f(S::T)", "(anonymous namespace)::f(S::T)", "", "a.cc"},
+        {"ns::operator==(A, B)", "ns::operator==(A, B)", "", ""},
     };
 
     (void)state;

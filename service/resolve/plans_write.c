@@ -1,0 +1,189 @@
+/* An object's plans as they stand in the flat file. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "service/resolve/plans_parts.h"
+#include "service/resolve/source.h"
+
+#define IDENTITY_BYTES 1024u
+
+/* The function as people have it. */
+static const char *shown_of(const struct tc_plan_object *o, uint32_t index)
+{
+    const struct tc_cxx_task *c = &o->cxx[index];
+    return c->found.count == 1 ? c->found.text : tc_plan_text(o, o->t->tasks[index].symbol);
+}
+
+static int is_at_entry(uint32_t hook)
+{
+    return hook == TC_HOOK_ENTRY || hook == TC_HOOK_PAD;
+}
+
+/* `name:`, else [file.c:]symbol@object. */
+static struct tc_str add_identity(const struct tc_plan_object *o, uint32_t index,
+                                  struct tc_flat_builder *out)
+{
+    const struct tc_task *task = &o->t->tasks[index];
+    const struct tc_function *f = &o->candidates[index].function;
+    char identity[IDENTITY_BYTES];
+    const char *file = f->file != NULL ? f->file : tc_plan_text(o, task->file);
+
+    if (task->name.bytes != 0)
+        return tc_flat_add_str(out, tc_plan_text(o, task->name));
+    (void)snprintf(identity, sizeof identity, "%s%s%s@%s", file, file[0] != 0 ? ":" : "",
+                   shown_of(o, index), o->soname != NULL ? o->soname : tc_basename(o->ref->path));
+    return tc_flat_add_str(out, identity);
+}
+
+/* Which calls nobody sees, before what else there is to say. */
+static struct tc_str add_note(const struct tc_plan_object *o, const struct tc_candidate *c,
+                              const char *more, struct tc_flat_builder *out)
+{
+    const struct tc_window *w = &c->window;
+    const char *object = o->soname != NULL ? o->soname : tc_basename(o->ref->path);
+    char note[1024], why[160] = "";
+    const char *gap = more != NULL && more[0] != 0 ? "; " : "";
+
+    more = more != NULL ? more : "";
+    if (c->hook == TC_HOOK_IFUNC) {
+        (void)snprintf(note, sizeof note,
+                       "taken where the loader binds it, once its implementation is chosen: calls "
+                       "of an implementation by its own name aren't seen%s%s",
+                       gap, more);
+        return tc_flat_add_str(out, note);
+    }
+    if (w->reason != 0)
+        (void)snprintf(why, sizeof why, ", as its entry can't be taken (%s%s%s)",
+                       tc_reason_info(w->reason)->id, w->detail[0] != 0 ? ": " : "", w->detail);
+    (void)snprintf(
+        note, sizeof note,
+        "taken by its symbol%s: calls inside %.120s that go straight to it, and pointers "
+        "taken there, aren't seen%s%s",
+        why, object, gap, more);
+    return tc_flat_add_str(out, note);
+}
+
+static void fill_hookable(const struct tc_plan_object *o, uint32_t index, struct tc_hash128 file,
+                          struct tc_flat_builder *out, struct tc_plan *p)
+{
+    const struct tc_candidate *c = &o->candidates[index];
+    const struct tc_window *w = &c->window;
+
+    if (is_at_entry(c->hook)) {
+        p->patch_vaddr = w->patch_vaddr;
+        p->window_bytes = w->window_bytes;
+        p->moved_bytes = w->moved_bytes;
+        memcpy(p->window, w->window, sizeof p->window);
+        memcpy(p->moved, w->moved, sizeof p->moved);
+        p->fixups = tc_flat_add(out, w->fixups, w->fixup_count, sizeof w->fixups[0]);
+    } else {
+        const struct tc_function *f = &c->function;
+        p->dynamic = tc_flat_add(out, f->dynamic, f->dynamic_count, sizeof f->dynamic[0]);
+        p->note = add_note(o, c, o->answers[index].note, out);
+    }
+    tc_source_interim(&o->im, &c->function, file, p->source);
+    p->source_algorithm = TC_SOURCE_INTERIM;
+}
+
+static void fill_debug_facts(const struct tc_dwarf_answer *a, struct tc_flat_builder *out,
+                             struct tc_plan *p)
+{
+    struct tc_param_text drafts[TC_MAX_PARAMS + 1];
+
+    p->remedy = tc_flat_add_str(out, a->remedy);
+    p->note = tc_flat_add_str(out, a->note);
+    p->declaration = tc_flat_add_str(out, a->declaration);
+    p->inlined_copies = a->inlined;
+    for (uint32_t i = 0; i < a->draft_count; i++)
+        drafts[i] = (struct tc_param_text){.name = tc_flat_add_str(out, a->drafts[i].name),
+                                           .text = tc_flat_add_str(out, a->drafts[i].text)};
+    p->drafts = tc_flat_add(out, drafts, a->draft_count, sizeof drafts[0]);
+    if (p->reason == 0 && a->own.symbol.off != 0)
+        p->own = tc_flat_add(out, &a->own, 1, sizeof a->own);
+}
+
+/* Where the debug file would be found. */
+static struct tc_str add_stripped_remedy(const struct tc_plan_object *o,
+                                         struct tc_flat_builder *out)
+{
+    char remedy[512];
+
+    if (o->im.debug.looked_count == 0)
+        return (struct tc_str){0, 0};
+    (void)snprintf(remedy, sizeof remedy, "install its debug file, %.400s, or keep .symtab",
+                   o->im.debug.looked[0].path);
+    return tc_flat_add_str(out, remedy);
+}
+
+static void fill_plan(const struct tc_plan_object *o, uint32_t index, struct tc_hash128 file,
+                      struct tc_flat_builder *out, struct tc_plan *p)
+{
+    const struct tc_task *task = &o->t->tasks[index];
+    const struct tc_candidate *c = &o->candidates[index];
+    const struct tc_function *f = &c->function;
+    const char *detail = f->reason != 0 ? f->detail : c->window.detail;
+    uint32_t reason = f->reason;
+
+    if (reason == 0 && is_at_entry(c->hook))
+        reason = c->window.reason;
+
+    *p = (struct tc_plan){.task = index,
+                          .reason = reason,
+                          .hook = c->hook,
+                          .entry_vaddr = f->vaddr,
+                          .entry_bytes = f->bytes,
+                          .patch_vaddr = f->vaddr,
+                          .exported = (uint8_t)f->exported};
+    p->identity = add_identity(o, index, out);
+    p->symbol = tc_flat_add_str(out, f->names[0] != 0 ? f->names : tc_plan_text(o, task->symbol));
+    fill_debug_facts(&o->answers[index], out, p);
+    if (p->reason == TC_R_STRIPPED)
+        p->remedy = add_stripped_remedy(o, out);
+    if (p->reason != 0 && detail[0] != 0)
+        p->detail = tc_flat_add_str(out, detail);
+    if (p->reason == 0)
+        fill_hookable(o, index, file, out, p);
+}
+
+int tc_plans_write(const struct tc_plan_object *o, struct tc_flat_builder *out,
+                   struct tc_object *ret)
+{
+    struct tc_plan *plans = calloc(o->wanted_count + 1u, sizeof *plans);
+    struct tc_hash128 file = {0};
+    uint32_t count = 0;
+
+    if (plans == NULL)
+        return -ENOMEM;
+    if (o->wanted_count != 0 && o->im.elf != NULL)
+        file = tc_source_file(&o->im);
+    for (uint32_t i = 0; i < o->t->count; i++) {
+        if (o->wanted[i])
+            fill_plan(o, i, file, out, &plans[count++]);
+    }
+    ret->plans = tc_flat_add(out, plans, count, sizeof *plans);
+    free(plans);
+    return 0;
+}
+
+void tc_plans_describe(const struct tc_plan_object *o, struct tc_flat_builder *out,
+                       struct tc_object *ret)
+{
+    const struct tc_elf *e = o->im.elf;
+    struct tc_dep files[TC_MAX_DEBUG_FILES];
+
+    *ret = (struct tc_object){.id = o->ref->id, .reason = o->reason};
+    ret->path = tc_flat_add_str(out, o->ref->path);
+    ret->soname = tc_flat_add_str(out, o->soname);
+    if (e != NULL && e->load_count > 0)
+        ret->header_vaddr = e->loads[0].vaddr - e->loads[0].offset;
+    if (e != NULL && e->build_id != NULL) {
+        ret->build_id_bytes = e->build_id_bytes;
+        memcpy(ret->build_id, e->build_id, e->build_id_bytes);
+    }
+    for (uint32_t i = 0; i < o->im.debug.looked_count; i++)
+        files[i] = (struct tc_dep){.path = tc_flat_add_str(out, o->im.debug.looked[i].path),
+                                   .id = o->im.debug.looked[i].id};
+    ret->debug_files = tc_flat_add(out, files, o->im.debug.looked_count, sizeof files[0]);
+}
