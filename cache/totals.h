@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 
+#include "cache/miss.h"
 #include "cache/shared_page.h"
 
 #define TC_TOTALS_OVERFLOW "*"
@@ -27,13 +28,25 @@ struct tc_totals {
     uint64_t bypass[TC_PAGE_REASONS];
 };
 
-/* The values of table "details", under the same key as the record: who stored it. */
+enum tc_details_flag {
+    TC_DETAILS_RUN = 1u << 0, /* the key holds RUN_ID: `without_run` is its digest without */
+};
+
+/* The values of table "details", under the same key as the record: who stored it, and why its call
+ * missed. Followed by `head_bytes` of struct tc_string_head. */
 struct tc_details {
     uint32_t bytes; /* of the writer's struct */
     uint32_t pid;
     int64_t stored_ns; /* when the service took it */
     uint64_t record_id;
     char program[32]; /* NUL-terminated */
+    uint64_t task;    /* XXH3-64 of the identity */
+    uint64_t without_run[2];
+    int64_t expired_ns; /* of the record that the look-up found, with TC_FOUND_EXPIRED */
+    uint32_t found;     /* enum tc_found */
+    uint32_t flags;     /* enum tc_details_flag */
+    uint32_t head_bytes;
+    uint32_t pad;
 };
 
 #endif

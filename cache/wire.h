@@ -12,10 +12,11 @@
 
 #include <stdint.h>
 
+#include "cache/miss.h"
 #include "cache/task.h"
 
 #define TC_WIRE_MAGIC   0x5443u
-#define TC_WIRE_VERSION 2u
+#define TC_WIRE_VERSION 3u
 #define TC_WIRE_MAX_BYTES \
     (128u * 1024u) /* longest packet; more goes by memfd (SCM_RIGHTS, one descriptor) */
 
@@ -34,6 +35,8 @@ enum tc_message_type {
     TC_MSG_QUIT,   /* the service leaves; replied before it does */
     TC_MSG_ATTACH, /* struct tc_attach: be alive as long as the process with this pid (cachectl run,
                       before exec) */
+    TC_MSG_MISS,   /* struct tc_miss_message: a call that stored nothing; with a record_id: that
+                      record is wrong and goes. Reply: committed */
     TC_MSG_REPLY = 64,
 };
 
@@ -93,8 +96,16 @@ struct tc_store_request {
     uint32_t draft; /* offset of the draft from the start of the message (8-byte aligned), without
                        TC_STORE_MEMFD */
     uint32_t pid;
-    uint32_t pad;
+    uint32_t found; /* enum tc_found: why the call missed */
+    int64_t expired_ns;
+    uint32_t heads, head_bytes; /* struct tc_string_head, offset from the start of the message */
     char program[32];
+};
+
+/* Followed by identity, material and text. */
+struct tc_miss_message {
+    struct tc_message head;
+    struct tc_miss miss; /* `order` and `bytes` are the service's */
 };
 
 struct tc_log_message {

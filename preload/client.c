@@ -173,6 +173,17 @@ static int lock_link(int64_t until_ns)
     return 0;
 }
 
+static int lock_link_at_once(void)
+{
+    uint32_t free = 0;
+
+    if (!__atomic_compare_exchange_n(&conn.lock, &free, (uint32_t)tc_sys_gettid(), 0,
+                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return -EAGAIN;
+    __atomic_store_n(&conn.locked_ns, tc_monotonic_ns(), __ATOMIC_RELEASE);
+    return 0;
+}
+
 static void unlock_link(void)
 {
     uint32_t me = (uint32_t)tc_sys_gettid();
@@ -305,6 +316,17 @@ int tc_request(const struct tc_outgoing *m, int64_t deadline_ns, struct tc_reply
 int tc_tell(const struct tc_outgoing *m)
 {
     return with_link(m, TC_REPLY_NS, NULL);
+}
+
+void tc_tell_at_once(const struct tc_outgoing *m)
+{
+    int64_t now = tc_monotonic_ns();
+
+    if (may_talk() < 0 || breaker_is_open(now) || lock_link_at_once() < 0)
+        return;
+    if (conn.greeted && link_is_ours() && send_message(m, 0) == -EPIPE)
+        drop_link();
+    unlock_link();
 }
 
 int tc_greet(void)

@@ -34,6 +34,10 @@ int tc_request(const struct tc_outgoing *m, int64_t deadline_ns, struct tc_reply
 /* Sends without waiting for an answer. */
 int tc_tell(const struct tc_outgoing *m);
 
+/* Sends if that is possible without waiting for anybody, on a connection that is there: otherwise,
+ * nothing. */
+void tc_tell_at_once(const struct tc_outgoing *m);
+
 /* Greets the service once in this process (and once more after it came back), waiting for its
  * answer. */
 int tc_greet(void);

@@ -32,6 +32,8 @@ struct tc_flight {
     int32_t errno_before;
     uint32_t no_store; /* enum tc_reason, 0: store it */
     uint32_t refresh;
+    uint32_t found; /* enum tc_found: why it missed */
+    int64_t expired_ns;
     uint64_t result_address; /* where the caller wants a result in memory */
     uint32_t bytes;          /* of this entry with what follows it */
     uint32_t previous;       /* offset of the entry before, or TC_NO_FLIGHT */
@@ -57,6 +59,8 @@ struct tc_call {
     struct tc_material material;
     struct tc_key key;
     uint32_t bad_param; /* whose capture failed */
+    uint32_t found;     /* enum tc_found: what the look-up found instead of a hit */
+    int64_t expired_ns; /* of an expired record that it found */
 };
 
 #define TC_OWNER_FORKED    UINT32_MAX

@@ -8,6 +8,7 @@
 #include "preload/client.h"
 #include "preload/context.h"
 #include "preload/log.h"
+#include "preload/miss.h"
 #include "preload/replay.h"
 #include "preload/report.h"
 #include "preload/state.h"
@@ -19,7 +20,8 @@ static uint32_t bypass(struct tc_call *c, uint32_t reason)
 {
     tc_capture_failed(c, reason);
     tc_count_bypass(c->hook, reason);
-    tc_report_bypass(c, reason);
+    if (tc_report_bypass(c, reason))
+        tc_miss_bypassed(c, reason);
     return TC_ACTION_BYPASS;
 }
 
@@ -90,6 +92,8 @@ static uint32_t run(struct tc_context *x, struct tc_call *c)
         return bypass(c, TC_R_TOO_DEEP);
     f->errno_before = x->errno_place != NULL ? *x->errno_place : 0;
     f->refresh = c->hook->active.refresh;
+    f->found = c->found;
+    f->expired_ns = c->expired_ns;
     c->frame->serial = f->serial;
     prepare_call(c);
     TC_COUNT(c->hook, misses, 1);
@@ -198,6 +202,7 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
     if (r != 0)
         return bypass(c, r);
     greet_once();
+    c->found = TC_FOUND_UNWANTED;
     if (!h->active.refresh && tc_replay(x, c, &done, &why)) {
         if (done.set_errno && x->errno_place != NULL)
             *x->errno_place = done.err;

@@ -7,6 +7,7 @@
 #include "preload/capture.h"
 #include "preload/client.h"
 #include "preload/context.h"
+#include "preload/miss.h"
 #include "preload/report.h"
 #include "preload/send.h"
 #include "preload/state.h"
@@ -142,6 +143,8 @@ void tc_leave(struct tc_frame *frame)
                          reason % TC_PAGE_REASONS * sizeof(uint64_t),
                      1);
         tc_report_run(&x->call, reason);
+        if (reason != 0)
+            tc_miss_unstored(&x->call, f, reason, now_ns);
         tc_flight_close(x, f);
     }
     tc_context_exit(x);

@@ -300,11 +300,19 @@ static int replay_value(struct tc_context *x, struct tc_call *c, const struct tc
 
     if (copied)
         value = memcpy(x->scratch, value, bytes);
-    if (tc_record_decode(value, bytes, &v) < 0 || !is_this_call(c, &v))
+    c->found = TC_FOUND_DAMAGED;
+    if (tc_record_decode(value, bytes, &v) < 0)
         return -ENOENT;
-    if (!is_live(&v.head))
+    c->found = TC_FOUND_OTHER_KEY;
+    if (!is_this_call(c, &v))
         return -ENOENT;
+    if (!is_live(&v.head)) {
+        c->found = TC_FOUND_EXPIRED;
+        c->expired_ns = v.head.expires_ns;
+        return -ENOENT;
+    }
     if (!shape_fits(c, &v)) {
+        c->found = TC_FOUND_OTHER_SHAPE;
         *ret_why = TC_R_SHAPE_DIFFERS;
         return -ENOENT;
     }
@@ -338,10 +346,12 @@ int tc_replay(struct tc_context *x, struct tc_call *c, struct tc_replayed *ret, 
         size_t bytes;
         int r = tc_store_open(&x->store, &store);
         if (r < 0) {
+            c->found = TC_FOUND_NO_STORE;
             *ret_why = TC_R_NO_STORE;
             return 0;
         }
         r = tc_store_find(&store, c->key.low, &value, &bytes);
+        c->found = r == 0 || r == -ENOENT ? TC_FOUND_NOTHING : TC_FOUND_DAMAGED;
         if (r == 0)
             r = replay_value(x, c, &store, value, bytes, ret, ret_why);
         if (r == 0) {
@@ -355,5 +365,6 @@ int tc_replay(struct tc_context *x, struct tc_call *c, struct tc_replayed *ret, 
             return 0;
         }
     }
+    c->found = TC_FOUND_CHANGING;
     return 0;
 }

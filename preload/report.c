@@ -69,16 +69,17 @@ static int is_mistake(uint32_t reason)
            reason == TC_R_RESULT_OUTSIDE || reason == TC_R_TOO_LARGE || reason == TC_R_NOT_STORED;
 }
 
-static void tell_mistake(struct tc_call *c, uint32_t reason)
+static int tell_mistake(struct tc_call *c, uint32_t reason)
 {
     char detail[128] = "";
 
     if (__atomic_fetch_or(&c->hook->told, 1u << reason % 32, __ATOMIC_RELAXED) >> reason % 32 & 1)
-        return;
+        return 0;
     if (c->bad_param < c->hook->param_count)
         tc_join(detail, sizeof detail, "parameter '",
                 tc_task_str(c->hook, c->hook->params[c->bad_param].name), "'", NULL);
     tc_log_reason(TC_LOG_ERROR, c->hook->identity, reason, detail);
+    return 1;
 }
 
 static void tell_debug(const struct tc_call *c, uint32_t reason)
@@ -96,12 +97,12 @@ static void tell_debug(const struct tc_call *c, uint32_t reason)
     tc_line_end(&l, TC_LOG_DEBUG);
 }
 
-void tc_report_bypass(struct tc_call *c, uint32_t reason)
+int tc_report_bypass(struct tc_call *c, uint32_t reason)
 {
     if (is_mistake(reason))
-        tell_mistake(c, reason);
-    else
-        tell_debug(c, reason);
+        return tell_mistake(c, reason);
+    tell_debug(c, reason);
+    return 0;
 }
 
 void tc_report_run(struct tc_call *c, uint32_t reason)
@@ -115,5 +116,5 @@ void tc_report_run(struct tc_call *c, uint32_t reason)
         tc_line_end(&l, TC_LOG_INFO);
     }
     if (reason != 0)
-        tc_report_bypass(c, reason);
+        (void)tc_report_bypass(c, reason);
 }

@@ -6,6 +6,7 @@
 #include "preload/capture.h"
 #include "preload/client.h"
 #include "preload/layout.h"
+#include "preload/miss.h"
 #include "preload/state.h"
 
 #ifndef MFD_CLOEXEC
@@ -219,7 +220,18 @@ static uint32_t reason_of(int r, const struct tc_reply *reply)
     return r == -EAGAIN ? TC_R_SEND_DROPPED : TC_R_NO_SERVICE;
 }
 
-static uint32_t send_draft(struct draft *d, uint64_t bytes, uint32_t refresh)
+/* What `cachectl why` wants to know goes in front of the draft. */
+static void add_hints(struct tc_context *x, const struct tc_call *c, const struct tc_result *r,
+                      struct tc_store_request *q)
+{
+    q->found = r->flight->found;
+    q->expired_ns = r->flight->expired_ns;
+    q->heads = sizeof *q;
+    q->head_bytes = tc_miss_string_heads(c, r->material, r->flight->material_bytes, x->check);
+}
+
+static uint32_t send_draft(struct draft *d, uint64_t bytes, struct tc_context *x,
+                           const struct tc_call *c, const struct tc_result *result)
 {
     struct tc_store_request q = {
         .head.type = TC_MSG_STORE, .draft_bytes = bytes, .pid = (uint32_t)tc_state.pid};
@@ -227,14 +239,17 @@ static uint32_t send_draft(struct draft *d, uint64_t bytes, uint32_t refresh)
     struct tc_reply reply;
 
     memcpy(q.program, tc_state.program, sizeof q.program - 1);
-    q.flags = refresh ? TC_STORE_REPLACE : 0;
+    q.flags = result->flight->refresh ? TC_STORE_REPLACE : 0;
+    add_hints(x, c, result, &q);
+    m.part[0] = x->check;
+    m.part_bytes[0] = (q.head_bytes + 7u) & ~7u;
     if (d->fd >= 0) {
         q.flags |= TC_STORE_MEMFD;
         m.fd = d->fd;
     } else {
-        q.draft = sizeof q;
-        m.part[0] = d->buffer;
-        m.part_bytes[0] = d->used;
+        q.draft = (uint32_t)(sizeof q + m.part_bytes[0]);
+        m.part[1] = d->buffer;
+        m.part_bytes[1] = d->used;
     }
     return reason_of(tc_request(&m, d->fd >= 0 ? 20 * TC_REPLY_NS : TC_REPLY_NS, &reply), &reply);
 }
@@ -262,7 +277,7 @@ uint32_t tc_send_result(struct tc_context *x, struct tc_call *c, const struct tc
     if (r == 0 && d.fd >= 0)
         flush(&d);
     if (r == 0)
-        r = d.error != 0 ? TC_R_TOO_LARGE : send_draft(&d, bytes, result->flight->refresh);
+        r = d.error != 0 ? TC_R_TOO_LARGE : send_draft(&d, bytes, x, c, result);
     if (d.fd >= 0)
         tc_sys_close(d.fd);
     return r;

@@ -58,10 +58,11 @@ struct tc_hook {
     uint32_t key_param_count;
     uint8_t key_params[TC_MAX_PARAMS]; /* by name */
     uint8_t prefix[TC_PREFIX_BYTES];
-    uint32_t probation; /* atomic: calls left */
-    uint32_t told;      /* atomic: bit per reason that was reported once */
-    uint32_t in_flow;   /* cached only inside a flow that says `persist_result: true` */
-    uint32_t patched;   /* 0: refused late, or its object was unloaded */
+    uint32_t probation;     /* atomic: calls left */
+    int64_t misses_told_ns; /* atomic: see miss.c */
+    uint32_t told;          /* atomic: bit per reason that was reported once */
+    uint32_t in_flow;       /* cached only inside a flow that says `persist_result: true` */
+    uint32_t patched;       /* 0: refused late, or its object was unloaded */
 };
 
 struct tc_state {

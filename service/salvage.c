@@ -53,7 +53,9 @@ static int keep(void *ctx, int fd, uint64_t bytes, const struct tc_details *deta
                                           .seq = ++w->seq},
                                  .draft_bytes = bytes,
                                  .flags = TC_STORE_MEMFD,
-                                 .pid = details->pid};
+                                 .pid = details->pid,
+                                 .found = details->found,
+                                 .expired_ns = details->expired_ns};
     int r;
 
     memcpy(m.program, details->program, sizeof m.program);

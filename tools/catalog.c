@@ -76,6 +76,10 @@ static int take_details(void *ctx, struct tc_reader *r, const struct tc_lmdb_ent
         return 0;
     memcpy(item->program, d.program, sizeof d.program);
     item->pid = d.pid;
+    if (d.bytes >= sizeof d) {
+        item->found = d.found;
+        item->expired_ns = d.expired_ns;
+    }
     return 0;
 }
 

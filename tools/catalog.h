@@ -17,6 +17,8 @@ struct tc_item {
     uint64_t bytes;       /* in the store, chunks included */
     char program[33];     /* who stored it, "" if not known */
     uint32_t pid;
+    uint32_t found;     /* enum tc_found: why its call missed */
+    int64_t expired_ns; /* with TC_FOUND_EXPIRED */
 };
 
 struct tc_catalog {

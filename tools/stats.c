@@ -2,61 +2,24 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cache/hash.h"
-#include "cache/totals.h"
 #include "tools/catalog.h"
 #include "tools/options.h"
+#include "tools/repeats.h"
 #include "tools/sums.h"
 #include "tools/units.h"
 
 #define DEFAULT_MAX_BYTES (UINT64_C(10) << 30)
 
 struct stats {
-    struct tc_sums folded, sums; /* from the store; with the live counters */
+    struct tc_sums sums;
+    struct tc_repeats repeats;
     uint64_t size_bytes, max_bytes, records, evicted;
     int64_t first_ns;
     bool service;
 };
 
-static void restart(void *ctx)
+static void add_page(struct stats *s, const struct tc_shared_page *page)
 {
-    struct stats *s = ctx;
-    tc_sums_free(&s->folded);
-    s->first_ns = 0;
-}
-
-static int take_totals(void *ctx, struct tc_reader *r, const struct tc_lmdb_entry *e)
-{
-    (void)r;
-    struct stats *s = ctx;
-    struct tc_totals t = {0};
-    memcpy(&t, e->data, e->bytes < sizeof t ? e->bytes : sizeof t);
-    if (t.bytes < sizeof t)
-        memset((char *)&t + t.bytes, 0, sizeof t - t.bytes);
-    TC_CLEANUP(tc_free_text) char *identity = tc_copyn(e->key, e->key_bytes);
-    if (strcmp(identity, TC_TOTALS_OVERFLOW) == 0)
-        t.task = 0;
-    struct tc_counters c = {.task = t.task,
-                            .hits = t.hits,
-                            .misses = t.misses,
-                            .stored = t.stored,
-                            .saved_ns = t.saved_ns,
-                            .missed_ns = t.missed_ns,
-                            .identity_ready = 1};
-    _Static_assert(sizeof c.bypass == sizeof t.bypass, "both count all reasons");
-    memcpy(c.bypass, t.bypass, sizeof c.bypass);
-    (void)snprintf(c.identity, sizeof c.identity, "%s", identity);
-    tc_sums_add(&s->folded, &c, NULL);
-    if (t.first_ns && (!s->first_ns || t.first_ns < s->first_ns))
-        s->first_ns = t.first_ns;
-    return 0;
-}
-
-static void add_live(struct stats *s, const struct tc_shared_page *page)
-{
-    tc_sums_add(&s->sums, &page->totals, NULL);
-    for (size_t i = 0; i < TC_PAGE_TASKS; i++)
-        tc_sums_add(&s->sums, &page->task[i], NULL);
     s->size_bytes = __atomic_load_n(&page->size_bytes, __ATOMIC_RELAXED);
     s->max_bytes = __atomic_load_n(&page->max_size_bytes, __ATOMIC_RELAXED);
     s->records = __atomic_load_n(&page->record_count, __ATOMIC_RELAXED);
@@ -77,14 +40,13 @@ static int add_sizes(struct stats *s, struct tc_reader *r)
 
 static int gather(struct stats *s, struct tc_reader *r)
 {
-    const struct tc_walk walk = {.restart = restart, .each = take_totals, .ctx = s};
-    int e = tc_reader_walk(r, "tasks", &walk);
+    int e = tc_sums_read(&s->sums, r, &s->first_ns);
+    if (e == 0)
+        e = tc_repeats_read(r, &s->repeats);
     if (e < 0)
         return e;
-    s->sums = s->folded;
-    s->folded = (struct tc_sums){0};
     if (r->page)
-        add_live(s, r->page);
+        add_page(s, r->page);
     else
         e = add_sizes(s, r);
     return e;
@@ -106,6 +68,7 @@ static void print_json(const struct stats *s, const struct tc_session *session)
     tc_json_text(&j, "cache", session->cache);
     tc_json_bool(&j, "service", s->service);
     tc_sums_json_tasks(&j, &s->sums);
+    tc_repeats_json(&j, &s->repeats, &s->sums);
     tc_json_close_object(&j);
     tc_json_end(&j);
 }
@@ -122,6 +85,7 @@ static void print_text(struct stats *s, const struct tc_session *session, bool v
            tc_units_bytes(s->max_bytes, max));
     printf(" (%.2f %%)\n",
            s->max_bytes ? 100.0 * (double)s->size_bytes / (double)s->max_bytes : 0.0);
+    tc_repeats_print(&s->repeats, &s->sums, stdout);
     if (verbose) {
         printf("%-18s %10llu\n", "Stored", (unsigned long long)s->sums.all.stored);
         printf("%-18s %10llu\n", "Evicted", (unsigned long long)s->evicted);
@@ -152,8 +116,8 @@ static int show_stats(struct tc_session *session, const struct tc_parsed *parsed
         printf("nothing is cached yet in %s\n", session->cache);
     else
         print_text(&s, session, verbose);
+    tc_repeats_free(&s.repeats);
     tc_sums_free(&s.sums);
-    tc_sums_free(&s.folded);
     tc_reader_close(&reader);
     return cause.reason ? TC_EXIT_USAGE : TC_EXIT_DONE;
 }

@@ -8,6 +8,7 @@
 #include "cache/shared_page.h"
 #include "tools/json.h"
 #include "tools/output.h"
+#include "tools/reader.h"
 
 struct tc_task_sums {
     uint64_t task; /* hash of the identity */
@@ -29,6 +30,9 @@ void tc_sums_add(struct tc_sums *t, const struct tc_counters *now,
                  const struct tc_counters *before);
 /* Adds `n` to a reason, and to `bypasses` unless such calls are misses. */
 void tc_sums_bypass(struct tc_task_sums *to, unsigned reason, uint64_t n);
+/* Adds what the store has of each task, and the live counters of the page. 0 or a negative errno.
+ */
+int tc_sums_read(struct tc_sums *to, struct tc_reader *r, int64_t *ret_first_ns);
 void tc_sums_free(struct tc_sums *t);
 
 /* "hits", "misses", "bypasses", "time_saved_ns" of the open object. */

@@ -79,14 +79,30 @@ static int handle_plan(struct tc_service *s, struct tc_pending *p)
     return 0;
 }
 
+/* What isn't sound of them is left out: the record is worth more. */
+static void add_heads(const struct tc_service *s, const struct tc_store_request *m,
+                      struct tc_draft *d)
+{
+    if (m->head_bytes == 0 || m->head_bytes > TC_STRING_HEADS ||
+        !fits(&s->packet, m->heads, m->head_bytes, 1))
+        return;
+    d->heads = s->packet.data + m->heads;
+    d->head_bytes = m->head_bytes;
+}
+
 static void store_inline(struct tc_service *s, const struct tc_store_request *m,
                          struct tc_pending *p)
 {
     struct tc_draft d = {.data = s->packet.data + m->draft,
                          .bytes = (size_t)m->draft_bytes,
                          .pid = m->pid,
-                         .program = m->program};
-    int r = tc_store_put(s->store, &d);
+                         .program = m->program,
+                         .found = m->found,
+                         .expired_ns = m->expired_ns};
+    int r;
+
+    add_heads(s, m, &d);
+    r = tc_store_put(s->store, &d);
 
     if (r < 0)
         tc_batch_failed(s, r, p);
@@ -97,6 +113,7 @@ static void store_inline(struct tc_service *s, const struct tc_store_request *m,
 static int handle_store(struct tc_service *s, struct tc_connection *c, struct tc_pending *p)
 {
     const struct tc_store_request *m = (const void *)s->packet.data;
+    struct tc_draft d = {.only_if_missing = 0};
     int r;
 
     if (s->packet.bytes < sizeof *m)
@@ -109,8 +126,9 @@ static int handle_store(struct tc_service *s, struct tc_connection *c, struct tc
     }
     if (s->packet.fd < 0)
         return -EBADMSG;
-    r = tc_upload_begin(&s->uploads, c, s->packet.fd, m,
-                        s->salvage_pid != 0 && c->pid == s->salvage_pid, p);
+    d.only_if_missing = s->salvage_pid != 0 && c->pid == s->salvage_pid;
+    add_heads(s, m, &d);
+    r = tc_upload_begin(&s->uploads, c, s->packet.fd, m, &d, p);
     s->packet.fd = -1;
     if (r < 0)
         tc_pending_ready(p, r, TC_R_NOT_STORED, 0);
@@ -149,6 +167,25 @@ static int handle_remove(struct tc_service *s, struct tc_pending *p)
         tc_batch_failed(s, r, p);
     else
         tc_batch_add(s, p, removed);
+    return 0;
+}
+
+static int handle_miss(struct tc_service *s, struct tc_pending *p)
+{
+    const struct tc_miss_message *m = (const void *)s->packet.data;
+    size_t left = s->packet.bytes;
+    int r;
+
+    if (left < sizeof *m || m->miss.identity_bytes > TC_PATH_BYTES ||
+        m->miss.material_bytes > TC_MATERIAL_BYTES || m->miss.text_bytes > TC_MISS_TEXT ||
+        left - sizeof *m <
+            (size_t)m->miss.identity_bytes + m->miss.material_bytes + m->miss.text_bytes)
+        return -EBADMSG;
+    r = tc_store_note_miss(s->store, &m->miss, m + 1);
+    if (r < 0)
+        tc_batch_failed(s, r, p);
+    else
+        tc_batch_add(s, p, 0);
     return 0;
 }
 
@@ -202,6 +239,8 @@ static int dispatch(struct tc_service *s, struct tc_connection *c, unsigned type
         return 0;
     case TC_MSG_ATTACH:
         return handle_attach(s, p);
+    case TC_MSG_MISS:
+        return handle_miss(s, p);
     default:
         tc_pending_ready(p, -ENOSYS, 0, 0);
         return 0;

@@ -26,6 +26,9 @@ struct tc_upload {
     uint32_t pid;
     int only_if_missing;
     char program[32];
+    uint32_t found, string_head_bytes;
+    int64_t expired_ns;
+    unsigned char heads[TC_STRING_HEADS];
     unsigned char *buffer; /* TC_RECORD_INLINE_BYTES */
 };
 
@@ -48,7 +51,7 @@ static int read_all(int fd, void *to, size_t bytes, uint64_t offset)
 }
 
 int tc_upload_begin(struct tc_uploads *list, struct tc_connection *c, int fd,
-                    const struct tc_store_request *request, int only_if_missing,
+                    const struct tc_store_request *request, const struct tc_draft *how,
                     struct tc_pending *p)
 {
     struct tc_upload *u;
@@ -72,7 +75,12 @@ int tc_upload_begin(struct tc_uploads *list, struct tc_connection *c, int fd,
     u->fd = fd;
     u->bytes = request->draft_bytes;
     u->pid = request->pid;
-    u->only_if_missing = only_if_missing;
+    u->only_if_missing = how->only_if_missing;
+    u->found = request->found;
+    u->expired_ns = request->expired_ns;
+    u->string_head_bytes = how->head_bytes;
+    if (how->head_bytes > 0)
+        memcpy(u->heads, how->heads, how->head_bytes);
     memcpy(u->program, request->program, sizeof u->program);
     c->uploads++;
     if (list->last != NULL)
@@ -152,7 +160,11 @@ static int put_record(struct tc_upload *u, struct tc_store *store)
                          .chunk_count = u->chunk_count,
                          .pid = u->pid,
                          .program = u->program,
-                         .only_if_missing = u->only_if_missing};
+                         .only_if_missing = u->only_if_missing,
+                         .found = u->found,
+                         .expired_ns = u->expired_ns,
+                         .heads = u->heads,
+                         .head_bytes = u->string_head_bytes};
     int r;
 
     d.bytes = u->chunk_count > 0 ? u->head_bytes : (size_t)u->bytes;

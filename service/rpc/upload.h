@@ -16,10 +16,10 @@ struct tc_uploads {
     struct tc_upload *first, *last;
 };
 
-/* Takes the descriptor. `c` isn't read until the upload is through. 0 or a negative errno; then
- * nothing was begun. */
+/* Takes the descriptor; of `how`, `only_if_missing` and the heads. `c` isn't read until the upload
+ * is through. 0 or a negative errno; then nothing was begun. */
 int tc_upload_begin(struct tc_uploads *u, struct tc_connection *c, int fd,
-                    const struct tc_store_request *request, int only_if_missing,
+                    const struct tc_store_request *request, const struct tc_draft *how,
                     struct tc_pending *p);
 
 /* The connection is gone; its uploads go on. */

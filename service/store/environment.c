@@ -25,6 +25,7 @@ static const struct {
     [TC_TABLE_TASKS] = {"tasks", 0},
     [TC_TABLE_META] = {"meta", 0},
     [TC_TABLE_EXPIRY] = {"expiry", 0},
+    [TC_TABLE_MISSES] = {"misses", MDB_INTEGERKEY},
 };
 
 /* LMDB calls abort() after this: the crash guard leaves its mark. */
@@ -145,6 +146,38 @@ static int find_tables(struct tc_store *s, MDB_txn *txn)
     return rc;
 }
 
+/* "misses" came later than the others: a store without it gets it, on the disk at once, as nothing
+ * says yet that it lags behind. */
+static int add_misses(struct tc_store *s)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+
+    if (rc != 0)
+        return rc;
+    rc = mdb_dbi_open(txn, tables[TC_TABLE_MISSES].name, tables[TC_TABLE_MISSES].flags | MDB_CREATE,
+                      &s->table[TC_TABLE_MISSES]);
+    if (rc == 0)
+        rc = mdb_txn_commit(txn);
+    else
+        mdb_txn_abort(txn);
+    return rc == 0 ? mdb_env_sync(s->env, 1) : rc;
+}
+
+static int find_tables_or_add(struct tc_store *s, MDB_txn **txn)
+{
+    int rc = find_tables(s, *txn);
+
+    if (rc != MDB_NOTFOUND)
+        return rc;
+    mdb_txn_abort(*txn);
+    *txn = NULL;
+    rc = add_misses(s);
+    if (rc == 0)
+        rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, txn);
+    return rc == 0 ? find_tables(s, *txn) : rc;
+}
+
 /* An environment that is open: our tables in it, made if it is empty. */
 static int open_tables(struct tc_store *s, uint64_t seed, struct tc_failure *f)
 {
@@ -164,11 +197,12 @@ static int open_tables(struct tc_store *s, uint64_t seed, struct tc_failure *f)
                       s->number);
         return MDB_VERSION_MISMATCH;
     } else {
-        rc = find_tables(s, txn);
+        rc = find_tables_or_add(s, &txn);
     }
     if (rc == 0)
         return mdb_txn_commit(txn);
-    mdb_txn_abort(txn);
+    if (txn != NULL)
+        mdb_txn_abort(txn);
     return rc;
 }
 

@@ -81,12 +81,18 @@ static int find_victim(struct tc_store *s, uint64_t *ret_key_low)
     return 0;
 }
 
-static int drop(struct tc_store *s, uint64_t key_low)
+static int drop(struct tc_store *s, uint64_t key_low, enum tc_gone_why why)
 {
     MDB_val key = {sizeof key_low, &key_low}, value;
-    int rc = mdb_get(s->txn, s->table[TC_TABLE_RECORDS], &key, &value);
+    struct tc_record head = {.key_low = key_low};
+    int rc = mdb_get(s->txn, s->table[TC_TABLE_RECORDS], &key, &value), r;
 
-    return rc != 0 ? tc_mdb_errno(rc) : tc_record_drop(s, key_low, &value);
+    if (rc != 0)
+        return tc_mdb_errno(rc);
+    if (value.mv_size >= sizeof head)
+        memcpy(&head, value.mv_data, sizeof head);
+    r = tc_record_drop(s, key_low, &value);
+    return r < 0 ? r : tc_misses_gone(s, &head, why);
 }
 
 /* 1: an expired record went, 0: there is none. */
@@ -99,7 +105,7 @@ static int drop_expired(struct tc_store *s, int64_t now)
     if (r == -ENOENT || (r == 0 && expires > now))
         return 0;
     if (r == 0)
-        r = drop(s, key_low);
+        r = drop(s, key_low, TC_GONE_EXPIRED);
     if (r == 0 || r == -ENOENT)
         r = tc_expiry_remove(s, expires, key_low);
     return r < 0 ? r : 1;
@@ -111,7 +117,7 @@ static int drop_least_valuable(struct tc_store *s)
     int r = find_victim(s, &key_low);
 
     if (r == 0)
-        r = drop(s, key_low);
+        r = drop(s, key_low, TC_GONE_EVICTED);
     if (r == -ENOENT) {
         /* No record is left: the rest was wrong book-keeping. */
         s->state.size_bytes = s->state.record_count = 0;

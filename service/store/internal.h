@@ -41,6 +41,7 @@ enum tc_table {
     TC_TABLE_TASKS,
     TC_TABLE_META,
     TC_TABLE_EXPIRY,
+    TC_TABLE_MISSES,
     TC_TABLES,
 };
 
@@ -103,6 +104,14 @@ int tc_store_publish(struct tc_store *s);
 
 /* records.c */
 int tc_record_drop(struct tc_store *s, uint64_t key_low, const MDB_val *value);
+
+/* details.c: who stored the record, and why its call missed. */
+int tc_details_put(struct tc_store *s, const struct tc_draft *d, const struct tc_record *head);
+
+/* misses.c: a record went, or all of them did. In the open transaction. */
+int tc_misses_gone(struct tc_store *s, const struct tc_record *head, enum tc_gone_why why);
+int tc_misses_all_gone(struct tc_store *s);
+
 uint64_t tc_store_random(struct tc_store *s);
 
 #endif

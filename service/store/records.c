@@ -5,13 +5,12 @@
 #include <string.h>
 
 #include "cache/hash.h"
-#include "service/clock.h"
 #include "service/store/expiry.h"
 
 #define PAGE_BYTES     4096u
 #define LARGEST_NODE   2000u /* about what LMDB puts on a page of its tree */
 #define SMALL_OVERHEAD 24u
-#define SIDE_BYTES     100u /* entries in "details" and "expiry" */
+#define SIDE_BYTES     180u /* entries in "details" and "expiry" */
 
 static uint64_t footprint(uint64_t value_bytes)
 {
@@ -105,19 +104,6 @@ static int is_there(struct tc_store *s, uint64_t key_low)
     return mdb_get(s->txn, s->table[TC_TABLE_RECORDS], &key, &value) == 0;
 }
 
-static int put_details(struct tc_store *s, const struct tc_draft *d, const struct tc_record *head)
-{
-    struct tc_details details = {.bytes = sizeof details, .pid = d->pid};
-    uint64_t key_low = head->key_low;
-    MDB_val key = integer(&key_low), value = {sizeof details, &details};
-
-    details.stored_ns = tc_wall_ns();
-    details.record_id = head->record_id;
-    if (d->program != NULL)
-        memcpy(details.program, d->program, strnlen(d->program, sizeof details.program - 1));
-    return tc_mdb_errno(mdb_put(s->txn, s->table[TC_TABLE_DETAILS], &key, &value, 0));
-}
-
 /* The value as it will lie in the store, in s->value. */
 static void complete(struct tc_store *s, const struct tc_draft *d, struct tc_record *head)
 {
@@ -155,7 +141,7 @@ static int write_record(struct tc_store *s, const struct tc_draft *d, const stru
     int r = tc_mdb_errno(mdb_put(s->txn, s->table[TC_TABLE_RECORDS], &key, &value, 0));
 
     if (r == 0)
-        r = put_details(s, d, head);
+        r = tc_details_put(s, d, head);
     if (r == 0)
         r = tc_expiry_add(s, head->expires_ns, key_low);
     return r;
@@ -281,7 +267,7 @@ int tc_store_remove(struct tc_store *s, struct tc_key key)
     else if (rc != 0)
         r = tc_mdb_errno(rc);
     else if ((r = tc_record_drop(s, key.low, &value)) == 0)
-        r = 1;
+        r = (r = tc_misses_gone(s, &head, TC_GONE_REMOVED)) < 0 ? r : 1;
     tc_crash_leave();
     return r;
 }
@@ -353,6 +339,8 @@ int tc_store_remove_all(struct tc_store *s, uint64_t *ret_removed)
         r = tc_mdb_errno(mdb_drop(s->txn, s->table[all[i]], 0));
     for (struct tc_store_upload u; r == 0 && next_upload(s, &u) == 0;)
         r = forget_upload(s, u.first);
+    if (r == 0)
+        r = tc_misses_all_gone(s);
     tc_crash_leave();
     if (r < 0)
         return r;

@@ -3,7 +3,8 @@
  * page by which targets read it without a lock (cache/shared_page.h, cache/lmdb_read.h).
  *
  * Tables: "records" and "chunks" (cache/record.h), "details" and "tasks" (cache/totals.h), "meta",
- * and "expiry" (when which record expires). Changes collect in one write transaction, which the
+ * "expiry" (when which record expires) and "misses"
+ * (cache/miss.h). Changes collect in one write transaction, which the
  * first of them begins and tc_store_commit() ends; only then does anybody see them.
  *
  * Functions return 0 or a negative errno; among them
@@ -19,6 +20,7 @@
 #include <stdint.h>
 
 #include "cache/key.h"
+#include "cache/miss.h"
 #include "cache/shared_page.h"
 #include "service/failure.h"
 #include "service/log.h"
@@ -62,6 +64,10 @@ struct tc_draft {
     uint32_t pid;
     const char *program; /* at most 32 bytes are read */
     int only_if_missing; /* a salvaged record: what is there is newer */
+    /* Why the call missed (cache/miss.h). */
+    uint32_t found, head_bytes;
+    int64_t expired_ns;
+    const void *heads;
 };
 
 /* Takes the place of a record of the same key. */
@@ -82,6 +88,10 @@ uint64_t tc_store_epoch(const struct tc_store *s);
 /* 1: removed, 0: there was none. */
 int tc_store_remove(struct tc_store *s, struct tc_key key);
 int tc_store_remove_all(struct tc_store *s, uint64_t *ret_removed);
+
+/* Keeps a miss that stored nothing; `rest` is what follows it. With a record's id: that record was
+ * found wrong, and goes. */
+int tc_store_note_miss(struct tc_store *s, const struct tc_miss *miss, const void *rest);
 
 /* A bounded piece of eviction: expired records first (`expired_too` asks for them even below the
  * limit), then the least valuable ones down to 90 % of the limit. `*ret_more`: there is more to do.

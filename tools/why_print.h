@@ -1,0 +1,28 @@
+/*
+ * Explanations of misses on stdout. One thread.
+ */
+#ifndef TC_TOOLS_WHY_PRINT_H
+#define TC_TOOLS_WHY_PRINT_H
+
+#include "tools/explain.h"
+#include "tools/json.h"
+#include "tools/shown_record.h"
+#include "tools/sums.h"
+
+/* `prototype` says what arrays are made of; NULL, or without a task: not known. */
+void tc_why_print(const struct tc_known_miss *m, const struct tc_shown_record *prototype);
+void tc_why_json(struct tc_json *j, const struct tc_known_miss *m,
+                 const struct tc_shown_record *prototype);
+
+/* The differences between two records, the older one first. */
+void tc_why_print_differences(const struct tc_known_material *was,
+                              const struct tc_known_material *is,
+                              const struct tc_shown_record *prototype);
+void tc_why_json_differences(struct tc_json *j, const struct tc_known_material *was,
+                             const struct tc_known_material *is,
+                             const struct tc_shown_record *prototype);
+
+/* Calls that went by: why, and how many. */
+void tc_why_print_bypasses(const struct tc_task_sums *t);
+
+#endif
