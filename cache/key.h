@@ -22,7 +22,8 @@
  * (what the object is linked with),
  * "=run_id",
  * "=flow", "=fpenv", "=key" (a template's text: its bytes with TC_TAG_STRING, a digest of them with
- * TC_TAG_BYTES), and the parameters' names, which never begin with '='.
+ * TC_TAG_BYTES), "=key.PLUGIN.FUNCTION" (what a key function gave, likewise), and the parameters'
+ * names, which never begin with '='.
  *
  * Freestanding; any context. Memory is the caller's.
  */

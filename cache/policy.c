@@ -123,6 +123,25 @@ static int join_settings(struct parser *p, size_t at, const struct tc_policy *te
     return 0;
 }
 
+static int same_slice(struct tc_slice a, struct tc_slice b)
+{
+    return a.bytes == b.bytes && memcmp(a.text, b.text, a.bytes) == 0;
+}
+
+static int add_function(struct parser *p, size_t at, const struct tc_policy_function *f,
+                        struct tc_policy *policy)
+{
+    for (unsigned i = 0; i < policy->function_count; i++)
+        if (same_slice(policy->functions[i].plugin, f->plugin) &&
+            same_slice(policy->functions[i].name, f->name))
+            return 0;
+    if (policy->function_count == TC_MAX_KEY_FUNCTIONS)
+        return tc_text_fail(p->error, TC_R_TOO_MANY, at, "",
+                            "a policy has at most %u key functions", TC_MAX_KEY_FUNCTIONS);
+    policy->functions[policy->function_count++] = *f;
+    return 0;
+}
+
 /* The union; NO_CACHE is neutral. */
 static int join(struct parser *p, size_t at, const struct tc_policy *term, struct tc_policy *sum)
 {
@@ -132,6 +151,12 @@ static int join(struct parser *p, size_t at, const struct tc_policy *term, struc
         sum->not_yet = term->not_yet;
     for (unsigned i = 0; i < term->excluded_count; i++) {
         int r = exclude(p, at, term->excluded[i], sum);
+
+        if (r < 0)
+            return r;
+    }
+    for (unsigned i = 0; i < term->function_count; i++) {
+        int r = add_function(p, at, &term->functions[i], sum);
 
         if (r < 0)
             return r;
@@ -147,12 +172,12 @@ static int unknown_member(struct parser *p, size_t at, struct tc_slice name)
     for (size_t i = 0; i < KNOWN_COUNT; i++)
         names[i] = known_members[i].name;
     near = tc_nearest(name.text, name.bytes, names);
-    return tc_text_fail(p->error, TC_R_BAD_POLICY, at,
-                        near ? near
-                             : "INPUTS, TASK_SOURCE, RUN_ID, FLOW_PARAMETERS, DEFAULT, "
-                               "ACROSS_RUNS, NO_CACHE, or a name under `policies:`",
-                        "'%.*s' is no member of a policy", (int)(name.bytes < 60 ? name.bytes : 60),
-                        name.text);
+    return tc_text_fail(
+        p->error, TC_R_BAD_POLICY, at,
+        near ? near
+             : "INPUTS, TASK_SOURCE, RUN_ID, FLOW_PARAMETERS, DEFAULT, "
+               "ACROSS_RUNS, NO_CACHE, KEY(plugin.function), or a name under `policies:`",
+        "'%.*s' is no member of a policy", (int)(name.bytes < 60 ? name.bytes : 60), name.text);
 }
 
 /* The text of a named policy. Whatever is wrong in there is reported at the name. */
@@ -181,18 +206,28 @@ static int parse_named(struct parser *p, size_t at, struct tc_slice name, const 
     return -EINVAL;
 }
 
-/* KEY(plugin.function) */
-static int parse_key(struct parser *p, size_t at, struct tc_policy *ret)
+/* KEY(plugin.function): a plugin's name may have dots, a function's hasn't. */
+static int parse_key(struct parser *p, struct tc_policy *ret)
 {
-    const char *close = strchr(p->text + p->at, ')');
+    struct tc_policy_function f;
+    size_t open = p->at++, start, end, dot = 0;
 
-    if (close == NULL)
-        return tc_text_fail(p->error, TC_R_BAD_POLICY, at, "KEY(plugin.function)",
-                            "the parenthesis of KEY isn't closed");
-    p->at = (size_t)(close - p->text) + 1;
-    ret->members = TC_POLICY_VOID;
-    ret->not_yet = (struct tc_slice){p->text + at, p->at - at};
-    return 0;
+    (void)peek(p);
+    for (start = end = p->at; is_word(p->text[end]) || p->text[end] == '.' || p->text[end] == '-';
+         end++)
+        if (p->text[end] == '.')
+            dot = end;
+    p->at = end;
+    if (peek(p) != ')' || dot <= start || dot + 1 == end)
+        return tc_text_fail(p->error, TC_R_BAD_POLICY, peek(p) == ')' ? start : p->at,
+                            "KEY(plugin.function)",
+                            peek(p) == 0 ? "the parenthesis of KEY isn't closed"
+                                         : "KEY takes a plugin's name and a key function of it");
+    p->at++;
+    f.plugin = (struct tc_slice){p->text + start, dot - start};
+    f.name = (struct tc_slice){p->text + dot + 1, end - dot - 1};
+    ret->members = TC_POLICY_FUNCTION;
+    return add_function(p, open, &f, ret);
 }
 
 static int parse_member(struct parser *p, struct tc_policy *ret)
@@ -208,7 +243,7 @@ static int parse_member(struct parser *p, struct tc_policy *ret)
     if (r < 0)
         return r;
     if (!quoted && same(name, "KEY") && peek(p) == '(')
-        return parse_key(p, at, ret);
+        return parse_key(p, ret);
     for (size_t i = 0; !quoted && i < KNOWN_COUNT; i++) {
         if (!same(name, known_members[i].name))
             continue;

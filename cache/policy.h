@@ -50,13 +50,19 @@ struct tc_policy_settings {
     const char *at[TC_POLICY_SETTINGS];
 };
 
+/* KEY(plugin.function): both as slices of the text. */
+struct tc_policy_function {
+    struct tc_slice plugin, name;
+};
+
 struct tc_policy {
     uint32_t members; /* enum tc_policy_bit */
     int no_cache;     /* NO_CACHE or NONE, and nothing else that gives a key */
     struct tc_slice excluded[TC_POLICY_MAX_NAMES];
     unsigned excluded_count;
-    struct tc_slice
-        not_yet; /* a known member that isn't built (KEY(...), TASK_SOURCE_DEEP), if any */
+    struct tc_policy_function functions[TC_MAX_KEY_FUNCTIONS];
+    unsigned function_count;
+    struct tc_slice not_yet; /* a known member that isn't built (TASK_SOURCE_DEEP), if any */
     struct tc_policy_settings settings;
 };
 

@@ -11,7 +11,7 @@
 
 #define KNOWN_POLICY                                                                      \
     (TC_POLICY_INPUTS | TC_POLICY_SOURCE | TC_POLICY_RUN_ID | TC_POLICY_FLOW_PARAMETERS | \
-     TC_POLICY_KEY | TC_POLICY_VOID)
+     TC_POLICY_KEY | TC_POLICY_FUNCTION | TC_POLICY_VOID)
 #define KNOWN_FLAGS                                                                           \
     (TC_TASK_DISABLED | TC_TASK_POLICY_GIVEN | TC_TASK_NO_CACHE | TC_TASK_PERSIST_ON |        \
      TC_TASK_EXPIRES | TC_TASK_FLOAT | TC_TASK_NOT_YET | TC_TASK_STORE_ASYNC | TC_TASK_FLOW | \
@@ -262,6 +262,23 @@ static int key_parts_ok(const struct tc_flat *f, const struct tc_task *task, con
     return 1;
 }
 
+static int functions_ok(const struct tc_flat *f, const struct tc_task *task)
+{
+    const struct tc_task_function *fn = span_at(f, task->functions, TC_MAX_FUNCTIONS, sizeof *fn);
+    uint32_t keys = 0;
+
+    if (fn == NULL)
+        return 0;
+    for (uint32_t i = 0; i < task->functions.count; i++) {
+        int is_key = fn[i].kind == TC_FUNCTION_KEY;
+        if (!str_ok(f, fn[i].plugin) || !str_ok(f, fn[i].name) || !str_ok(f, fn[i].component) ||
+            (!is_key && fn[i].kind != TC_FUNCTION_CODEC) || (is_key && keys != i))
+            return 0;
+        keys += is_key;
+    }
+    return keys <= TC_MAX_KEY_FUNCTIONS && ((task->policy & TC_POLICY_FUNCTION) == 0 || keys > 0);
+}
+
 static int result_ok(const struct tc_flat *f, const struct tc_task *task)
 {
     if ((task->result_type == TC_MEMBERS) != (task->result_layout != 0))
@@ -323,7 +340,8 @@ int tc_task_ok(const struct tc_flat *f, const struct tc_task *task)
         (task->params.count < 32 && task->excluded >> task->params.count != 0))
         return 0;
     return c.insns != NULL && params_ok(f, task, &c) && sorted_ok(f, task) &&
-           programs_ok(f, task, &c) && key_parts_ok(f, task, &c) && texts_ok(f, task);
+           programs_ok(f, task, &c) && key_parts_ok(f, task, &c) && functions_ok(f, task) &&
+           texts_ok(f, task);
 }
 
 static int strings_ok(const struct tc_flat *f, const struct tc_config *config)
@@ -346,13 +364,28 @@ static int strings_ok(const struct tc_flat *f, const struct tc_config *config)
     return str_ok(f, config->path) && str_ok(f, config->cache_path) && str_ok(f, config->log_file);
 }
 
+static int plugins_ok(const struct tc_flat *f, const struct tc_config *config)
+{
+    const struct tc_plugin_file *p = span_at(f, config->plugins, TC_MAX_PLUGINS, sizeof *p);
+
+    for (uint32_t i = 0; p != NULL && i < config->plugins.count; i++) {
+        const struct tc_plugin_option *o = span_at(f, p[i].options, TC_MAX_OPTIONS, sizeof *o);
+        if (o == NULL || !str_ok(f, p[i].name) || !str_ok(f, p[i].path))
+            return 0;
+        for (uint32_t k = 0; k < p[i].options.count; k++)
+            if (!str_ok(f, o[k].name) || !str_ok(f, o[k].text))
+                return 0;
+    }
+    return p != NULL;
+}
+
 int tc_config_verify(const struct tc_flat *f)
 {
     const struct tc_config *config = tc_flat_root(f, sizeof *config);
     const struct tc_task *tasks;
 
     if (config == NULL || config->children > TC_CHILDREN_NAMED || config->log_level > 4 ||
-        !strings_ok(f, config))
+        !strings_ok(f, config) || !plugins_ok(f, config))
         return -EBADMSG;
     tasks = span_at(f, config->tasks, TC_MAX_TASKS, sizeof *tasks);
     if (tasks == NULL)

@@ -129,8 +129,9 @@ enum tc_policy_bit {
     TC_POLICY_SOURCE = 1u << 1,
     TC_POLICY_RUN_ID = 1u << 2,
     TC_POLICY_FLOW_PARAMETERS = 1u << 3,
-    TC_POLICY_KEY = 1u << 4,   /* not a member: the task's own template gives the key, alone */
-    TC_POLICY_VOID = 1u << 15, /* names a member that isn't built yet: no key, ever */
+    TC_POLICY_KEY = 1u << 4,      /* not a member: the task's own template gives the key, alone */
+    TC_POLICY_FUNCTION = 1u << 5, /* key functions of plugins, see `functions` */
+    TC_POLICY_VOID = 1u << 15,    /* names a member that isn't built yet: no key, ever */
 };
 
 enum tc_tristate {
@@ -171,6 +172,20 @@ struct tc_key_part {
     struct tc_str text; /* TC_PART_TEXT */
     uint32_t program;   /* all others, evaluated before the call */
     uint32_t kind;      /* enum tc_key_part_kind */
+};
+
+/* A plugin's function that a task needs: what its calls run inside the target. */
+enum tc_function_kind {
+    TC_FUNCTION_KEY = 1, /* KEY(plugin.name), a member of the policy */
+    TC_FUNCTION_CODEC,   /* codec(plugin.name) */
+};
+#define TC_MAX_KEY_FUNCTIONS 4u
+#define TC_MAX_FUNCTIONS     16u /* of one task, of both kinds */
+struct tc_task_function {
+    struct tc_str plugin, name;
+    struct tc_str component; /* "=key.PLUGIN.NAME" of a key function, by which they are sorted */
+    uint32_t kind;           /* enum tc_function_kind; key functions come first */
+    uint32_t data_version;   /* of a codec */
 };
 
 /* What the config says of one parameter under `params:`: "in [n]". */
@@ -218,6 +233,7 @@ struct tc_task {
     uint8_t result_place[2]; /* enum tc_result_place, by eightbyte */
     uint8_t pad[2];
     struct tc_span key_parts; /* struct tc_key_part, with TC_POLICY_KEY */
+    struct tc_span functions; /* struct tc_task_function */
 };
 
 /* Something to tell a person, found while compiling. `text` is complete: position, reason id,
@@ -237,6 +253,24 @@ struct tc_problem {
 struct tc_dep {
     struct tc_str path;
     struct tc_file_id id;
+};
+
+/* An option of a plugin, `kind` as plugin-api numbers it: text, integer, real, boolean. */
+struct tc_plugin_option {
+    struct tc_str name, text;
+    uint32_t kind, pad;
+    int64_t integer;
+    uint64_t real_bits; /* a double's */
+};
+
+/* A plugin with code that the config lists, and which file it must be. */
+#define TC_MAX_PLUGINS 64u
+#define TC_MAX_OPTIONS 256u
+struct tc_plugin_file {
+    struct tc_str name, path;
+    struct tc_file_id id;
+    uint64_t claims;        /* TASKCACHE_THREAD_SAFE ... */
+    struct tc_span options; /* struct tc_plugin_option */
 };
 
 enum tc_children {
@@ -259,6 +293,7 @@ struct tc_config {
     uint32_t children;          /* enum tc_children */
     uint32_t log_level;         /* enum tc_log_level + 1; 0: not given */
     struct tc_str log_file;
+    struct tc_span plugins;    /* struct tc_plugin_file */
     uint32_t errors, warnings; /* how many problems of each */
     uint32_t reserved[4];
 };

@@ -28,6 +28,21 @@ static struct tc_span copy_params(const struct tc_flat *from, struct tc_span s,
     return tc_flat_add(out, params, s.count, sizeof params[0]);
 }
 
+static struct tc_span copy_functions(const struct tc_flat *from, struct tc_span s,
+                                     struct tc_flat_builder *out)
+{
+    const struct tc_task_function *f = tc_flat_at(from, s.off, s.count, sizeof *f);
+    struct tc_task_function functions[TC_MAX_FUNCTIONS];
+
+    for (uint32_t i = 0; i < s.count; i++) {
+        functions[i] = f[i];
+        functions[i].plugin = copy_str(from, f[i].plugin, out);
+        functions[i].name = copy_str(from, f[i].name, out);
+        functions[i].component = copy_str(from, f[i].component, out);
+    }
+    return tc_flat_add(out, functions, s.count, sizeof functions[0]);
+}
+
 void tc_task_copy_head(const struct tc_flat *from, const struct tc_task *task,
                        struct tc_flat_builder *out, struct tc_task *ret)
 {
@@ -41,6 +56,7 @@ void tc_task_copy_head(const struct tc_flat *from, const struct tc_task *task,
     ret->line = 0;
     ret->texts = (struct tc_span){0, 0};
     ret->key_parts = (struct tc_span){0, 0};
+    ret->functions = copy_functions(from, task->functions, out);
 }
 
 static struct tc_span copy_layouts(const struct tc_flat *from, struct tc_span s,

@@ -335,6 +335,17 @@ uint32_t tc_capture_key(struct tc_context *x, struct tc_call *c)
             c->key = tc_material_key(m);
         return r;
     }
+    if (h->active.policy & TC_POLICY_FUNCTION) {
+        struct tc_key_member members[TC_MAX_KEY_FUNCTIONS];
+        uint32_t count;
+
+        r = tc_key_functions(x, c, members, &count);
+        tc_material_init(m, x->material, &x->hash, tc_state.page->seed);
+        if (r == 0)
+            r = tc_prepare_with_functions(h, (h->active.policy & of_flow) != 0 ? c->flow : NULL,
+                                          members, count, m);
+        return r != 0 ? r : add_inputs(c, m);
+    }
     tc_material_init(m, x->material, &x->hash, tc_state.page->seed);
     r = c->flow != NULL && (h->active.policy & of_flow) != 0 ? tc_prepare_in_flow(h, c->flow, m)
                                                              : begin_prepared(h, m);

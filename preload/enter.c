@@ -162,6 +162,7 @@ static uint32_t enter_flow(struct tc_context *x, struct tc_frame *f, struct tc_h
     c->hook = h;
     c->frame = f;
     c->bad_param = UINT32_MAX;
+    c->bad_detail = NULL;
     c->probing = 0;
     tc_capture_arguments(c);
     serial = tc_next_serial();
@@ -186,6 +187,7 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
     c->hook = h;
     c->frame = f;
     c->bad_param = UINT32_MAX;
+    c->bad_detail = NULL;
     r = enter_scope(x, c);
     if (r != 0)
         return bypass(c, r);

@@ -147,6 +147,7 @@ static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struc
     h->layouts = tc_flat_at(in, t->layouts.off, t->layouts.count, sizeof *h->layouts);
     h->members = tc_flat_at(in, t->members.off, t->members.count, sizeof *h->members);
     h->key_parts = tc_flat_at(in, t->key_parts.off, t->key_parts.count, sizeof *h->key_parts);
+    h->functions = tc_flat_at(in, t->functions.off, t->functions.count, sizeof *h->functions);
     h->identity = tc_flat_str(plans, plan->identity);
     h->identity_bytes = (uint32_t)strlen(h->identity);
     h->task_hash = tc_hash64(h->identity, h->identity_bytes);

@@ -55,6 +55,7 @@ static void restore_call(struct tc_context *x, struct tc_frame *frame, const str
     c->hook = h;
     c->frame = frame;
     c->bad_param = UINT32_MAX;
+    c->bad_detail = NULL;
     c->probing = __atomic_load_n(&h->probation, __ATOMIC_RELAXED) != 0 && !tc_is_sandboxed();
     memcpy(c->arg, p + f->args, h->param_count * 8);
     for (uint32_t i = 0; i < h->param_count; i++)

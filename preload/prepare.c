@@ -7,6 +7,10 @@
 
 #define FPENV "=fpenv"
 
+enum {
+    MAX_NAMED = 7 + TC_MAX_KEY_FUNCTIONS,
+};
+
 /* Stands for the content of "=fpenv" until a call fills it in. */
 static const unsigned char fp_place[TC_FP_CONTROL_BYTES];
 
@@ -23,16 +27,22 @@ struct scope {
     uint32_t run_id_bytes;
     const uint8_t *parameters;     /* 16 bytes, or NULL */
     const struct tc_key_text *key; /* or NULL */
+    const struct tc_key_member *members;
+    uint32_t member_count;
 };
 
 static struct scope process_run(void)
 {
-    return (struct scope){tc_state.run_id, tc_state.run_id_bytes,
-                          tc_state.has_flow_parameters ? tc_state.flow_parameters : NULL, NULL};
+    return (struct scope){tc_state.run_id,
+                          tc_state.run_id_bytes,
+                          tc_state.has_flow_parameters ? tc_state.flow_parameters : NULL,
+                          NULL,
+                          NULL,
+                          0};
 }
 
 /* The components whose names begin with '=', in order: they come before any parameter. */
-static int list_named(const struct tc_hook *h, const struct scope *s, struct named ret[7])
+static int list_named(const struct tc_hook *h, const struct scope *s, struct named ret[MAX_NAMED])
 {
     uint32_t policy = h->active.policy;
     int n = 0;
@@ -43,6 +53,9 @@ static int list_named(const struct tc_hook *h, const struct scope *s, struct nam
         ret[n++] = (struct named){FPENV, fp_place, sizeof fp_place, 0};
     if (s->key != NULL)
         ret[n++] = (struct named){"=key", s->key->content, s->key->bytes, s->key->tag};
+    for (uint32_t i = 0; i < s->member_count; i++)
+        ret[n++] = (struct named){s->members[i].component, s->members[i].key.content,
+                                  s->members[i].key.bytes, s->members[i].key.tag};
     if (policy & TC_POLICY_SOURCE)
         ret[n++] = (struct named){"=linked", &h->linked, sizeof h->linked, 0};
     if (policy & TC_POLICY_RUN_ID)
@@ -76,7 +89,7 @@ static int policy_gives_key(const struct tc_hook *h, const struct scope *s)
     uint32_t members = h->active.policy & (TC_POLICY_SOURCE | TC_POLICY_RUN_ID);
     int inputs = 0;
 
-    if (s->key != NULL)
+    if (s->key != NULL || s->member_count != 0)
         return 1;
     if (s->parameters != NULL)
         members |= h->active.policy & TC_POLICY_FLOW_PARAMETERS;
@@ -109,7 +122,7 @@ static void choose_params(struct tc_hook *h)
 static int begin(const struct tc_hook *h, const struct scope *s, struct tc_material *m,
                  uint32_t *ret_fpenv_at)
 {
-    struct named named[7];
+    struct named named[MAX_NAMED];
     int count = list_named(h, s, named), r = policy_gives_key(h, s) ? 0 : -ENOENT;
 
     *ret_fpenv_at = 0;
@@ -164,14 +177,27 @@ uint32_t tc_prepare_with_key(const struct tc_hook *h, const struct tc_key_text *
     return begin_call(h, &scope, m);
 }
 
+uint32_t tc_prepare_with_functions(const struct tc_hook *h, const struct tc_flow *flow,
+                                   const struct tc_key_member *members, uint32_t count,
+                                   struct tc_material *m)
+{
+    char id[TC_FLOW_ID_BYTES];
+    struct scope scope = process_run();
+
+    if (flow != NULL) {
+        if ((h->active.policy & TC_POLICY_FLOW_PARAMETERS) && flow->parameters == TC_FLOW_UNKNOWN)
+            return TC_R_NO_FLOW;
+        scope.run_id = id;
+        scope.run_id_bytes = tc_flow_id(flow, id);
+        scope.parameters = flow->parameters == TC_FLOW_DIGEST ? flow->digest : NULL;
+    }
+    scope.members = members;
+    scope.member_count = count;
+    return begin_call(h, &scope, m);
+}
+
 uint32_t tc_prepare_in_flow(const struct tc_hook *h, const struct tc_flow *flow,
                             struct tc_material *m)
 {
-    char id[TC_FLOW_ID_BYTES];
-    struct scope scope = {id, tc_flow_id(flow, id),
-                          flow->parameters == TC_FLOW_DIGEST ? flow->digest : NULL, NULL};
-
-    if ((h->active.policy & TC_POLICY_FLOW_PARAMETERS) && flow->parameters == TC_FLOW_UNKNOWN)
-        return TC_R_NO_FLOW;
-    return begin_call(h, &scope, m);
+    return tc_prepare_with_functions(h, flow, NULL, 0, m);
 }

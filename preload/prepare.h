@@ -8,6 +8,7 @@
 #define TC_PRELOAD_PREPARE_H
 
 #include "preload/capture.h"
+#include "preload/key_function.h"
 #include "preload/state.h"
 #include "preload/template.h"
 
@@ -20,6 +21,10 @@ void tc_prepare_key(struct tc_hook *h);
 /* The same with the text of the task's template. */
 uint32_t tc_prepare_with_key(const struct tc_hook *h, const struct tc_key_text *key,
                              struct tc_material *m);
+/* The same with what key functions gave; `flow` NULL: the process run. */
+uint32_t tc_prepare_with_functions(const struct tc_hook *h, const struct tc_flow *flow,
+                                   const struct tc_key_member *members, uint32_t count,
+                                   struct tc_material *m);
 uint32_t tc_prepare_in_flow(const struct tc_hook *h, const struct tc_flow *flow,
                             struct tc_material *m);
 

@@ -268,6 +268,7 @@ static int finish(struct tc_load *l)
     l->config.problems = tc_flat_add(l->out, l->problems, l->problem_count, sizeof l->problems[0]);
     l->config.errors = l->errors;
     l->config.warnings = l->warnings;
+    l->config.plugins = tc_list_plugin_files(l);
     root = tc_flat_builder_root(l->out);
     if (l->no_memory || root == NULL)
         return -ENOMEM;

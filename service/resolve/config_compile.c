@@ -140,25 +140,55 @@ static size_t place_in_policy(const struct tc_yaml_node *n, struct tc_slice s)
     return at >= from && at <= from + n->bytes ? (size_t)(at - from) : 0;
 }
 
+/* Code of a plugin that was refused, which has been told, gives no key. */
+static int make_functions(struct making *m, const struct tc_yaml_node *n,
+                          const struct tc_policy *policy)
+{
+    int r = tc_compile_key_functions(m->l, n, policy, &m->task);
+
+    if (r == 1)
+        m->task.policy = TC_POLICY_VOID;
+    return r < 0 ? r : 0;
+}
+
+/* `cache_key_fn: KEY(plugin.function)` */
+static int make_key_function(struct making *m, const struct tc_yaml_node *n)
+{
+    struct tc_policy policy;
+    struct tc_text_error e;
+
+    if (tc_policy_parse(n->text, NULL, NULL, &policy, &e) < 0) {
+        tc_problem_found(m->l, TC_SEV_ERROR, n, &e);
+        return -EINVAL;
+    }
+    if (policy.members != TC_POLICY_FUNCTION || policy.excluded_count != 0) {
+        tc_problem_in(m->l, TC_SEV_ERROR, TC_R_BAD_VALUE, n, 0, "write the sum as `cache_policy`",
+                      "`cache_key_fn` is one or more KEY(plugin.function), or a template");
+        return -EINVAL;
+    }
+    m->task.policy = TC_POLICY_FUNCTION;
+    return make_functions(m, n, &policy);
+}
+
 /* What gives the key instead of a policy: NO_CACHE > result_storage_key > cache_key_fn > policy. */
-static void make_key(struct making *m)
+static int make_key(struct making *m)
 {
     const struct tc_yaml_node *n = given(m, TC_KEY_RESULT_STORAGE_KEY);
-    int not_yet = 0;
+    int is_function = 0;
 
     if (n == NULL) {
         n = given(m, TC_KEY_CACHE_KEY_FN);
-        not_yet = n != NULL && strncmp(n->text, "KEY(", 4) == 0;
+        is_function = n != NULL && strncmp(n->text, "KEY(", 4) == 0;
     }
     if (n == NULL || (m->task.flags & TC_TASK_NO_CACHE))
-        return;
+        return 0;
     m->task.flags |= TC_TASK_POLICY_GIVEN;
-    m->task.policy = not_yet ? TC_POLICY_VOID : TC_POLICY_KEY;
-    if (not_yet)
-        tc_problem_in(m->l, TC_SEV_WARNING, TC_R_NOT_YET_KEY, n, 0, NULL,
-                      "%.80s isn't built yet: a policy with it gives no key", n->text);
-    else
-        m->key = n;
+    m->task.functions = (struct tc_span){0, 0};
+    if (is_function)
+        return make_key_function(m, n);
+    m->task.policy = TC_POLICY_KEY;
+    m->key = n;
+    return 0;
 }
 
 static int make_policy(struct making *m)
@@ -180,7 +210,7 @@ static int make_policy(struct making *m)
                       "%.*s isn't built yet: a policy with it gives no key",
                       (int)(m->policy.not_yet.bytes < 80 ? m->policy.not_yet.bytes : 80),
                       m->policy.not_yet.text);
-    return 0;
+    return make_functions(m, n, &m->policy);
 }
 
 static enum tc_tristate tristate(const struct making *m, enum tc_task_key key)
@@ -480,6 +510,10 @@ static void digest_texts(struct making *m)
 
     tc_hash_add(m->l->resolve, numbers, sizeof numbers);
     digest_text(m->l, built(m, t->space));
+    for (uint32_t i = 0; i < t->functions.count; i++) {
+        const struct tc_task_function *f = tc_flat_builder_at(m->l->out, t->functions.off);
+        digest_text(m->l, f != NULL ? built(m, f[i].component) : NULL);
+    }
     digest_text(m->l, text_of(m, TC_KEY_SKIP));
     digest_text(m->l, text_of(m, TC_KEY_SUCCESS));
     for (params = params != NULL ? params->first : NULL; params != NULL; params = params->next) {
@@ -528,8 +562,7 @@ static void compile(struct making *m)
     check_storage(m);
     if (make_policy(m) < 0)
         return;
-    make_key(m);
-    if (make_prototype(m) < 0)
+    if (make_key(m) < 0 || make_prototype(m) < 0)
         return;
     make_not_yet(m);
     make_excluded(m);

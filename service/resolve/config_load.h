@@ -15,6 +15,7 @@
 #include "service/resolve/config.h"
 #include "service/resolve/config_schema.h"
 #include "service/resolve/config_yaml.h"
+#include "service/resolve/plugin_probe.h"
 
 #define TC_MAX_PROBLEMS 1000u
 #define TC_MAX_DEPS     200u
@@ -32,6 +33,16 @@ struct tc_listed_task {
     const char *plugin;
     int overridden;
     struct tc_listed_task *next;
+};
+
+/* A plugin that `plugins:` lists. */
+struct tc_listed_plugin {
+    const char *name, *path;
+    struct tc_file_id id;
+    uint64_t claims;
+    int has_code, is_refused;      /* its code is, and the reason was told */
+    const struct tc_probed *found; /* what its code registers, NULL: nothing */
+    struct tc_span options;        /* in the flat file */
 };
 
 struct tc_load {
@@ -57,6 +68,8 @@ struct tc_load {
     struct tc_named_policy *policies;
     unsigned policy_count;
     const struct tc_yaml_node *storages;
+    struct tc_listed_plugin plugins[TC_MAX_PLUGINS];
+    unsigned plugin_count;
     struct tc_listed_task *plugin_tasks, **plugin_tail;
     const struct tc_yaml_node *flows;
 

@@ -15,6 +15,14 @@ void tc_read_top(struct tc_load *l, const struct tc_yaml_node **ret_plugins,
 /* Reads the listed plugins' tables into l->plugin_tasks. */
 void tc_read_plugins(struct tc_load *l, const struct tc_yaml_node *list);
 
+/* What code of plugins a policy needs: fills in task->functions. `n` is what holds the policy's
+ * text, NULL for the default one. 0; 1: the code was refused, no key; -EINVAL after telling why. */
+int tc_compile_key_functions(struct tc_load *l, const struct tc_yaml_node *n,
+                             const struct tc_policy *policy, struct tc_task *task);
+
+/* The listed plugins with code, for the root table. */
+struct tc_span tc_list_plugin_files(struct tc_load *l);
+
 /* Compiles the entries under `tasks:` and the plugins' tasks into l->tasks. */
 void tc_compile_tasks(struct tc_load *l, const struct tc_yaml_node *list);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -83,7 +84,139 @@ static int listed_before(const struct tc_load *l, const struct tc_file_id *id)
     return 0;
 }
 
-static void read_plugin(struct tc_load *l, const char *path, const struct tc_yaml_node *n)
+static int option_kind(const struct tc_yaml_node *n, struct taskcache_option *o)
+{
+    enum tc_tristate b = tc_boolean(n->text);
+    char *end;
+
+    if (n->style != TC_YAML_PLAIN || n->text[0] == 0)
+        return TASKCACHE_OPTION_TEXT;
+    errno = 0;
+    o->integer = strtoll(n->text, &end, 10);
+    if (*end == 0 && errno == 0) {
+        o->real = (double)o->integer;
+        return TASKCACHE_OPTION_INTEGER;
+    }
+    o->integer = 0;
+    errno = 0;
+    o->real = strtod(n->text, &end);
+    if (*end == 0 && errno == 0)
+        return TASKCACHE_OPTION_REAL;
+    o->real = 0;
+    o->integer = b == TC_TRUE;
+    return b != TC_UNSET ? TASKCACHE_OPTION_BOOLEAN : TASKCACHE_OPTION_TEXT;
+}
+
+/* `options: { threads: 4, mode: fast }`: the values by the types that YAML's readers expect. */
+static size_t read_options(struct tc_load *l, const struct tc_yaml_node *map,
+                           struct taskcache_option ret[TC_MAX_OPTIONS])
+{
+    size_t count = 0;
+
+    for (const struct tc_yaml_node *n = map ? map->first : NULL; n != NULL; n = n->next) {
+        if (n->spoilt || n->kind == TC_YAML_NULL)
+            continue;
+        if (n->kind != TC_YAML_TEXT) {
+            tc_problem_at(l, TC_SEV_ERROR, TC_R_WRONG_TYPE, n->key_at, "",
+                          "an option of a plugin is a text or a number, not %s", tc_kind_name(n));
+        } else if (count == TC_MAX_OPTIONS) {
+            tc_problem_at(l, TC_SEV_ERROR, TC_R_TOO_MANY, n->key_at, "",
+                          "a plugin has at most %u options", TC_MAX_OPTIONS);
+            break;
+        } else {
+            struct taskcache_option *o = &ret[count++];
+            *o = (struct taskcache_option){.name = n->key, .text = n->text};
+            o->kind = (uint32_t)option_kind(n, o);
+        }
+    }
+    return count;
+}
+
+static struct tc_span keep_options(struct tc_load *l, const struct taskcache_option *o,
+                                   size_t count)
+{
+    struct tc_plugin_option kept[TC_MAX_OPTIONS];
+
+    for (size_t i = 0; i < count; i++) {
+        kept[i] = (struct tc_plugin_option){.name = tc_flat_add_str(l->out, o[i].name),
+                                            .text = tc_flat_add_str(l->out, o[i].text),
+                                            .kind = o[i].kind,
+                                            .integer = o[i].integer};
+        memcpy(&kept[i].real_bits, &o[i].real, sizeof kept[i].real_bits);
+    }
+    return tc_flat_add(l->out, kept, count, sizeof kept[0]);
+}
+
+/* Runs `init`, in a process of its own, to know what it registers. */
+static void probe(struct tc_load *l, struct tc_listed_plugin *p, const struct tc_plugin *plugin,
+                  const struct tc_yaml_node *n, const struct tc_yaml_node *options)
+{
+    struct taskcache_option option[TC_MAX_OPTIONS];
+    size_t count = read_options(l, options, option);
+    struct tc_probed *found = tc_yaml_alloc(&l->yaml, sizeof *found);
+
+    p->is_refused = 1;
+    p->options = keep_options(l, option, count);
+    if (found == NULL) {
+        l->no_memory = 1;
+    } else if (plugin->has_static_tls) {
+        tc_problem_in(l, TC_SEV_WARNING, TC_R_PLUGIN_STATIC_TLS, n, 0, NULL,
+                      "the code of plugin '%.60s' isn't used: it needs static thread-local storage",
+                      p->name);
+    } else if (tc_plugin_probe(p->path, option, count, found) < 0) {
+        tc_problem_in(l, TC_SEV_WARNING, TC_R_PLUGIN_INIT, n, 0, "",
+                      "the code of plugin '%.60s' isn't used: %.400s", p->name, found->why);
+    } else {
+        p->is_refused = 0;
+        p->found = found;
+    }
+}
+
+static int is_named_before(const struct tc_load *l, const char *name)
+{
+    for (unsigned i = 0; i < l->plugin_count; i++)
+        if (strcmp(l->plugins[i].name, name) == 0)
+            return 1;
+    return 0;
+}
+
+static void use_plugin(struct tc_load *l, const char *path, const struct tc_plugin *plugin,
+                       const struct tc_yaml_node *n, const struct tc_yaml_node *options)
+{
+    struct tc_listed_plugin *p = &l->plugins[l->plugin_count];
+
+    if (listed_before(l, &plugin->id)) {
+        tc_problem_in(l, TC_SEV_ERROR, TC_R_DUPLICATE_KEY, n, 0, "",
+                      "plugin '%.60s' is listed twice", plugin->name);
+        return;
+    }
+    tc_config_depends_id(l, path, &plugin->id);
+    if (is_named_before(l, plugin->name)) {
+        tc_problem_in(l, TC_SEV_ERROR, TC_R_DUPLICATE_KEY, n, 0, "",
+                      "two plugins have the name '%.60s'", plugin->name);
+        return;
+    }
+    if (l->plugin_count == TC_MAX_PLUGINS) {
+        tc_problem_in(l, TC_SEV_ERROR, TC_R_TOO_MANY, n, 0, "", "a config lists at most %u plugins",
+                      TC_MAX_PLUGINS);
+        return;
+    }
+    *p = (struct tc_listed_plugin){.name = tc_config_print(l, "%s", plugin->name),
+                                   .path = tc_config_print(l, "%s", path),
+                                   .id = plugin->id,
+                                   .claims = plugin->claims,
+                                   .has_code = plugin->has_code};
+    if (p->name == NULL || p->path == NULL)
+        return;
+    l->plugin_count++;
+    if (plugin->has_code)
+        probe(l, p, plugin, n, options);
+    for (size_t i = 0; i < plugin->task_count; i++)
+        list_task(l, plugin, &plugin->tasks[i]);
+}
+
+static void read_plugin(struct tc_load *l, const char *path, const struct tc_yaml_node *n,
+                        const struct tc_yaml_node *options)
 {
     struct tc_plugin plugin;
     struct tc_text_error e = {.reason = TC_R_BAD_PLUGIN};
@@ -95,19 +228,25 @@ static void read_plugin(struct tc_load *l, const char *path, const struct tc_yam
         tc_problem_in(l, TC_SEV_ERROR, e.reason, n, 0, e.remedy, "%s", e.sentence);
         return;
     }
-    if (listed_before(l, &plugin.id)) {
-        tc_problem_in(l, TC_SEV_ERROR, TC_R_DUPLICATE_KEY, n, 0, "",
-                      "plugin '%.60s' is listed twice", plugin.name);
-    } else {
-        tc_config_depends_id(l, path, &plugin.id);
-        if (plugin.has_code)
-            tc_problem_in(l, TC_SEV_WARNING, TC_R_NOT_YET_KEY, n, 0, NULL,
-                          "plugin '%.60s' has code; only its table of tasks is used yet",
-                          plugin.name);
-        for (size_t i = 0; i < plugin.task_count; i++)
-            list_task(l, &plugin, &plugin.tasks[i]);
-    }
+    use_plugin(l, path, &plugin, n, options);
     tc_plugin_free(&plugin);
+}
+
+struct tc_span tc_list_plugin_files(struct tc_load *l)
+{
+    struct tc_plugin_file files[TC_MAX_PLUGINS];
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < l->plugin_count; i++) {
+        const struct tc_listed_plugin *p = &l->plugins[i];
+        if (p->found != NULL)
+            files[count++] = (struct tc_plugin_file){.name = tc_flat_add_str(l->out, p->name),
+                                                     .path = tc_flat_add_str(l->out, p->path),
+                                                     .id = p->id,
+                                                     .claims = p->claims,
+                                                     .options = p->options};
+    }
+    return tc_flat_add(l->out, files, count, sizeof files[0]);
 }
 
 static int is_path(const char *text)
@@ -133,12 +272,13 @@ static const char *find_by_name(struct tc_load *l, const char *name)
     return NULL;
 }
 
-static void use_named(struct tc_load *l, const struct tc_yaml_node *n)
+static void use_named(struct tc_load *l, const struct tc_yaml_node *n,
+                      const struct tc_yaml_node *options)
 {
     const char *path = find_by_name(l, n->text);
 
     if (path != NULL) {
-        read_plugin(l, path, n);
+        read_plugin(l, path, n, options);
         return;
     }
     /* When it is installed, the config must be compiled anew. */
@@ -148,14 +288,15 @@ static void use_named(struct tc_load *l, const struct tc_yaml_node *n)
                   n->text);
 }
 
-static void use_path(struct tc_load *l, const struct tc_yaml_node *n)
+static void use_path(struct tc_load *l, const struct tc_yaml_node *n,
+                     const struct tc_yaml_node *options)
 {
     const char *path = tc_config_relative(l, n);
 
     if (path == NULL)
         return;
     if (access(path, F_OK) == 0) {
-        read_plugin(l, path, n);
+        read_plugin(l, path, n, options);
         return;
     }
     tc_config_depends(l, path);
@@ -174,7 +315,7 @@ static void use_map(struct tc_load *l, const struct tc_yaml_node *map)
     static const struct tc_config_key keys[] = {
         [NAME] = {"name", TC_VALUE_TEXT},
         [PATH] = {"path", TC_VALUE_TEXT},
-        [OPTIONS] = {"options", TC_VALUE_ANY, TC_IGNORED},
+        [OPTIONS] = {"options", TC_VALUE_MAP},
         [COUNT] = {NULL},
     };
     const struct tc_yaml_node *v[COUNT];
@@ -188,9 +329,9 @@ static void use_map(struct tc_load *l, const struct tc_yaml_node *map)
         tc_problem_at(l, TC_SEV_ERROR, TC_R_BAD_VALUE, map->start, "",
                       "a plugin has a `name` or a `path`");
     else if (named)
-        use_named(l, v[NAME]);
+        use_named(l, v[NAME], v[OPTIONS]);
     else
-        use_path(l, v[PATH]);
+        use_path(l, v[PATH], v[OPTIONS]);
 }
 
 void tc_read_plugins(struct tc_load *l, const struct tc_yaml_node *list)
@@ -199,9 +340,9 @@ void tc_read_plugins(struct tc_load *l, const struct tc_yaml_node *list)
         if (n->spoilt)
             continue;
         if (n->kind == TC_YAML_TEXT && is_path(n->text))
-            use_path(l, n);
+            use_path(l, n, NULL);
         else if (n->kind == TC_YAML_TEXT)
-            use_named(l, n);
+            use_named(l, n, NULL);
         else
             use_map(l, n);
     }

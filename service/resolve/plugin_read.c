@@ -18,6 +18,8 @@
 #define MAX_NAME_BYTES         63u
 #define MAX_TASK_WORDS         512u
 
+#define KNOWN_CLAIMS           (TASKCACHE_THREAD_SAFE | TASKCACHE_FORK_SAFE | TASKCACHE_VECTOR_SAFE)
+
 #define DESCRIPTOR_WORDS       (sizeof(struct taskcache_plugin) / 8)
 #define TASK_WORDS             (sizeof(struct taskcache_task) / 8)
 /* What every plugin has, since the first release: all but `init`, and a task's first two texts. */
@@ -39,7 +41,7 @@ enum {
 };
 
 _Static_assert(sizeof(struct taskcache_plugin) == 80 && sizeof(struct taskcache_task) == 88,
-               "the layout of ABI 1.0; a later minor version appends");
+               "the layout of ABI 1.0 and 1.1; a later minor version appends");
 
 struct reader {
     struct tc_elf *elf;
@@ -172,9 +174,11 @@ static int read_descriptor(struct reader *r, struct tc_word words[DESCRIPTOR_WOR
         count = bytes / 8;
     if (tc_relocated_words(&r->relocations, r->symbol->vaddr, count, words) < 0)
         return bad(r, "its descriptor isn't in the file");
-    if (words[W_FLAGS].kind != TC_WORD_PLAIN || words[W_FLAGS].value != 0)
+    if (words[W_FLAGS].kind != TC_WORD_PLAIN || (words[W_FLAGS].value & ~KNOWN_CLAIMS) != 0)
         return bad_abi(r, "it asks for something that plugin ABI %u.%u doesn't have",
                        TASKCACHE_ABI_MAJOR, TASKCACHE_ABI_MINOR);
+    r->plugin.claims = words[W_FLAGS].value;
+    r->plugin.has_static_tls = (r->elf->dynamic.flags & DF_STATIC_TLS) != 0;
     r->plugin.has_code = words[W_INIT].kind != TC_WORD_PLAIN || words[W_INIT].value != 0;
     return 0;
 }

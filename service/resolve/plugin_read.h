@@ -29,7 +29,9 @@ struct tc_plugin {
     char *name, *version;
     char *licence, *description; /* NULL: not given */
     uint16_t abi_major, abi_minor;
-    bool has_code; /* `init` is set: it registers what this version doesn't use */
+    bool has_code;       /* `init` is set */
+    bool has_static_tls; /* its code can't be loaded by a program that runs already */
+    uint64_t claims;     /* TASKCACHE_THREAD_SAFE ... */
     struct tc_plugin_task *tasks;
     size_t task_count;
     struct tc_file_id id; /* of the file that was read */

@@ -218,7 +218,8 @@ class Run:
         for since, name, options in self.case.tasks:
             if since <= self.number:
                 chosen[name] = options
-        lines = [*self.case.config, "tasks:"]
+        plugins = str(self.t.build / "tests" / "plugins")
+        lines = [*(c.replace("{plugins}", plugins) for c in self.case.config), "tasks:"]
         for name, options in chosen.items():
             lines += [f"  - symbol: {name}"]
             if not any(o.startswith("prototype:") for o in options):

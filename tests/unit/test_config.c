@@ -346,9 +346,10 @@ static void not_yet(void **state)
             "    adaptive: no\n    globals: ~\nlog: { level: debug, file: x.log }\n",
          {NULL}},
         {"member",
-         F1 "    cache_policy: INPUTS + KEY(a.b)\n",
-         {"W taskcache.yaml:5:28: not-yet-key: KEY(a.b) isn't built yet: a policy with it gives no "
-          "key\n    cache_policy: INPUTS + KEY(a.b)\n                           ^"}},
+         F1 "    cache_policy: INPUTS + TASK_SOURCE_DEEP\n",
+         {"W taskcache.yaml:5:28: not-yet-key: TASK_SOURCE_DEEP isn't built yet: a policy with it "
+          "gives no key\n    cache_policy: INPUTS + TASK_SOURCE_DEEP\n"
+          "                           ^"}},
         {"flow",
          F1 "flows:\n  - symbol: h\n    transaction: yes\n    prototype: 'int h(void)'\n"
             "  - { symbol: i, transaction: no, prototype: 'int i(void)' }\n",
@@ -374,8 +375,15 @@ static void not_yet(void **state)
           "  try: remove one of the two"}},
         {"key function of a plugin",
          F1 "    cache_key_fn: KEY(a.b)\n",
-         {"W taskcache.yaml:5:19: not-yet-key: KEY(a.b) isn't built yet: a policy with it gives no "
-          "key\n    cache_key_fn: KEY(a.b)\n                  ^"}},
+         {"E taskcache.yaml:5:23: no-such-plugin: no plugin 'a' is listed\n"
+          "    cache_key_fn: KEY(a.b)\n                      ^\n"
+          "  try: list it under `plugins:`"}},
+        {"sum as a key function",
+         F1 "    cache_key_fn: KEY(a.b) + INPUTS\n",
+         {"E taskcache.yaml:5:19: bad-value: `cache_key_fn` is one or more KEY(plugin.function), "
+          "or "
+          "a template\n    cache_key_fn: KEY(a.b) + INPUTS\n                  ^\n"
+          "  try: write the sum as `cache_policy`"}},
         {"template with an open brace",
          F1 "    cache_key_fn: 'a{{b {n'\n",
          {"E taskcache.yaml:5:25: bad-expression: the brace of a template isn't closed\n"

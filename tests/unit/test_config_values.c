@@ -225,7 +225,7 @@ static void not_yet_flags(void **state)
         {"", "hook: entry", TC_TASK_HOOK_ENTRY},
         {"", "hook: auto", 0},
         {"", "lock_timeout: 5s", 0},
-        {"", "cache_policy: KEY(a.b)", TC_TASK_POLICY_GIVEN},
+        {"", "cache_policy: TASK_SOURCE_DEEP", TC_TASK_POLICY_GIVEN},
         {"policies: { p: { policy: INPUTS } }\n", "cache_policy: p", TC_TASK_POLICY_GIVEN},
         {"policies: { p: { policy: INPUTS, isolation_level: SERIALIZABLE } }\n",
          "cache_policy: TASK_SOURCE + p", TC_TASK_POLICY_GIVEN | TC_TASK_NOT_YET},

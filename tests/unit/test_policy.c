@@ -18,6 +18,7 @@
 #define R TC_POLICY_RUN_ID
 #define P TC_POLICY_FLOW_PARAMETERS
 #define V TC_POLICY_VOID
+#define K TC_POLICY_FUNCTION
 
 static const char *named(void *ctx, struct tc_slice name, struct tc_policy_settings *ret)
 {
@@ -94,9 +95,11 @@ static void what_a_policy_means(void **state)
         {"own", I | R, 0, "", NULL},
         /* What isn't built voids the policy, it never drops out. */
         {"TASK_SOURCE_DEEP", V, 0, "", "TASK_SOURCE_DEEP"},
-        {"INPUTS + KEY(p.fn) - x", I | V, 0, "x ", "KEY(p.fn)"},
-        {"NO_CACHE + KEY(p.fn)", V, 0, "", "KEY(p.fn)"},
-        {"keyed + RUN_ID", I | R | V, 0, "", "KEY(p.fn)"},
+        {"INPUTS + TASK_SOURCE_DEEP - x", I | V, 0, "x ", "TASK_SOURCE_DEEP"},
+        /* Key functions. */
+        {"INPUTS + KEY(p.fn) - x", I | K, 0, "x ", NULL},
+        {"NO_CACHE + KEY( p.fn )", K, 0, "", NULL},
+        {"keyed + RUN_ID", I | R | K, 0, "", NULL},
     };
 
     (void)state;
@@ -121,6 +124,24 @@ static void what_a_policy_means(void **state)
     }
 }
 
+static void key_functions_are_told_apart(void **state)
+{
+    struct tc_text_error e;
+    struct tc_policy p;
+
+    (void)state;
+    assert_int_equal(
+        tc_policy_parse("KEY(a.b) + INPUTS + (KEY(my.plug-in.x) + KEY(a.b))", named, NULL, &p, &e),
+        0);
+    assert_int_equal(p.function_count, 2);
+    assert_int_equal(p.functions[0].plugin.bytes, 1);
+    assert_int_equal(p.functions[0].name.text[0], 'b');
+    assert_int_equal(p.functions[1].plugin.bytes, strlen("my.plug-in"));
+    assert_memory_equal(p.functions[1].plugin.text, "my.plug-in", strlen("my.plug-in"));
+    assert_int_equal(p.functions[1].name.bytes, 1);
+    assert_int_equal(p.functions[1].name.text[0], 'x');
+}
+
 static void what_is_wrong_with_a_policy(void **state)
 {
     static const struct {
@@ -134,8 +155,8 @@ static void what_is_wrong_with_a_policy(void **state)
         {"inputs", 0, "'inputs' is no member of a policy", "INPUTS"},
         {"INPUTS + TASKSOURCE", 9, "'TASKSOURCE' is no member of a policy", "TASK_SOURCE"},
         {"INPUTS + xyzzyplugh", 9, "'xyzzyplugh' is no member of a policy",
-         "INPUTS, TASK_SOURCE, RUN_ID, FLOW_PARAMETERS, DEFAULT, ACROSS_RUNS, NO_CACHE, or a name "
-         "under `policies:`"},
+         "INPUTS, TASK_SOURCE, RUN_ID, FLOW_PARAMETERS, DEFAULT, ACROSS_RUNS, NO_CACHE, "
+         "KEY(plugin.function), or a name under `policies:`"},
         {"INPUTS +", 8, "a member such as INPUTS is missing", NULL},
         {"INPUTS -", 8, "a parameter's name is missing", NULL},
         {"INPUTS - (x)", 9, "a parameter's name is expected here, not '('", NULL},
@@ -146,10 +167,19 @@ static void what_is_wrong_with_a_policy(void **state)
         {"()", 1, "a member such as INPUTS is expected here, not ')'", NULL},
         {"INPUTS - 'x", 9, "the quote isn't closed", NULL},
         {"INPUTS - ''", 9, "an empty name", NULL},
-        {"KEY(x", 0, "the parenthesis of KEY isn't closed", "KEY(plugin.function)"},
+        {"KEY(x", 5, "the parenthesis of KEY isn't closed", "KEY(plugin.function)"},
+        {"KEY(x)", 4, "KEY takes a plugin's name and a key function of it", "KEY(plugin.function)"},
+        {"KEY(.x)", 4, "KEY takes a plugin's name and a key function of it",
+         "KEY(plugin.function)"},
+        {"KEY(x.)", 4, "KEY takes a plugin's name and a key function of it",
+         "KEY(plugin.function)"},
+        {"KEY(x.y z)", 8, "KEY takes a plugin's name and a key function of it",
+         "KEY(plugin.function)"},
+        {"KEY(a.a) + KEY(a.b) + KEY(a.c) + KEY(a.d) + KEY(a.e)", 44,
+         "a policy has at most 4 key functions", ""},
         {"KEY", 0, "'KEY' is no member of a policy",
-         "INPUTS, TASK_SOURCE, RUN_ID, FLOW_PARAMETERS, DEFAULT, ACROSS_RUNS, NO_CACHE, or a name "
-         "under `policies:`"},
+         "INPUTS, TASK_SOURCE, RUN_ID, FLOW_PARAMETERS, DEFAULT, ACROSS_RUNS, NO_CACHE, "
+         "KEY(plugin.function), or a name under `policies:`"},
         {"((((((((((((((((((INPUTS", 16, "too many parentheses", ""},
         {"INPUTS + loop", 9, "policy 'loop' names itself, or is nested too deeply", ""},
         {"INPUTS + broken", 9, "policy 'broken': a member such as INPUTS is missing", NULL},
@@ -322,6 +352,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_policy_means),
+        cmocka_unit_test(key_functions_are_told_apart),
         cmocka_unit_test(what_is_wrong_with_a_policy),
         cmocka_unit_test(too_many_exclusions),
         cmocka_unit_test(when_caching_is_on),

@@ -1,7 +1,7 @@
 /*
  * A taskcache plugin: a shared object that says which functions of some library are worth caching,
- * and how to call them. It is data: one exported const descriptor, `taskcache_plugin`, with a table
- * of tasks. taskcache reads both from the ELF file; nothing of the plugin is loaded or run.
+ * and how to call them: one exported const descriptor, `taskcache_plugin`, with a table of tasks,
+ * which taskcache reads from the ELF file.
  *
  *     #include <taskcache/plugin.h>
  *
@@ -11,19 +11,42 @@
  *     };
  *     TASKCACHE_PLUGIN("mylib", "1.0", "MIT", "Functions of libmylib", tasks);
  *
- * Build: cc -shared -fPIC -I.../plugin-api/include -o mylib.so mylib.c; it links nothing.
+ * Build: cc -shared -fPIC -I.../plugin-api/include -o mylib.so mylib.c; it links nothing of ours.
  *
- * Ownership: everything is const data of static storage in the plugin's own file. Pointers may
- * point at data of the same object only; a text that another object defines makes the plugin
- * unreadable. Readers copy what they need.
+ * A plugin may also have code: its `init` registers key functions and codecs, which run inside the
+ * program whose calls are cached. Nothing of a plugin without `init` is ever loaded or run.
  *
- * Thread and signal context: there is none, as nothing here is ever executed.
+ * Ownership: everything in the descriptor is const data of static storage in the plugin's own file.
+ * Pointers may point at data of the same object only; a text that another object defines makes the
+ * plugin unreadable. Readers copy what they need. What `init` registers is copied, too; the texts
+ * and functions in it must stay (a plugin is never unloaded).
+ *
+ * Where code runs: `init` once in a child process of the service, whenever a config that names the
+ * plugin is compiled, and once in each program that comes to a call of a task that needs its code;
+ * all else in such programs, on the thread that calls the task, in the middle of that call. So the
+ * code
+ *   - starts no threads, doesn't fork, doesn't change signals, locale, directory or descriptors
+ *     that it hasn't opened itself, doesn't end the process;
+ *   - is built without initial-exec thread-local storage (not -ftls-model=initial-exec): refused;
+ *   - returns in good time: nobody can break off a loop in somebody else's program;
+ *   - isn't called on signal stacks, in vfork children, in seccomp, or while another call of it is
+ *     under way (one at a time in a process, unless the plugin claims TASKCACHE_THREAD_SAFE), nor
+ *     in a forked child of the process that loaded it (unless TASKCACHE_FORK_SAFE). The call of the
+ *     task then runs uncached. A task with plugin code isn't for signal handlers at all;
+ *   - may use all registers; starts with the floating-point modes of a fresh thread. (With
+ *     TASKCACHE_VECTOR_SAFE it promises to use general registers and SSE2 only, which saves time.)
+ *
+ * Errors: functions return 0, or a negative errno after telling why by host->cause(). An error, a
+ * C++ exception, a write beyond a cursor make the call of the task run uncached, counted under a
+ * reason; they are never the program's. The last two switch the plugin off in this process.
  *
  * Versions: a host takes every plugin of its own ABI major number. Structs only grow at their end;
- * `struct_size` and `task_size` say how much of them the plugin's compiler knew. What a shorter
- * struct lacks is NULL or 0. A longer task whose unknown members are all NULL is a task like any
- * other; one that sets a member unknown to the host stays uncached, as nobody can say what it asked
- * for. A bit in `flags` that the host doesn't know refuses the plugin.
+ * `struct_size` (and `task_size`) say how much of them the plugin's compiler knew, or the host's.
+ * What a shorter struct lacks is NULL or 0; what is NULL isn't supported. Before a plugin uses a
+ * member of struct taskcache_host that its oldest host may lack, it asks TASKCACHE_HAS(). A longer
+ * task whose unknown members are all NULL is a task like any other; one that sets a member unknown
+ * to the host stays uncached, as nobody can say what it asked for. A bit in `flags` that the host
+ * doesn't know refuses the plugin.
  *
  * C99 and C++11. C++ knows designated initialisers from C++20 on (compilers take them earlier, with
  * a warning); before that, TASKCACHE_TASK() takes the members in their order.
@@ -31,7 +54,10 @@
 #ifndef TASKCACHE_PLUGIN_H
 #define TASKCACHE_PLUGIN_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+#include "value.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -39,7 +65,7 @@ extern "C" {
 
 #define TASKCACHE_PLUGIN_MAGIC UINT64_C(0x6e6967756c706374) /* bytes "tcplugin" */
 #define TASKCACHE_ABI_MAJOR    1
-#define TASKCACHE_ABI_MINOR    0
+#define TASKCACHE_ABI_MINOR    1
 
 /*
  * One task. Every member is the text that a config file would hold under the key of that name, and
@@ -60,8 +86,83 @@ struct taskcache_task {
     const char *persist_result;   /* a boolean */
 };
 
-struct taskcache_host;  /* what plugins with code will be given; not defined in this version */
-struct taskcache_error; /* likewise */
+/* What a plugin claims about its code (struct taskcache_plugin, flags). */
+#define TASKCACHE_THREAD_SAFE UINT64_C(1) /* may be called by several threads at once */
+#define TASKCACHE_FORK_SAFE   UINT64_C(2) /* goes on working in forked children */
+#define TASKCACHE_VECTOR_SAFE \
+    UINT64_C(4) /* general registers and SSE2 only, down to the last callee */
+
+struct taskcache_error;  /* the host's: what went wrong, as a chain of causes */
+struct taskcache_digest; /* the host's: takes the bytes that an input means */
+
+/*
+ * A key function: what KEY(plugin.name) in a policy, or as cache_key_fn, is. compute() puts the
+ * key's bytes into `key`; none are no key: the function runs, as if there were no cache. `call`
+ * holds the arguments before the body. Equal bytes must mean equal results.
+ */
+struct taskcache_key_function {
+    uint32_t struct_size; /* sizeof(struct taskcache_key_function) */
+    uint32_t reserved;    /* 0 */
+    const char *name;     /* 1 to 63 of A-Z a-z 0-9 _ */
+    void *data;           /* given back to compute() */
+    int (*compute)(void *data, const struct taskcache_call *call, struct taskcache_cursor *key,
+                   struct taskcache_error *error);
+};
+
+/*
+ * A codec: how to read and make values of somebody else's type, for `codec(name) T *p`. A method
+ * that is NULL isn't supported: an input needs digest(), an output both others.
+ *
+ * `object` is the parameter's (or the result's) value, never NULL. encode() puts into `to` whatever
+ * decode() needs to make an equal one. decode() gets these bytes, in this process or another, and
+ * `*object`: of a parameter, the pointer that the caller gave, to be filled in; of a result, NULL,
+ * to be set. What the caller will free is allocated by the target's own allocator (host->allocate).
+ * On an error it must have changed and kept nothing.
+ *
+ * `data_version` is stored with what encode() made: a record of another version is no hit. Raise it
+ * when the bytes, or the meaning of a digest, change.
+ */
+struct taskcache_codec {
+    uint32_t struct_size; /* sizeof(struct taskcache_codec) */
+    uint32_t data_version;
+    const char *name; /* 1 to 63 of A-Z a-z 0-9 _ */
+    void *data;
+    int (*digest)(void *data, const struct taskcache_call *call, const void *object,
+                  struct taskcache_digest *digest, struct taskcache_error *error);
+    int (*encode)(void *data, const struct taskcache_call *call, const void *object,
+                  struct taskcache_cursor *to, struct taskcache_error *error);
+    int (*decode)(void *data, const struct taskcache_call *call, const void *bytes, uint64_t count,
+                  void **object, struct taskcache_error *error);
+};
+
+/*
+ * The host, as `init` gets it: remember the pointer, it stays. All functions may be called by the
+ * plugin's code on the thread on which it was called, at no other time.
+ */
+struct taskcache_host {
+    uint32_t struct_size; /* sizeof(struct taskcache_host), the host's */
+    uint16_t abi_major, abi_minor;
+    /* In `init` only. 0; -EINVAL: a name or a struct that can't be; -EEXIST: the name is taken;
+     * -ENOSPC: more than 64 of a kind. */
+    int (*add_key_function)(const struct taskcache_host *host,
+                            const struct taskcache_key_function *f);
+    int (*add_codec)(const struct taskcache_host *host, const struct taskcache_codec *c);
+    /* An option of the config, NULL: not given. By place: option_at(host, 0), ... up to NULL. */
+    const struct taskcache_option *(*option)(const struct taskcache_host *host, const char *name);
+    const struct taskcache_option *(*option_at)(const struct taskcache_host *host, uint32_t i);
+    /* Adds a cause to an error, the innermost first; copied, cut at 120 bytes, four are kept. */
+    void (*cause)(struct taskcache_error *error, const char *text);
+    /* Adds bytes to a digest. */
+    void (*add)(struct taskcache_digest *digest, const void *bytes, uint64_t count);
+    /* The target's malloc() and free(). NULL: no memory. Not in `init`. */
+    void *(*allocate)(uint64_t bytes);
+    void (*release)(void *memory);
+};
+
+/* Does the host's table reach so far, and is the method supported? */
+#define TASKCACHE_HAS(host, method)                                                     \
+    ((host)->struct_size >= offsetof(struct taskcache_host, method) + sizeof(void *) && \
+     (host)->method != 0)
 
 struct taskcache_plugin {
     uint64_t magic; /* TASKCACHE_PLUGIN_MAGIC */
@@ -74,8 +175,10 @@ struct taskcache_plugin {
     const struct taskcache_task *tasks;
     uint32_t task_count; /* at most 1000 */
     uint32_t task_size;  /* sizeof(struct taskcache_task), in bytes */
-    uint64_t flags;      /* 0 */
-    int (*init)(const struct taskcache_host *host, struct taskcache_error *error); /* NULL */
+    uint64_t flags;      /* TASKCACHE_THREAD_SAFE ...; 0 for a plugin without code */
+    /* Registers what the plugin has beyond tasks; NULL: nothing. 0, or a negative errno and a
+     * cause: the plugin is refused, in this process. */
+    int (*init)(const struct taskcache_host *host, struct taskcache_error *error);
 };
 
 /* The one symbol that a plugin exports. */
@@ -88,20 +191,34 @@ extern __attribute__((visibility("default"))) const struct taskcache_plugin task
     }
 
 /* Defines the descriptor; texts as above, `tasks` an array. Once in a plugin, at file scope. */
-#define TASKCACHE_PLUGIN(name, version, licence, description, tasks)                      \
-    const struct taskcache_plugin taskcache_plugin = {TASKCACHE_PLUGIN_MAGIC,             \
-                                                      TASKCACHE_ABI_MAJOR,                \
-                                                      TASKCACHE_ABI_MINOR,                \
-                                                      sizeof(struct taskcache_plugin),    \
-                                                      name,                               \
-                                                      version,                            \
-                                                      licence,                            \
-                                                      description,                        \
-                                                      tasks,                              \
-                                                      sizeof(tasks) / sizeof((tasks)[0]), \
-                                                      sizeof(struct taskcache_task),      \
-                                                      0,                                  \
-                                                      0}
+#define TASKCACHE_PLUGIN(name, version, licence, description, tasks)        \
+    TASKCACHE_PLUGIN_DESCRIPTOR(name, version, licence, description, tasks, \
+                                sizeof(tasks) / sizeof((tasks)[0]), 0, 0)
+
+/* Likewise with code: `flags` are claims such as TASKCACHE_THREAD_SAFE, or 0. */
+#define TASKCACHE_PLUGIN_WITH_CODE(name, version, licence, description, tasks, flags, init) \
+    TASKCACHE_PLUGIN_DESCRIPTOR(name, version, licence, description, tasks,                 \
+                                sizeof(tasks) / sizeof((tasks)[0]), flags, init)
+
+/* Code alone: key functions and codecs for the tasks of a config. */
+#define TASKCACHE_PLUGIN_OF_CODE(name, version, licence, description, flags, init) \
+    TASKCACHE_PLUGIN_DESCRIPTOR(name, version, licence, description, 0, 0, flags, init)
+
+#define TASKCACHE_PLUGIN_DESCRIPTOR(name, version, licence, description, tasks, count, flags, \
+                                    init)                                                     \
+    const struct taskcache_plugin taskcache_plugin = {TASKCACHE_PLUGIN_MAGIC,                 \
+                                                      TASKCACHE_ABI_MAJOR,                    \
+                                                      TASKCACHE_ABI_MINOR,                    \
+                                                      sizeof(struct taskcache_plugin),        \
+                                                      name,                                   \
+                                                      version,                                \
+                                                      licence,                                \
+                                                      description,                            \
+                                                      tasks,                                  \
+                                                      count,                                  \
+                                                      sizeof(struct taskcache_task),          \
+                                                      flags,                                  \
+                                                      init}
 
 #ifdef __cplusplus
 }

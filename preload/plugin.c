@@ -1,0 +1,342 @@
+#include "preload/plugin.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "preload/plugin_load.h"
+
+#define WAIT_NS 50000000ll
+#define CANARY  0xa5
+
+enum {
+    NEW = 0,
+    LOADING,
+    READY,
+    REFUSED, /* it can't be loaded */
+    OFF,     /* it did what can't be trusted any more */
+};
+
+static struct tc_loaded_plugin *plugins[TC_MAX_PLUGINS]; /* atomic, by place in the config */
+
+static struct tc_plugin_area *area_of(struct tc_context *x)
+{
+    if (x->plugin_area == NULL) {
+        struct tc_plugin_area *a =
+            tc_sys_mmap(NULL, sizeof *a, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+        if (a != NULL)
+            memset(a->room, CANARY, sizeof a->room);
+        x->plugin_area = a;
+    }
+    return x->plugin_area;
+}
+
+static const struct tc_plugin_file *find_file(const char *name, uint32_t *ret_index)
+{
+    const struct tc_span s = tc_state.config->plugins;
+    const struct tc_plugin_file *f = tc_flat_at(&tc_state.config_flat, s.off, s.count, sizeof *f);
+    size_t n = strlen(name);
+
+    for (uint32_t i = 0; f != NULL && i < s.count && i < TC_MAX_PLUGINS; i++) {
+        *ret_index = i;
+        if (f[i].name.bytes == n && memcmp(tc_config_str(f[i].name), name, n) == 0)
+            return &f[i];
+    }
+    return NULL;
+}
+
+/* With its options behind it. Never unmapped. */
+static struct tc_loaded_plugin *make(const struct tc_plugin_file *file, uint32_t index)
+{
+    size_t bytes =
+        sizeof(struct tc_loaded_plugin) + file->options.count * sizeof(struct taskcache_option);
+    struct tc_loaded_plugin *p = tc_sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                                             MAP_PRIVATE | MAP_ANONYMOUS, -1),
+                            *other = NULL;
+
+    if (p == NULL)
+        return NULL;
+    p->file = file;
+    p->name = tc_config_str(file->name);
+    p->options = (struct taskcache_option *)(void *)(p + 1);
+    if (__atomic_compare_exchange_n(&plugins[index], &other, p, 0, __ATOMIC_RELEASE,
+                                    __ATOMIC_ACQUIRE))
+        return p;
+    tc_sys_munmap(p, bytes);
+    return other;
+}
+
+static int on_signal_stack(void)
+{
+    stack_t s;
+
+    memset(&s, 0, sizeof s);
+    return TC_SYS(SYS_sigaltstack, NULL, &s, 0, 0, 0, 0) == 0 && (s.ss_flags & SS_ONSTACK);
+}
+
+static void wait_a_little(uint32_t *word, uint32_t value)
+{
+    const struct timespec t = {0, 5000000};
+
+    TC_SYS(SYS_futex, word, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, value, &t, 0, 0);
+}
+
+static void wake(uint32_t *word)
+{
+    TC_SYS(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT32_MAX, 0, 0, 0);
+}
+
+static int is_gone(uint32_t tid)
+{
+    return TC_SYS(SYS_tgkill, tc_state.pid, tid, 0, 0, 0, 0) == -ESRCH;
+}
+
+static void set_state(struct tc_loaded_plugin *p, uint32_t state)
+{
+    __atomic_store_n(&p->state, state, __ATOMIC_RELEASE);
+    wake(&p->state);
+}
+
+uint32_t tc_plugin_switch_off(struct tc_context *x, struct tc_call *c, struct tc_loaded_plugin *p,
+                              const char *what, const char *why)
+{
+    tc_plugin_say(p, what, why, x->plugin_area);
+    c->bad_detail = x->plugin_area->why;
+    set_state(p, OFF);
+    return TC_R_PLUGIN_OFF;
+}
+
+/* One thread at a time, for no longer than WAIT_NS. A holder that ended in there, or left by a
+ * jump, leaves the plugin in nobody knows what state. */
+static uint32_t take(struct tc_context *x, struct tc_call *c, struct tc_loaded_plugin *p)
+{
+    int64_t until = 0;
+    uint32_t owner = 0;
+
+    while (!__atomic_compare_exchange_n(&p->owner, &owner, x->owner, 0, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED)) {
+        int64_t now = tc_monotonic_ns();
+
+        if (owner == x->owner || is_gone(owner))
+            return tc_plugin_switch_off(x, c, p, "its code", "was left by a jump");
+        until = until == 0 ? now + WAIT_NS : until;
+        if (now > until)
+            return TC_R_PLUGIN_BUSY;
+        __atomic_fetch_add(&p->waiters, 1, __ATOMIC_RELAXED);
+        wait_a_little(&p->owner, owner);
+        __atomic_fetch_sub(&p->waiters, 1, __ATOMIC_RELAXED);
+        owner = 0;
+    }
+    return 0;
+}
+
+void tc_plugin_end(struct tc_loaded_plugin *p)
+{
+    if (p->file->claims & TASKCACHE_THREAD_SAFE)
+        return;
+    __atomic_store_n(&p->owner, 0, __ATOMIC_RELEASE);
+    if (__atomic_load_n(&p->waiters, __ATOMIC_RELAXED) != 0)
+        wake(&p->owner);
+}
+
+/* The host's errno is not the plugin's. */
+static int call_keeping_errno(const struct tc_context *x, struct tc_host_call *call)
+{
+    int err = x->errno_place != NULL ? *x->errno_place : 0, thrown = tc_call_host(call);
+
+    if (thrown)
+        tc_plugin_end_exception(call->result);
+    if (x->errno_place != NULL)
+        *x->errno_place = err;
+    return thrown;
+}
+
+static uint32_t load(struct tc_context *x, struct tc_call *c, struct tc_loaded_plugin *p)
+{
+    int err = x->errno_place != NULL ? *x->errno_place : 0;
+    uint32_t r;
+
+    p->pid = (uint32_t)tc_state.pid;
+    r = tc_plugin_load(p, x->plugin_area);
+    if (x->errno_place != NULL)
+        *x->errno_place = err;
+    if (r != 0)
+        c->bad_detail = x->plugin_area->why;
+    set_state(p, r == 0 ? READY : REFUSED);
+    return r;
+}
+
+/* Loaded by us, or by another thread meanwhile. */
+static uint32_t ready(struct tc_context *x, struct tc_call *c, struct tc_loaded_plugin *p)
+{
+    int64_t until = tc_monotonic_ns() + WAIT_NS;
+    uint32_t state = NEW;
+
+    if (__atomic_compare_exchange_n(&p->state, &state, LOADING, 0, __ATOMIC_ACQUIRE,
+                                    __ATOMIC_ACQUIRE))
+        return load(x, c, p);
+    while (state == LOADING) {
+        if (p->pid != (uint32_t)tc_state.pid)
+            return TC_R_PLUGIN_AFTER_FORK; /* the thread that loads it isn't in this process */
+        if (tc_monotonic_ns() > until)
+            return TC_R_PLUGIN_BUSY;
+        wait_a_little(&p->state, LOADING);
+        state = __atomic_load_n(&p->state, __ATOMIC_ACQUIRE);
+    }
+    return state == READY ? 0 : state == OFF ? TC_R_PLUGIN_OFF : TC_R_PLUGIN_UNAVAILABLE;
+}
+
+uint32_t tc_plugin_begin(struct tc_context *x, struct tc_call *c, const char *plugin,
+                         struct tc_loaded_plugin **ret)
+{
+    struct tc_loaded_plugin *p = NULL;
+    const struct tc_plugin_file *file;
+    uint32_t index = 0, r;
+
+    if (tc_is_sandboxed())
+        return TC_R_SANDBOXED;
+    if (on_signal_stack())
+        return TC_R_PLUGIN_CONTEXT;
+    file = find_file(plugin, &index);
+    if (file == NULL)
+        return TC_R_PLUGIN_UNAVAILABLE;
+    p = __atomic_load_n(&plugins[index], __ATOMIC_ACQUIRE);
+    if (p == NULL)
+        p = make(file, index);
+    if (p == NULL || area_of(x) == NULL)
+        return TC_R_NO_MEMORY;
+    r = ready(x, c, p);
+    if (r != 0)
+        return r;
+    if (p->pid != (uint32_t)tc_state.pid) {
+        if (!(file->claims & TASKCACHE_FORK_SAFE))
+            return TC_R_PLUGIN_AFTER_FORK;
+        p->pid = (uint32_t)tc_state.pid;
+        __atomic_store_n(&p->owner, 0, __ATOMIC_RELAXED); /* whose thread isn't in this process */
+    }
+    *ret = p;
+    return file->claims & TASKCACHE_THREAD_SAFE ? 0 : take(x, c, p);
+}
+
+static void put_number(char *ret, int v)
+{
+    char digits[12];
+    unsigned n = 0, magnitude = v < 0 ? 0u - (unsigned)v : (unsigned)v;
+
+    do
+        digits[n++] = (char)('0' + magnitude % 10);
+    while ((magnitude /= 10) != 0);
+    if (v < 0)
+        *ret++ = '-';
+    while (n > 0)
+        *ret++ = digits[--n];
+    *ret = 0;
+}
+
+uint32_t tc_plugin_call(struct tc_context *x, struct tc_call *c, struct tc_loaded_plugin *p,
+                        const char *what, struct tc_host_call *call)
+{
+    struct tc_plugin_area *a = x->plugin_area;
+    char causes[300], number[16];
+    int status;
+
+    a->error.count = 0;
+    if (call_keeping_errno(x, call))
+        return tc_plugin_switch_off(x, c, p, what, "threw an exception");
+    status = (int)call->result;
+    if (status == 0)
+        return 0;
+    tc_plugin_causes(&a->error, causes, sizeof causes);
+    if (causes[0] == 0) {
+        put_number(number, status);
+        tc_join(causes, sizeof causes, "returned ", number, NULL, NULL);
+    }
+    tc_plugin_say(p, what, causes, a);
+    c->bad_detail = a->why;
+    return TC_R_PLUGIN_ERROR;
+}
+
+static int is_intact(const unsigned char *guard)
+{
+    for (uint32_t i = 0; i < TC_PLUGIN_GUARD; i++)
+        if (guard[i] != CANARY)
+            return 0;
+    return 1;
+}
+
+void tc_plugin_filled_free(struct tc_filled *f)
+{
+    if (f->map != NULL)
+        tc_sys_munmap(f->map, f->map_bytes);
+    f->map = NULL;
+}
+
+/* A larger room, with a guard of its own. */
+static int grow(struct tc_filled *f, uint64_t room)
+{
+    tc_plugin_filled_free(f);
+    f->map_bytes = room + TC_PLUGIN_GUARD;
+    f->map =
+        tc_sys_mmap(NULL, f->map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    if (f->map == NULL)
+        return -ENOMEM;
+    memset((unsigned char *)f->map + room, CANARY, TC_PLUGIN_GUARD);
+    return 0;
+}
+
+/* With `room` bytes at `memory`: 0 and how many it has, or needs. */
+static uint32_t fill_once(struct tc_context *x, struct tc_call *c, struct tc_loaded_plugin *p,
+                          const char *what, struct tc_host_call *call, unsigned cursor_at,
+                          unsigned char *memory, uint64_t room, uint64_t *ret_used)
+{
+    struct taskcache_cursor *cursor = &x->plugin_area->cursor;
+    uint32_t r;
+
+    *cursor = (struct taskcache_cursor){memory, room, 0};
+    call->argument[cursor_at] = (uint64_t)(uintptr_t)cursor;
+    r = tc_plugin_call(x, c, p, what, call);
+    if (!is_intact(memory + room)) {
+        memset(memory + room, CANARY, TC_PLUGIN_GUARD);
+        return tc_plugin_switch_off(x, c, p, what, "wrote beyond its cursor's room");
+    }
+    *ret_used = cursor->used;
+    return r;
+}
+
+uint32_t tc_plugin_fill(struct tc_context *x, struct tc_call *c, struct tc_loaded_plugin *p,
+                        const char *what, struct tc_host_call *call, unsigned cursor_at,
+                        uint64_t max, struct tc_filled *ret)
+{
+    unsigned char *memory = x->plugin_area->room;
+    uint64_t room = TC_PLUGIN_ROOM, used = 0;
+    uint32_t r = 0;
+
+    memset(ret, 0, sizeof *ret);
+    /* What it makes may have grown in between: a few times. */
+    for (int i = 0; i < 4; i++) {
+        r = fill_once(x, c, p, what, call, cursor_at, memory, room, &used);
+        if (r != 0 || used <= room)
+            break;
+        if (used > max) {
+            tc_plugin_say(p, what, "asked for more room than there is", x->plugin_area);
+            c->bad_detail = x->plugin_area->why;
+            r = TC_R_PLUGIN_ERROR;
+            break;
+        }
+        room = used;
+        if (grow(ret, room) < 0)
+            return TC_R_NO_MEMORY;
+        memory = ret->map;
+    }
+    if (r == 0 && used > room) {
+        tc_plugin_say(p, what, "never had enough room", x->plugin_area);
+        c->bad_detail = x->plugin_area->why;
+        r = TC_R_PLUGIN_ERROR;
+    }
+    if (r != 0) {
+        tc_plugin_filled_free(ret);
+        return r;
+    }
+    ret->bytes = memory;
+    ret->count = used;
+    return 0;
+}
