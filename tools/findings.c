@@ -1,19 +1,19 @@
 /* What the plans say of each task, put together for `run` and `doctor`. */
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/object_glob.h"
 #include "tools/plans.h"
 
 static bool object_is_named(const struct tc_flat *config, const struct tc_task *task,
                             const struct tc_flat *plans, const struct tc_object *object,
                             const char *path)
 {
-    const char *glob = tc_flat_str(config, task->object);
-    return *glob && (fnmatch(glob, tc_basename(path), 0) == 0 ||
-                     fnmatch(glob, tc_basename(tc_flat_str(plans, object->path)), 0) == 0 ||
-                     fnmatch(glob, tc_flat_str(plans, object->soname), 0) == 0);
+    const char *globs = tc_flat_str(config, task->object);
+    return tc_object_glob(globs, tc_basename(path)) ||
+           tc_object_glob(globs, tc_basename(tc_flat_str(plans, object->path))) ||
+           tc_object_glob(globs, tc_flat_str(plans, object->soname));
 }
 
 static void add(struct tc_findings *f, const struct tc_finding *finding)

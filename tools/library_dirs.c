@@ -3,7 +3,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/object_glob.h"
 #include "tools/libraries.h"
 #include "tools/program.h"
 
@@ -57,7 +57,7 @@ static bool is_library(const char *path)
 static bool matches(const struct search *s, const char *name)
 {
     for (size_t i = 0; i < s->glob_count; i++)
-        if (fnmatch(s->globs[i], name, 0) == 0)
+        if (tc_object_glob(s->globs[i], name))
             return true;
     return false;
 }

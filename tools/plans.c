@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/object_glob.h"
 #include "cache/plan_fresh.h"
 
 #define PATIENCE_MS 1000   /* before we say what we wait for */
@@ -39,9 +40,14 @@ void tc_plan_file_close(struct tc_plan_file *p)
 }
 
 /* "*" and the like name everything, hence nothing in particular. */
-static bool is_narrow(const char *glob)
+static bool is_narrow(const char *globs)
 {
-    return glob[strspn(glob, "*?")] != 0;
+    char glob[TC_OBJECT_GLOB_BYTES];
+    bool any = false;
+    for (; tc_object_glob_next(&globs, glob); any = true)
+        if (glob[strspn(glob, "*?")] == 0)
+            return false;
+    return any;
 }
 
 void tc_gather_libraries(const struct tc_session *s, const struct tc_program *program,

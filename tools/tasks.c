@@ -1,9 +1,9 @@
 #include "tools/tasks.h"
 
-#include <fnmatch.h>
 #include <string.h>
 
 #include "cache/hash.h"
+#include "cache/object_glob.h"
 #include "tools/base.h"
 
 const struct tc_task *tc_config_tasks(const struct tc_flat *config, uint32_t *ret_count)
@@ -40,7 +40,7 @@ static int likeness(const struct tc_flat *f, const struct tc_task *task, const c
         return 0;
     if (*file && (left != strlen(file) + 1 + bytes || strncmp(identity, file, strlen(file)) != 0))
         return 0;
-    return !*object || (at && fnmatch(object, at + 1, 0) == 0) ? 2 : 1;
+    return !*object || (at && tc_object_glob(object, at + 1)) ? 2 : 1;
 }
 
 const struct tc_task *tc_task_of_identity(const struct tc_flat *config, const char *identity)

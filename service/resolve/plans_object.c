@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/object_glob.h"
 #include "service/resolve/plans_parts.h"
 
 /* The function as symbol tables have it. */
@@ -20,11 +20,10 @@ static const char *symbol_of(const struct tc_plan_object *o, uint32_t index)
 
 static int is_named(const struct tc_plan_object *o, const struct tc_task *task)
 {
-    const char *glob = tc_plan_text(o, task->object), *path = o->ref->path;
+    const char *globs = tc_plan_text(o, task->object);
 
-    return fnmatch(glob, tc_basename(path), 0) == 0 ||
-           (o->soname != NULL && fnmatch(glob, o->soname, 0) == 0) ||
-           (strchr(glob, '/') != NULL && fnmatch(glob, path, 0) == 0);
+    return tc_object_glob(globs, tc_basename(o->ref->path)) ||
+           (o->soname != NULL && tc_object_glob(globs, o->soname));
 }
 
 /* The loader resolves, maps and unmaps on the runtime's behalf, and is at work while it patches. */
