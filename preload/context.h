@@ -58,4 +58,61 @@ struct tc_call {
     uint8_t result_type;
     struct tc_material material;
     struct tc_key key;
+    uint32_t bad_param;     /* whose capture failed */
     const char *bad_detail; /* what else there is to say of it, NULL */
+    uint32_t found;         /* enum tc_found: what the look-up found instead of a hit */
+    int64_t expired_ns;     /* of an expired record that it found */
+};
+
+#define TC_OWNER_FORKED    UINT32_MAX
+#define TC_OWNER_ABANDONED (UINT32_MAX - 1)
+
+/* A file whose content was digested, see file_input.h. */
+struct tc_known_file {
+    struct tc_file_id id; /* ino 0: none */
+    struct tc_hash128 digest;
+};
+#define TC_KNOWN_FILES 16u
+
+struct tc_plugin_area;
+
+struct tc_context {
+    /* tid; 0: nobody; TC_OWNER_FORKED: a thread of the parent process had it; TC_OWNER_ABANDONED: a
+     * frame is at work in it, or was left by a jump, and its thread goes on with another one. */
+    uint32_t owner;
+    uint64_t busy; /* the stack pointer at the entry of the frame at work in it; 0: none */
+    int *errno_place;
+    struct tc_context *next;
+    uint32_t flight; /* newest entry, or TC_NO_FLIGHT */
+    uint32_t flight_end;
+    struct tc_flows flows;
+    struct tc_call call;
+    struct tc_store_view store; /* as the last look-up saw it */
+    struct tc_hash_state hash;
+    struct tc_known_file files[TC_KNOWN_FILES];
+    uint32_t next_file;
+    struct tc_plugin_area *plugin_area; /* plugin.h; NULL: none yet */
+    unsigned char material[TC_MATERIAL_BYTES];
+    unsigned char check[TC_MATERIAL_BYTES]; /* a component, captured again after the body */
+    unsigned char scratch[TC_SCRATCH_BYTES] __attribute__((aligned(64)));
+    unsigned char arena[TC_FLIGHT_BYTES] __attribute__((aligned(64)));
+};
+
+/* This thread's context, entered: NULL and a reason if the call must go by. `stack` is the stack
+ * pointer at the task's entry. */
+struct tc_context *tc_context_enter(uint64_t stack, uint32_t *ret_reason);
+void tc_context_exit(struct tc_context *c);
+/* In a forked child, before anything else: no context may be taken from the one thread that lives
+ * on. */
+void tc_contexts_after_fork(void);
+/* Of the next open call. */
+uint64_t tc_next_serial(void);
+/* Opens an entry of `bytes` (struct included), dropping those whose frames are gone. NULL: too
+ * deep. */
+struct tc_flight *tc_flight_open(struct tc_context *c, uint64_t entry, size_t bytes);
+/* The entry of the call that returns at `entry`, NULL if there is none; newer ones (left by a
+ * non-local exit) are dropped and counted. */
+struct tc_flight *tc_flight_find(struct tc_context *c, uint64_t entry, uint64_t serial);
+void tc_flight_close(struct tc_context *c, struct tc_flight *f);
+
+#endif

@@ -76,3 +76,48 @@ static int tell_mistake(struct tc_call *c, uint32_t reason)
 
     if (__atomic_fetch_or(&c->hook->told, 1ull << reason % 64, __ATOMIC_RELAXED) >> reason % 64 & 1)
         return 0;
+    if (c->bad_param < c->hook->param_count)
+        tc_join(detail, sizeof detail, "parameter '",
+                tc_task_str(c->hook, c->hook->params[c->bad_param].name), "'", NULL);
+    else if (c->bad_detail != NULL)
+        tc_join(detail, sizeof detail, c->bad_detail, NULL, NULL, NULL);
+    tc_log_reason(TC_LOG_ERROR, c->hook->identity, reason, detail);
+    return 1;
+}
+
+static void tell_debug(const struct tc_call *c, uint32_t reason)
+{
+    struct tc_line l;
+
+    if (!tc_log_wanted(TC_LOG_DEBUG))
+        return;
+    tc_line_begin(&l, TC_LOG_DEBUG);
+    tc_line_text(&l, c->hook->identity);
+    tc_line_text(&l, ": ");
+    tc_line_text(&l, tc_reason_info(reason)->id);
+    tc_line_text(&l, ": ");
+    tc_line_text(&l, tc_reason_info(reason)->sentence);
+    tc_line_end(&l, TC_LOG_DEBUG);
+}
+
+int tc_report_bypass(struct tc_call *c, uint32_t reason)
+{
+    if (is_mistake(reason))
+        return tell_mistake(c, reason);
+    tell_debug(c, reason);
+    return 0;
+}
+
+void tc_report_run(struct tc_call *c, uint32_t reason)
+{
+    struct tc_line l;
+
+    if (tc_log_wanted(TC_LOG_INFO)) {
+        begin(&l, TC_LOG_INFO, c);
+        tc_line_text(&l, reason == TC_R_FAILED ? "Finished in state Failed()"
+                                               : "Finished in state Completed()");
+        tc_line_end(&l, TC_LOG_INFO);
+    }
+    if (reason != 0)
+        (void)tc_report_bypass(c, reason);
+}

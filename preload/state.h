@@ -59,3 +59,104 @@ struct tc_hook {
     uint32_t key_param_count;
     uint8_t key_params[TC_MAX_PARAMS]; /* by name */
     uint8_t prefix[TC_PREFIX_BYTES];
+    uint32_t probation;     /* atomic: calls left */
+    int64_t misses_told_ns; /* atomic: see miss.c */
+    uint64_t told;          /* atomic: bit per reason that was reported once */
+    uint32_t in_flow;       /* cached only inside a flow that says `persist_result: true` */
+    uint32_t patched;       /* 0: refused late, or its object was unloaded */
+};
+
+struct tc_state {
+    char *const *env;
+    uint32_t uid;
+    int pid;          /* of the process that this memory belongs to; a forked child sets its own */
+    int live;         /* tasks may be hooked and looked up */
+    int constructing; /* the constructor runs: waiting for the service is allowed */
+    char runtime_dir[TC_PATH_BYTES], cache_dir[TC_PATH_BYTES], config_path[TC_PATH_BYTES];
+    char cache_id[48];
+    char program[64]; /* basename, for logs */
+    char run_id[256];
+    uint32_t run_id_bytes;
+    uint32_t has_flow_parameters; /* the process was given arguments */
+    uint8_t flow_parameters[16];  /* their digest, under the storage's seed */
+    uint32_t flows_not_yet;       /* a flow uses what isn't built */
+    uint32_t flows_persist;       /* a flow says `persist_result: true` */
+    uint32_t flows_have_digests;  /* a task may ask for FLOW_PARAMETERS */
+    struct tc_file_id config_id;
+    struct tc_flat config_flat;
+    const struct tc_config *config;
+    const struct tc_task *tasks;
+    uint32_t task_count;
+    struct tc_switches switches;
+    struct tc_flat plans_flat;
+    const struct tc_plans *plans;
+    uint32_t plans_in_use; /* hooks point into the mapping */
+    struct tc_shared_page *page;
+    struct tc_run_page *run_page;
+    uint32_t *wiped_on_fork; /* 1 in the process that made it, 0 in forked children, 1 in vfork
+                                children */
+    uint32_t greeted;        /* atomic: the service was greeted by this process */
+    struct tc_hook *hooks;
+    uint32_t hook_count;
+};
+
+extern struct tc_state tc_state;
+
+/* Set by our prctl() and syscall() (arch/) when the host enters seccomp: no system call after that.
+ */
+extern uint32_t tc_sandboxed __attribute__((visibility("hidden")));
+static inline int tc_is_sandboxed(void)
+{
+    return __atomic_load_n(&tc_sandboxed, __ATOMIC_RELAXED) != 0;
+}
+
+/* Is the function's entry patched, rather than its symbol? */
+static inline int tc_is_at_entry(const struct tc_plan *p)
+{
+    return p->hook == TC_HOOK_ENTRY || p->hook == TC_HOOK_PAD;
+}
+
+/* Strings of the config and of the plans. */
+static inline const char *tc_config_str(struct tc_str s)
+{
+    return tc_flat_str(&tc_state.config_flat, s);
+}
+
+/* Strings of a hook's task. */
+static inline const char *tc_task_str(const struct tc_hook *h, struct tc_str s)
+{
+    return tc_flat_str(&h->flat, s);
+}
+
+/* Counts in the shared page and in the run's. */
+void tc_count(const struct tc_hook *h, size_t field_offset, uint64_t by);
+#define TC_COUNT(h, field, by) tc_count((h), offsetof(struct tc_counters, field), (by))
+void tc_count_bypass(struct tc_hook *h, uint32_t reason);
+
+/* In a forked child, at its first call of a task: own pid, own connection, own contexts. 0: another
+ * thread is at it, or this is the child of a vfork in a forked child: go by. */
+int tc_settle_after_fork(void);
+
+/* boot.c */
+int tc_map_config(void);
+int tc_map_page(void);
+int tc_map_plans(void);
+
+/* objects.c: hooks what has been loaded since the last call. */
+void tc_scan_objects(void);
+/* notify.c */
+void tc_watch_loader(void);
+/* hook.c: hooks the tasks of one object; `object` is its entry in the plans. */
+void tc_hook_object(const struct tc_object *object, uint64_t base, const struct tc_flat *plans);
+/* Forgets the hooks of an object that was unloaded. */
+void tc_forget_object(uint64_t base);
+/* Writes into text without making it writable and executable at once. */
+int tc_write_text(int mem, uint64_t address, const void *bytes, size_t n);
+/* What it writes through, for as many writes as there are; negative: it manages without. */
+int tc_open_text(void);
+void tc_close_text(int mem);
+/* A slab near `address`, readable and writable. */
+int tc_slab_near(uint64_t low, uint64_t high, size_t bytes, struct tc_slab *ret);
+int tc_slab_seal(struct tc_slab *slab);
+
+#endif
