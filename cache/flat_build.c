@@ -10,6 +10,13 @@
 
 #include "cache/hash.h"
 
+/* What was added: where, how long, and its hash, so that few bytes are compared. A slot is free while
+ * `off` is 0. */
+struct tc_flat_added {
+    uint64_t hash;
+    uint32_t off, bytes;
+};
+
 /* `bytes` zeroed bytes at the end, aligned to 8; 0 if broken. Offset 0 is the header, never an
  * entry. */
 static uint32_t append(struct tc_flat_builder *b, size_t bytes)
@@ -39,6 +46,76 @@ broken:
     return 0;
 }
 
+/* What is to be added: `bytes` bytes, and zeroes behind them. */
+struct content {
+    const void *at;
+    size_t bytes, zeroes;
+    uint64_t hash;
+};
+
+static int is_same(const struct tc_flat_builder *b, const struct tc_flat_added *a,
+                   const struct content *c)
+{
+    const unsigned char *there = b->data + a->off;
+
+    if (a->hash != c->hash || a->bytes != c->bytes + c->zeroes ||
+        memcmp(there, c->at, c->bytes) != 0)
+        return 0;
+    for (size_t i = 0; i < c->zeroes; i++)
+        if (there[c->bytes + i] != 0)
+            return 0;
+    return 1;
+}
+
+/* The slot that holds it, or a free one. `c` has a hash alone when it is known not to be there. */
+static struct tc_flat_added *find_slot(const struct tc_flat_builder *b, const struct content *c)
+{
+    for (size_t i = c->hash & (b->slots - 1);; i = (i + 1) & (b->slots - 1)) {
+        struct tc_flat_added *a = &b->added[i];
+        if (a->off == 0 || (c->at != NULL && is_same(b, a, c)))
+            return a;
+    }
+}
+
+/* Makes room for one more. 0: no memory; then nothing is found again, which only costs space. */
+static int reserve_slot(struct tc_flat_builder *b)
+{
+    struct tc_flat_builder grown = {.slots = b->slots != 0 ? 2 * b->slots : 256};
+
+    if (b->added_count < b->slots / 2)
+        return 1;
+    grown.added = calloc(grown.slots, sizeof *grown.added);
+    if (grown.added == NULL)
+        return 0;
+    for (size_t i = 0; i < b->slots; i++)
+        if (b->added[i].off != 0)
+            *find_slot(&grown, &(struct content){.hash = b->added[i].hash}) = b->added[i];
+    free(b->added);
+    b->added = grown.added;
+    b->slots = grown.slots;
+    return 1;
+}
+
+/* Where it lies; 0 if broken. */
+static uint32_t add(struct tc_flat_builder *b, const void *at, size_t bytes, size_t zeroes)
+{
+    struct content c = {at, bytes, zeroes, tc_hash64(at, bytes)};
+    struct tc_flat_added *slot = reserve_slot(b) ? find_slot(b, &c) : NULL;
+    uint32_t off;
+
+    if (slot != NULL && slot->off != 0)
+        return slot->off;
+    off = append(b, bytes + zeroes);
+    if (b->broken)
+        return 0;
+    memcpy(b->data + off, at, bytes);
+    if (slot != NULL) {
+        *slot = (struct tc_flat_added){c.hash, off, (uint32_t)(bytes + zeroes)};
+        b->added_count++;
+    }
+    return off;
+}
+
 void tc_flat_builder_init(struct tc_flat_builder *b, enum tc_flat_kind kind, size_t root_bytes)
 {
     struct tc_flat_header *h;
@@ -57,6 +134,7 @@ void tc_flat_builder_init(struct tc_flat_builder *b, enum tc_flat_kind kind, siz
 void tc_flat_builder_free(struct tc_flat_builder *b)
 {
     free(b->data);
+    free(b->added);
     memset(b, 0, sizeof *b);
 }
 
@@ -77,11 +155,9 @@ struct tc_span tc_flat_add(struct tc_flat_builder *b, const void *entries, size_
     }
     if (count == 0)
         return span;
-    span.off = append(b, bytes);
+    span.off = entries != NULL ? add(b, entries, bytes, 0) : append(b, bytes);
     if (b->broken)
         return (struct tc_span){0, 0};
-    if (entries != NULL)
-        memcpy(b->data + span.off, entries, bytes);
     span.count = (uint32_t)count;
     return span;
 }
@@ -96,10 +172,9 @@ struct tc_str tc_flat_add_strn(struct tc_flat_builder *b, const char *s, size_t 
         b->broken = 1;
         return str;
     }
-    str.off = append(b, bytes + 1);
+    str.off = add(b, s, bytes, 1);
     if (b->broken)
         return (struct tc_str){0, 0};
-    memcpy(b->data + str.off, s, bytes);
     str.bytes = (uint32_t)bytes;
     return str;
 }

@@ -3,6 +3,8 @@
  * thread.
  *
  * Entries are appended; offsets stay valid, pointers into the buffer don't survive the next append.
+ * Equal content is kept once: what was added before is found again by its bytes.
+ *
  * After a failed allocation the builder is "broken": appends return offset 0 and
  * tc_flat_builder_finish() says -ENOMEM, so that callers check once.
  */
@@ -11,10 +13,14 @@
 
 #include "cache/flat.h"
 
+struct tc_flat_added;
+
 struct tc_flat_builder {
     unsigned char *data;
     size_t bytes, allocated;
     int broken;
+    struct tc_flat_added *added; /* hash table of what was added; `slots` is 0 or a power of two */
+    size_t slots, added_count;
 };
 
 /* Starts a file whose root table has `root_bytes` zero bytes, to be filled in before finish. */
@@ -32,7 +38,7 @@ struct tc_span tc_flat_add(struct tc_flat_builder *b, const void *entries, size_
 struct tc_str tc_flat_add_str(struct tc_flat_builder *b, const char *s);
 struct tc_str tc_flat_add_strn(struct tc_flat_builder *b, const char *s, size_t bytes);
 
-/* The entry at `off`, for patching; valid until the next append. */
+/* The entry at `off`; valid until the next append. Equal entries are one: a change is one of all. */
 void *tc_flat_builder_at(struct tc_flat_builder *b, uint32_t off);
 
 /* Completes the header. The bytes stay the builder's. */

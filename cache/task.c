@@ -379,17 +379,25 @@ static int plugins_ok(const struct tc_flat *f, const struct tc_config *config)
     return p != NULL;
 }
 
+int tc_config_verify_frame(const struct tc_flat *f)
+{
+    const struct tc_config *config = tc_flat_root(f, sizeof *config);
+
+    if (config == NULL || config->children > TC_CHILDREN_NAMED || config->log_level > 4 ||
+        !strings_ok(f, config) || !plugins_ok(f, config) ||
+        span_at(f, config->tasks, TC_MAX_TASKS, sizeof(struct tc_task)) == NULL)
+        return -EBADMSG;
+    return 0;
+}
+
 int tc_config_verify(const struct tc_flat *f)
 {
     const struct tc_config *config = tc_flat_root(f, sizeof *config);
     const struct tc_task *tasks;
 
-    if (config == NULL || config->children > TC_CHILDREN_NAMED || config->log_level > 4 ||
-        !strings_ok(f, config) || !plugins_ok(f, config))
+    if (tc_config_verify_frame(f) < 0)
         return -EBADMSG;
     tasks = span_at(f, config->tasks, TC_MAX_TASKS, sizeof *tasks);
-    if (tasks == NULL)
-        return -EBADMSG;
     for (uint32_t i = 0; i < config->tasks.count; i++)
         if (!tc_task_ok(f, &tasks[i]))
             return -EBADMSG;

@@ -310,4 +310,8 @@ int tc_task_ok(const struct tc_flat *f, const struct tc_task *task);
  * counts. 0 or -EBADMSG. */
 int tc_config_verify(const struct tc_flat *f);
 
+/* The same without the tasks: each is to be verified by tc_task_ok() before its spans and strings
+ * are used. A plugin's table has hundreds, of which a program calls a few. */
+int tc_config_verify_frame(const struct tc_flat *f);
+
 #endif

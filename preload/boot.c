@@ -146,7 +146,7 @@ int tc_map_config(void)
         return -ENOENT;
     r = tc_flat_check(map, bytes, TC_FLAT_CONFIG, &flat);
     c = r < 0 ? NULL : tc_flat_root(&flat, sizeof *c);
-    if (c == NULL || tc_config_verify(&flat) < 0 || !deps_unchanged(&flat, c)) {
+    if (c == NULL || tc_config_verify_frame(&flat) < 0 || !deps_unchanged(&flat, c)) {
         tc_sys_munmap(map, bytes);
         return -ESTALE;
     }

@@ -265,9 +265,13 @@ static void patch_entries(uint32_t first, int mem)
     }
 }
 
+/* A task of the plans file was verified with it, one of the config is verified here. */
 static int hookable(const struct tc_plan *p)
 {
-    return p->reason == 0 && !(tc_state.tasks[p->task].flags & TC_TASK_DISABLED);
+    const struct tc_task *task = &tc_state.tasks[p->task];
+
+    return p->reason == 0 && !(task->flags & TC_TASK_DISABLED) &&
+           (p->own.count != 0 || tc_task_ok(&tc_state.config_flat, task));
 }
 
 void tc_hook_object(const struct tc_object *object, uint64_t base, const struct tc_flat *plans)

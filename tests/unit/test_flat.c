@@ -56,6 +56,38 @@ static void build_and_read(void **state)
     tc_flat_builder_free(&b);
 }
 
+static void equal_content_is_kept_once(void **state)
+{
+    static const uint32_t numbers[] = {1, 2, 3}, others[] = {1, 2, 4};
+    struct tc_flat_builder b;
+    struct tc_span first, zeroes;
+    struct tc_str text;
+    size_t bytes;
+
+    (void)state;
+    tc_flat_builder_init(&b, TC_FLAT_PLANS, sizeof(struct root));
+    first = tc_flat_add(&b, numbers, 3, sizeof numbers[0]);
+    text = tc_flat_add_str(&b, "hello");
+    for (int i = 0; i < 3000; i++) { /* the table grows */
+        char number[16];
+        (void)snprintf(number, sizeof number, "%d", i);
+        tc_flat_add_str(&b, number);
+    }
+    bytes = b.bytes;
+    assert_int_equal(tc_flat_add(&b, numbers, 3, sizeof numbers[0]).off, first.off);
+    assert_int_equal(tc_flat_add(&b, numbers, 6, sizeof numbers[0] / 2).off, first.off);
+    assert_int_equal(tc_flat_add_strn(&b, "hello world", 5).off, text.off);
+    assert_int_not_equal(tc_flat_add_str(&b, "2999").off, 0);
+    assert_int_equal(b.bytes, bytes);
+    assert_int_not_equal(tc_flat_add(&b, others, 3, sizeof others[0]).off, first.off);
+    assert_int_not_equal(tc_flat_add_str(&b, "hell").off, text.off);
+    /* Zeroes are there to be filled in. */
+    zeroes = tc_flat_add(&b, NULL, 3, 8);
+    assert_int_not_equal(tc_flat_add(&b, NULL, 3, 8).off, zeroes.off);
+    assert_int_equal(b.broken, 0);
+    tc_flat_builder_free(&b);
+}
+
 static void references_outside_are_refused(void **state)
 {
     _Alignas(8) unsigned char file[64] = {0};
@@ -331,6 +363,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(build_and_read),
+        cmocka_unit_test(equal_content_is_kept_once),
         cmocka_unit_test(references_outside_are_refused),
         cmocka_unit_test(damage_is_seen),
         cmocka_unit_test(too_large_breaks_the_builder),
