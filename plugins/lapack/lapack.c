@@ -3,61 +3,76 @@
  * by column with `ld` elements from one column to the next, the lengths of character arguments
  * behind all others (C callers often leave those out).
  *
- * What is replayed is what reference LAPACK 3.11 promises for INFO = 0: the results, and the first
- * elements of WORK and IWORK, which hold their optimal sizes; the rest of the workspaces has no
- * value that a caller could use. Left to the function itself:
+ * drivers.def has one entry a driver, types.def goes through it for s, d, c and z, and this file
+ * goes through both for each way in which the libraries that are out there name their functions.
+ *
+ * What is replayed is what reference LAPACK 3.11 promises: the results, and the first elements of
+ * the workspaces where they hold their optimal sizes; the rest of the workspaces has no value that
+ * a caller could use. Left to the function itself:
  *   - workspace queries, which are as fast as a look-up;
- *   - job letters that the extents don't know, and empty matrices, for which a driver returns
- *     without writing all of its outputs;
- *   - calls that fail (INFO != 0): they may leave outputs unwritten, and call XERBLA.
+ *   - job letters that LAPACK doesn't know, and empty matrices, for which a driver returns without
+ *     writing all of its outputs;
+ *   - calls that fail where they may leave outputs unwritten, or call XERBLA.
  *
  * The leading dimensions and LWORK are part of the key although no result is defined by them: they
  * choose block sizes and the alignment of columns, and with them the order of the additions. So is
- * the triangle that dsyevd_ doesn't read (the language has rectangles): a matrix with other garbage
- * there is another key; that costs a hit, never a right result.
+ * the triangle that a symmetric driver doesn't read (the language has rectangles): a matrix with
+ * other garbage there is another key; that costs a hit, never a right result.
  */
 #include <taskcache/plugin.h>
 
-static const struct taskcache_task tasks[] = {
-    /* A = U S VT. JOBZ 'A': all of U and VT; 'S': the first min(m, n) columns and rows; 'O': as 'S'
-     * for the smaller of the two, and A holds the other one; 'N': singular values alone. A's old
-     * content is lost in each case. */
-    TASKCACHE_TASK(
-            .symbol = "dgesdd_",
-            .prototype =
-                "void dgesdd_(const char jobz[1], const int m[1], const int n[1],\n"
-                "             inout double a[*n][*m : *lda], const int lda[1],\n"
-                "             out double s[min(*m, *n)],\n"
-                "             out double u[*jobz == 'A' || (*jobz == 'O' && *m < *n) ? *m\n"
-                "                          : *jobz == 'S' ? min(*m, *n) : 0]\n"
-                "                         [*jobz == 'A' || *jobz == 'S' ||\n"
-                "                          (*jobz == 'O' && *m < *n) ? *m : 0 : *ldu],\n"
-                "             const int ldu[1],\n"
-                "             out double vt[*jobz == 'A' || *jobz == 'S' ||\n"
-                "                           (*jobz == 'O' && *m >= *n) ? *n : 0]\n"
-                "                          [*jobz == 'A' || (*jobz == 'O' && *m >= *n) ? *n\n"
-                "                           : *jobz == 'S' ? min(*m, *n) : 0 : *ldvt],\n"
-                "             const int ldvt[1],\n"
-                "             out double work[1], const int lwork[1], ignore int *iwork,\n"
-                "             out int info[1], hidden size_t jobz_len)",
-            .skip = "*lwork == -1 || *m <= 0 || *n <= 0 ||\n"
-                    "(*jobz != 'N' && *jobz != 'S' && *jobz != 'A' && *jobz != 'O')",
-            .success = "*info == 0"),
+/* Job letters, in either case: 'N' and 'n' are 14 modulo 32. What isn't a letter of the job is
+ * skipped before an extent asks. */
+#define IS(job, upper)          "*" #job " % 32 == '" #upper "' % 32"
+#define ISNT(job, upper, lower) "*" #job " != '" #upper "' && *" #job " != '" #lower "'"
 
-    /* A = Z W ZT of a symmetric matrix. JOBZ 'V': A becomes Z; 'N': the triangle that UPLO names,
-     * with the diagonal, is lost. */
-    TASKCACHE_TASK(
-            .symbol = "dsyevd_",
-            .prototype =
-                "void dsyevd_(const char jobz[1], const char uplo[1], const int n[1],\n"
-                "             inout double a[*n][*n : *lda], const int lda[1], out double w[*n],\n"
-                "             out double work[1], const int lwork[1],\n"
-                "             out int iwork[1], const int liwork[1], out int info[1],\n"
-                "             hidden size_t jobz_len, hidden size_t uplo_len)",
-            .skip = "*lwork == -1 || *liwork == -1 || *n <= 0 ||\n"
-                    "(*jobz != 'N' && *jobz != 'V' && *jobz != 'n' && *jobz != 'v') ||\n"
-                    "(*uplo != 'U' && *uplo != 'L' && *uplo != 'u' && *uplo != 'l')",
-            .success = "*info == 0"),
+/* The libraries whose plain names take integers of 32 bits: reference LAPACK, Debian's and conda's
+ * OpenBLAS and those of older wheels, R's own, ATLAS, MKL. */
+#define OBJECTS                                                                \
+    "liblapack.so*|libopenblas.so*|libopenblas-r*.so*|libopenblas[op]-r*.so*|" \
+    "libRlapack.so*|lib[st]atlas.so*|" MKL_OBJECTS
+#define MKL_OBJECTS    "libmkl_intel_lp64.so*|libmkl_gf_lp64.so*"
+
+/* Those whose plain names take 64 bits. A program that was linked with a LAPACK of either kind
+ * doesn't say which, and a key of half an integer is wrong: it isn't here. */
+#define OBJECTS_64     "liblapack64.so*|libopenblas64.so*|libopenblas64[op]-r*.so*|" MKL_OBJECTS_64
+#define MKL_OBJECTS_64 "libmkl_intel_ilp64.so*|libmkl_gf_ilp64.so*"
+
+static const struct taskcache_task tasks[] = {
+#define INT                  "int"
+#define SYMBOL(lower, upper) lower "_@" OBJECTS /* dgesdd_ */
+#include "types.def"
+#undef SYMBOL
+#define SYMBOL(lower, upper) "scipy_" lower "_" /* wheels of scipy, since 1.13 */
+#include "types.def"
+#undef SYMBOL
+#define SYMBOL(lower, upper) lower "@" MKL_OBJECTS
+#include "types.def"
+#undef SYMBOL
+#define SYMBOL(lower, upper) upper "@" MKL_OBJECTS
+#include "types.def"
+#undef SYMBOL
+#undef INT
+
+#define INT "int64_t"
+#define SYMBOL(lower, upper)                                            \
+    lower "_64_" /* OpenBLAS in wheels of numpy, since 1.22; Julia; MKL \
+                  */
+#include "types.def"
+#undef SYMBOL
+#define SYMBOL(lower, upper) "scipy_" lower "_64_" /* wheels of numpy, since 1.26 */
+#include "types.def"
+#undef SYMBOL
+#define SYMBOL(lower, upper) lower "_@" OBJECTS_64
+#include "types.def"
+#undef SYMBOL
+#define SYMBOL(lower, upper) lower "@" MKL_OBJECTS_64
+#include "types.def"
+#undef SYMBOL
+#define SYMBOL(lower, upper) upper "@" MKL_OBJECTS_64
+#include "types.def"
+#undef SYMBOL
+#undef INT
 };
 
-TASKCACHE_PLUGIN("lapack", "1.0", "MIT", "LAPACK's decompositions", tasks);
+TASKCACHE_PLUGIN("lapack", "1.1", "MIT", "LAPACK's drivers", tasks);

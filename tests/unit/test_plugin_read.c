@@ -165,11 +165,12 @@ static void the_lapack_plugin_is_whole(void **state)
     assert_int_equal(tc_plugin_read(LAPACK_PLUGIN, &p, &e), 0);
     assert_string_equal(p.name, "lapack");
     for (size_t i = 0; i < p.task_count; i++) {
-        assert_string_equal(p.tasks[i].text.success, "*info == 0");
-        assert_non_null(strstr(p.tasks[i].text.skip, "*lwork == -1"));
-        assert_non_null(strstr(p.tasks[i].text.prototype, p.tasks[i].text.symbol));
+        assert_non_null(strstr(p.tasks[i].text.success, "*info "));
+        assert_non_null(p.tasks[i].text.skip);
+        assert_non_null(strstr(p.tasks[i].text.prototype, " info[1]"));
     }
-    assert_int_equal(p.task_count, 2);
+    /* 44 drivers by 9 ways of naming them. */
+    assert_int_equal(p.task_count, 44 * 9);
     tc_plugin_free(&p);
 }
 
