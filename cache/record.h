@@ -11,7 +11,9 @@
  * TC_RESULT_INTO_ARG: struct tc_into_arg), then each `out` and `inout` parameter in prototype
  * order, its pieces packed without the gaps between them. What has a layout (struct tc_layout) is
  * here in its packed form, the result too; extents count those bytes. A NULL output pointer has
- * pieces 0, length 0 and flag TC_EXTENT_NULL.
+ * pieces 0, length 0 and flag TC_EXTENT_NULL. A block that the call gives away (TC_RESULT_MALLOC,
+ * TC_RESULT_STATIC, TC_SHAPE_BLOCK, TC_SHAPE_TEXT) is one piece, its content, a string with its
+ * NUL; where there was none, length 0 and TC_EXTENT_NO_BLOCK.
  *
  * Decoding is freestanding; encoding too (into memory that the caller gives).
  */
@@ -59,6 +61,7 @@ struct tc_record {
 
 enum tc_extent_flag {
     TC_EXTENT_NULL = 1u << 0,
+    TC_EXTENT_NO_BLOCK = 1u << 1, /* the pointer to the block is NULL */
 };
 struct tc_extent {
     uint64_t pieces;      /* 1 for the result */

@@ -154,6 +154,11 @@ static int shape_ok(const struct tc_task *task, const struct tc_param *p)
         return p->type == TC_PTR && p->dir == TC_IN;
     case TC_SHAPE_STRING:
         return p->type == TC_PTR && p->elem <= TC_PTR;
+    case TC_SHAPE_BLOCK:
+        return p->type == TC_PTR && p->dir == TC_OUT && p->elem != TC_VOID &&
+               (p->elem < TC_PTR || p->elem == TC_MEMBERS);
+    case TC_SHAPE_TEXT:
+        return p->type == TC_PTR && p->dir == TC_OUT && tc_scalar_bytes(p->elem) == 1;
     case TC_SHAPE_OPAQUE:
         return (p->type == TC_PTR && p->elem <= TC_PTR) ||
                (p->type == TC_MEMBERS && p->layout != 0);
@@ -174,17 +179,27 @@ static int expr_ok(const struct code *c, uint32_t first)
            (first < c->count && tc_expr_verify(c->insns, c->count, first, c->args, c->olds) == 0);
 }
 
+static int param_ok(const struct tc_flat *f, const struct tc_task *task, const struct code *c,
+                    const struct tc_param *p)
+{
+    return str_ok(f, p->name) && str_ok(f, p->type_text) && p->dir >= TC_IN &&
+           p->dir <= TC_HIDDEN && shape_ok(task, p) && expr_ok(c, p->pieces) &&
+           expr_ok(c, p->length) && expr_ok(c, p->stride) && expr_ok(c, p->capacity);
+}
+
+static int owned_ok(const struct tc_flat *f, const struct tc_task *task, const struct code *c)
+{
+    if (task->result_kind != TC_RESULT_MALLOC && task->result_kind != TC_RESULT_STATIC)
+        return 1;
+    return tc_is_owned(&task->owned) && param_ok(f, task, c, &task->owned);
+}
+
 static int params_ok(const struct tc_flat *f, const struct tc_task *task, const struct code *c)
 {
     const struct tc_param *p = span_at(f, task->params, TC_MAX_PARAMS, sizeof *p);
 
     for (uint32_t i = 0; p != NULL && i < task->params.count; i++, p++) {
-        if (!str_ok(f, p->name) || !str_ok(f, p->type_text))
-            return 0;
-        if (p->dir < TC_IN || p->dir > TC_HIDDEN || !shape_ok(task, p) || !loc_ok(f, task, p))
-            return 0;
-        if (!expr_ok(c, p->pieces) || !expr_ok(c, p->length) || !expr_ok(c, p->stride) ||
-            !expr_ok(c, p->capacity))
+        if (!param_ok(f, task, c, p) || !loc_ok(f, task, p))
             return 0;
     }
     return p != NULL;
@@ -291,6 +306,8 @@ static int result_ok(const struct tc_flat *f, const struct tc_task *task)
                    ? places_ok(f, task)
                    : task->result_type != TC_VOID && task->result_type <= TC_PTR;
     case TC_RESULT_INTO_ARG:
+    case TC_RESULT_MALLOC:
+    case TC_RESULT_STATIC:
         return task->result_type == TC_PTR;
     default:
         return 0;
@@ -339,8 +356,9 @@ int tc_task_ok(const struct tc_flat *f, const struct tc_task *task)
     if (task->params.count > TC_MAX_PARAMS ||
         (task->params.count < 32 && task->excluded >> task->params.count != 0))
         return 0;
-    return c.insns != NULL && params_ok(f, task, &c) && sorted_ok(f, task) &&
-           programs_ok(f, task, &c) && key_parts_ok(f, task, &c) && functions_ok(f, task) &&
+    return c.insns != NULL && params_ok(f, task, &c) && owned_ok(f, task, &c) &&
+           sorted_ok(f, task) && programs_ok(f, task, &c) && key_parts_ok(f, task, &c) &&
+           functions_ok(f, task) &&
            texts_ok(f, task);
 }
 

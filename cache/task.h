@@ -42,6 +42,9 @@ enum tc_shape_kind {
                             voids a key with INPUTS unless excluded */
     TC_SHAPE_MEMBERS,    /* a value of several eightbytes, or of members: see its layout */
     TC_SHAPE_FILE,       /* points at a path, whose file's content is the input */
+    TC_SHAPE_BLOCK,      /* out: points at a pointer that receives a malloc'ed block of `length`
+                            elements; a result: the pointer to it */
+    TC_SHAPE_TEXT,       /* the same, to a NUL-terminated string */
 };
 
 /*
@@ -101,8 +104,8 @@ struct tc_param {
     uint8_t loc;             /* enum tc_loc */
     uint8_t is_char;         /* elements are char: rendered as text */
     uint16_t loc_index;
-    /* Programs (index of the first instruction, TC_NO_EXPR if absent), TC_SHAPE_ARRAY and _STRINGS
-     * only. Absent pieces: 1; absent length: 1 element; absent stride: the length. */
+    /* Programs (index of the first instruction, TC_NO_EXPR if absent), TC_SHAPE_ARRAY, _STRINGS and
+     * _BLOCK only. Absent pieces: 1; absent length: 1 element; absent stride: the length. */
     uint32_t pieces, length, stride;
     uint32_t
         capacity; /* for an extent that is known only afterwards: elements this call has room for */
@@ -121,7 +124,15 @@ enum tc_result_kind {
     TC_RESULT_VOID = 0,
     TC_RESULT_VALUE, /* rax or xmm0, or by `result_place` (type TC_MEMBERS); kept in the record */
     TC_RESULT_INTO_ARG, /* a pointer into an output argument, kept as (argument, offset), or NULL */
+    TC_RESULT_MALLOC,   /* a pointer to a block that the caller frees, or NULL: see `owned` */
+    TC_RESULT_STATIC,   /* a pointer to memory of the function's own, or NULL: see `owned` */
 };
+
+/* Memory that a call gives away, whose size the call alone knows? */
+static inline int tc_is_owned(const struct tc_param *p)
+{
+    return p->shape == TC_SHAPE_BLOCK || p->shape == TC_SHAPE_TEXT;
+}
 
 /* Members of a policy. */
 enum tc_policy_bit {
@@ -212,7 +223,7 @@ struct tc_task {
     uint8_t prototype_digest[16]; /* XXH3-128, seed 0, of the canonical text: the same function type
                                      has one digest */
     uint8_t result_kind;          /* enum tc_result_kind */
-    uint8_t result_type;          /* enum tc_scalar; TC_PTR with TC_RESULT_INTO_ARG */
+    uint8_t result_type;          /* enum tc_scalar; TC_PTR for all pointers */
     uint8_t persist;              /* enum tc_tristate: `persist_result` */
     uint8_t refresh;              /* enum tc_tristate: `refresh_cache` */
     uint32_t flags;               /* enum tc_task_flag */
@@ -234,6 +245,7 @@ struct tc_task {
     uint8_t pad[2];
     struct tc_span key_parts; /* struct tc_key_part, with TC_POLICY_KEY */
     struct tc_span functions; /* struct tc_task_function */
+    struct tc_param owned;    /* TC_RESULT_MALLOC and _STATIC: the result as an output, "return" */
 };
 
 /* Something to tell a person, found while compiling. `text` is complete: position, reason id,

@@ -118,4 +118,6 @@ void tc_task_copy(const struct tc_flat *from, const struct tc_task *task,
     ret->key_parts = copy_key_parts(from, task->key_parts, out);
     ret->layouts = copy_layouts(from, task->layouts, out);
     ret->members = copy_members(from, task->members, out);
+    ret->owned.name = copy_str(from, task->owned.name, out);
+    ret->owned.type_text = copy_str(from, task->owned.type_text, out);
 }

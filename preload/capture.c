@@ -6,6 +6,7 @@
 #include "preload/extent.h"
 #include "preload/file_input.h"
 #include "preload/layout.h"
+#include "preload/owned.h"
 #include "preload/prepare.h"
 
 static const unsigned char *stack_argument(const struct tc_frame *f, uint32_t index)
@@ -130,7 +131,7 @@ static uint32_t add_array(struct tc_call *c, const struct tc_param *p, uint64_t 
 }
 
 /* strlen() that asks first while the task is new. */
-static uint32_t string_bytes(const struct tc_call *c, uint64_t address, uint64_t *ret)
+uint32_t tc_string_bytes(const struct tc_call *c, uint64_t address, uint64_t *ret)
 {
     const char *s = (const char *)(uintptr_t)address;
     uint64_t n = 0;
@@ -150,7 +151,7 @@ static uint32_t add_string(struct tc_call *c, const struct tc_param *p, uint64_t
                            struct tc_material *m)
 {
     uint64_t n = 0;
-    uint32_t r = string_bytes(c, address, &n);
+    uint32_t r = tc_string_bytes(c, address, &n);
 
     if (r != 0)
         return r;
@@ -167,7 +168,7 @@ static uint32_t add_file(struct tc_call *c, const struct tc_param *p, uint64_t a
         (struct tc_context *)(void *)((char *)c - offsetof(struct tc_context, call));
     struct tc_file_content content;
     uint64_t bytes = 0, n = 0;
-    uint32_t r = string_bytes(c, address, &n);
+    uint32_t r = tc_string_bytes(c, address, &n);
 
     if (r == 0)
         r = tc_file_input(x, (const char *)(uintptr_t)address, &content, &bytes);
@@ -195,7 +196,7 @@ static uint32_t add_strings(struct tc_call *c, const struct tc_param *p, uint64_
     for (uint64_t i = 0; r == 0 && i < count; i++) {
         uint64_t s = strings[i];
         n = 0;
-        r = s != 0 ? string_bytes(c, s, &n) : 0;
+        r = s != 0 ? tc_string_bytes(c, s, &n) : 0;
         total += sizeof n + n;
     }
     if (r != 0)
@@ -220,7 +221,7 @@ static uint64_t input_span(struct tc_call *c, const struct tc_param *p, uint64_t
     uint64_t n = 0;
 
     if (p->dir == TC_IN && (p->shape == TC_SHAPE_STRING || p->shape == TC_SHAPE_FILE))
-        return string_bytes(c, address, &n) == 0 ? n + 1 : UINT64_MAX;
+        return tc_string_bytes(c, address, &n) == 0 ? n + 1 : UINT64_MAX;
     if (p->dir == TC_IN && (p->shape == TC_SHAPE_ARRAY || p->shape == TC_SHAPE_STRINGS))
         return tc_extent_of(c, p, &e) != 0 ? UINT64_MAX
                : e.pieces == 0             ? 0
@@ -230,7 +231,7 @@ static uint64_t input_span(struct tc_call *c, const struct tc_param *p, uint64_t
 
 uint64_t tc_capture_piece(const struct tc_call *c, const struct tc_extent *e)
 {
-    struct tc_element element = tc_element_of(c->hook, &c->hook->params[e->param]);
+    struct tc_element element = tc_element_of(c->hook, tc_output_param(c, e));
 
     return tc_element_span(&element, e->piece_bytes);
 }
@@ -242,7 +243,8 @@ int tc_capture_overlaps(struct tc_call *c)
         uint64_t at = c->arg[i], span = at != 0 && p->type == TC_PTR ? input_span(c, p, at) : 0;
         for (uint32_t k = 0; span != 0 && k < c->out_count; k++) {
             const struct tc_extent *e = &c->out[k];
-            if (e->param == UINT32_MAX || e->flags & TC_EXTENT_NULL || e->pieces == 0)
+            if (e->param == UINT32_MAX || e->flags & TC_EXTENT_NULL || e->pieces == 0 ||
+                tc_output_is_owned(c, k))
                 continue;
             uint64_t to = c->arg[e->param];
             uint64_t room = (e->pieces - 1) * c->stride_bytes[k] + tc_capture_piece(c, e);

@@ -33,6 +33,9 @@ uint32_t tc_capture_outputs(struct tc_call *c, int after);
 /* How much of the caller's memory a piece of this output takes, without the gap behind it. */
 uint64_t tc_capture_piece(const struct tc_call *c, const struct tc_extent *e);
 
+/* strlen() that asks first while the task is new. */
+uint32_t tc_string_bytes(const struct tc_call *c, uint64_t address, uint64_t *ret);
+
 /* May an output's memory be an input's too? Then nothing may be written before it is known to be
  * sound. */
 int tc_capture_overlaps(struct tc_call *c);

@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <string.h>
 
+#include "preload/owned.h"
+
 extern int *__errno_location(void) __attribute__((weak));
 
 enum {
@@ -27,8 +29,14 @@ static int take_over(struct tc_context *c, uint32_t tid)
 
     if (owner != 0 && !thread_is_gone(owner))
         return 0;
-    return __atomic_compare_exchange_n(&c->owner, &owner, tid, 0, __ATOMIC_ACQ_REL,
-                                       __ATOMIC_RELAXED);
+    if (!__atomic_compare_exchange_n(&c->owner, &owner, tid, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return 0;
+    if (owner != 0)
+        tc_statics_release(c);
+    /* Else a living thread had abandoned it, which may read its static results still. */
+    c->statics = NULL;
+    c->static_bytes = 0;
+    return 1;
 }
 
 /* A context whose thread has ended. Looks at a few only, so that many living threads don't make

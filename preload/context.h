@@ -41,6 +41,9 @@ struct tc_flight {
 };
 #define TC_NO_FLIGHT 0xffffffffu
 
+/* Of a block: it is as long as the record says. */
+#define TC_ANY_SIZE  (UINT64_MAX - 1)
+
 /* A call while it is looked at. */
 struct tc_call {
     struct tc_hook *hook;
@@ -50,7 +53,8 @@ struct tc_call {
     int64_t old[TC_EXPR_MAX_OLD];
     struct tc_extent out[TC_MAX_OUTPUTS];
     uint64_t stride_bytes[TC_MAX_OUTPUTS];   /* from piece to piece in the caller's memory */
-    uint64_t capacity_bytes[TC_MAX_OUTPUTS]; /* UINT64_MAX: the extent is exact */
+    uint64_t capacity_bytes[TC_MAX_OUTPUTS]; /* UINT64_MAX: the extent is exact; TC_ANY_SIZE */
+    uint64_t block[TC_MAX_OUTPUTS]; /* of owned outputs (owned.h): the block; 0: there is none */
     uint32_t out_count;
     int probing;
     const struct tc_flow *flow; /* it belongs to, NULL: the process run */
@@ -92,6 +96,8 @@ struct tc_context {
     struct tc_known_file files[TC_KNOWN_FILES];
     uint32_t next_file;
     struct tc_plugin_area *plugin_area; /* plugin.h; NULL: none yet */
+    struct tc_static *statics; /* the thread's copies of static results, owned.h */
+    uint64_t static_bytes;
     unsigned char material[TC_MATERIAL_BYTES];
     unsigned char check[TC_MATERIAL_BYTES]; /* a component, captured again after the body */
     unsigned char scratch[TC_SCRATCH_BYTES] __attribute__((aligned(64)));

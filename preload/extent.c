@@ -5,6 +5,7 @@
 
 #include "preload/capture.h"
 #include "preload/layout.h"
+#include "preload/owned.h"
 
 static int readable(void *ctx, uint64_t address, uint64_t bytes)
 {
@@ -119,7 +120,8 @@ uint32_t tc_extent_of(struct tc_call *c, const struct tc_param *p, struct tc_run
 
 static int is_output(const struct tc_param *p)
 {
-    return (p->dir == TC_OUT || p->dir == TC_INOUT) && p->shape == TC_SHAPE_ARRAY;
+    return (p->dir == TC_OUT || p->dir == TC_INOUT) &&
+           (p->shape == TC_SHAPE_ARRAY || tc_is_owned(p));
 }
 
 static uint32_t capacity_of(struct tc_call *c, const struct tc_param *p, uint64_t *ret)
@@ -159,6 +161,8 @@ static uint32_t capture_output(struct tc_call *c, uint32_t param, int after)
         out->flags = TC_EXTENT_NULL;
         return 0;
     }
+    if (tc_is_owned(p))
+        return tc_owned_extent(c, at, after);
     if (p->extent_uses_after)
         r = capacity_of(c, p, &c->capacity_bytes[at]);
     if (r == 0 && (after || !p->extent_uses_after))
@@ -177,7 +181,15 @@ uint32_t tc_capture_outputs(struct tc_call *c, int after)
     const struct tc_task *t = c->hook->task;
 
     c->out_count = 0;
-    if (t->result_kind != TC_RESULT_VOID) {
+    if (tc_is_owned(&t->owned)) {
+        uint32_t r;
+
+        c->out[0] = (struct tc_extent){.param = UINT32_MAX};
+        c->out_count = 1;
+        r = tc_owned_extent(c, 0, after);
+        if (r != 0)
+            return r;
+    } else if (t->result_kind != TC_RESULT_VOID) {
         uint64_t bytes = t->result_kind != TC_RESULT_VALUE ? sizeof(struct tc_into_arg)
                          : t->result_layout != 0 ? tc_element_of_result(c->hook).packed_bytes
                                                  : sizeof(uint64_t);

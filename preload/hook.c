@@ -124,6 +124,14 @@ static void prepare_key(struct tc_hook *h)
     }
 }
 
+static uint32_t gives_blocks(const struct tc_hook *h)
+{
+    for (uint32_t i = 0; i < h->param_count; i++)
+        if (tc_is_owned(&h->params[i]))
+            return 1;
+    return (uint32_t)tc_is_owned(&h->task->owned);
+}
+
 static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struct tc_flat *plans,
                       uint64_t base)
 {
@@ -154,6 +162,7 @@ static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struc
     h->active = tc_activation(t, &tc_state.switches);
     consider_flows(h);
     h->probation = TC_PROBATION;
+    h->gives_blocks = gives_blocks(h);
     tc_task_digest(t->space.off != 0 ? tc_task_str(h, t->space) : NULL, h->identity,
                    t->prototype_digest, h->task_digest);
     h->linked = linked;

@@ -56,7 +56,9 @@ static void restore_call(struct tc_context *x, struct tc_frame *frame, const str
     c->frame = frame;
     c->bad_param = UINT32_MAX;
     c->bad_detail = NULL;
-    c->probing = __atomic_load_n(&h->probation, __ATOMIC_RELAXED) != 0 && !tc_is_sandboxed();
+    /* A block's pointer comes from the function, which may have left it as it was. */
+    c->probing = (h->gives_blocks || __atomic_load_n(&h->probation, __ATOMIC_RELAXED) != 0) &&
+                 !tc_is_sandboxed();
     memcpy(c->arg, p + f->args, h->param_count * 8);
     for (uint32_t i = 0; i < h->param_count; i++)
         c->arg_type[i] = h->params[i].type == TC_MEMBERS ? TC_PTR : h->params[i].type;
@@ -105,6 +107,8 @@ static uint32_t keep(struct tc_context *x, struct tc_frame *frame, struct tc_fli
     };
 
     (void)frame;
+    if (r == 0 && c->hook->gives_blocks && tc_is_sandboxed())
+        r = TC_R_SANDBOXED; /* where nothing can be probed */
     if (r == 0)
         r = tc_capture_compare(x, c, result.material, f->material_bytes);
     if (r == 0)

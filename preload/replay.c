@@ -5,6 +5,7 @@
 
 #include "preload/capture.h"
 #include "preload/layout.h"
+#include "preload/owned.h"
 
 /* Where output bytes come from, in order: a run in memory, or chunk after chunk of the store. */
 struct source {
@@ -60,6 +61,21 @@ static struct tc_extent extent_at(const struct tc_record_view *v, uint32_t i)
     return e;
 }
 
+/* A block may be there or not, its content is whole elements. */
+static int flags_fit(const struct tc_call *c, uint32_t i, const struct tc_extent *e)
+{
+    const struct tc_extent *now = &c->out[i];
+    struct tc_element element;
+
+    if (!tc_output_is_owned(c, i) || now->flags & TC_EXTENT_NULL)
+        return e->flags == now->flags;
+    if (e->flags == TC_EXTENT_NO_BLOCK)
+        return e->piece_bytes == 0;
+    element = tc_element_of(c->hook, tc_output_param(c, e));
+    return e->flags == 0 && e->pieces == 1 && e->piece_bytes % element.packed_bytes == 0 &&
+           (element.layout == NULL || e->piece_bytes < INT64_MAX / element.bytes);
+}
+
 /* The record's extents must be this call's, or fit its capacity; then they become the call's. They
  * are read this one time: what lies in the mapping may be something else later. */
 static int shape_fits(struct tc_call *c, const struct tc_record_view *v)
@@ -71,7 +87,7 @@ static int shape_fits(struct tc_call *c, const struct tc_record_view *v)
     for (uint32_t i = 0; i < c->out_count; i++) {
         struct tc_extent e = extent_at(v, i);
         struct tc_extent *now = &c->out[i];
-        if (e.param != now->param || e.flags != now->flags ||
+        if (e.param != now->param || !flags_fit(c, i, &e) ||
             __builtin_mul_overflow(e.pieces, e.piece_bytes, &bytes) ||
             __builtin_add_overflow(total, bytes, &total))
             return 0;
@@ -186,8 +202,8 @@ static int replay_elements(const struct tc_element *element, uint64_t to, uint64
 
 static int replay_output(const struct tc_call *c, uint32_t i, struct tc_extent e, struct source *s)
 {
-    uint64_t to = c->arg[e.param], step = c->stride_bytes[i];
-    struct tc_element element = tc_element_of(c->hook, &c->hook->params[e.param]);
+    uint64_t to = tc_output_address(c, i), step = c->stride_bytes[i];
+    struct tc_element element = tc_element_of(c->hook, tc_output_param(c, &e));
 
     if (element.layout != NULL)
         return replay_elements(&element, to, step, e, s);
@@ -198,6 +214,23 @@ static int replay_output(const struct tc_call *c, uint32_t i, struct tc_extent e
     for (uint64_t p = 0; p < e.pieces && e.piece_bytes != 0; p++)
         if (take(s, (void *)(uintptr_t)(to + p * step), e.piece_bytes) < 0)
             return -EBADMSG;
+    return 0;
+}
+
+/* The block's content, then its address to where the caller looks for it. */
+static int replay_block(struct tc_call *c, uint32_t i, struct tc_extent e, struct source *s)
+{
+    uint64_t block = c->block[i];
+    int r = block != 0 ? replay_output(c, i, e, s) : 0;
+
+    if (r < 0)
+        return r;
+    if (block != 0 && tc_output_param(c, &e)->shape == TC_SHAPE_TEXT && e.piece_bytes != 0)
+        ((char *)(uintptr_t)block)[e.piece_bytes - 1] = 0;
+    if (e.param == UINT32_MAX)
+        c->frame->rax = block;
+    else
+        memcpy((void *)(uintptr_t)c->arg[e.param], &block, sizeof block);
     return 0;
 }
 
@@ -230,10 +263,29 @@ static int replay_all(struct tc_call *c, struct source *s)
         struct tc_extent e = c->out[i];
         if (e.flags & TC_EXTENT_NULL)
             continue;
-        r = e.param == UINT32_MAX ? replay_result(c, s) : replay_output(c, i, e, s);
+        r = tc_output_is_owned(c, i) ? replay_block(c, i, e, s)
+            : e.param == UINT32_MAX  ? replay_result(c, s)
+                                     : replay_output(c, i, e, s);
     }
     if (r < 0)
         restore_result(c->frame, &before);
+    return r;
+}
+
+/* All that the record says is in memory of ours, and sound: now the host's allocator may be asked,
+ * and only then the caller's memory be touched. */
+static int replay_sound(struct tc_context *x, struct tc_call *c, struct source *s)
+{
+    int r;
+
+    if (!c->hook->gives_blocks)
+        return replay_all(c, s);
+    r = tc_owned_allocate(x, c);
+    if (r < 0)
+        return r;
+    r = replay_all(c, s);
+    if (r < 0)
+        tc_owned_release(c);
     return r;
 }
 
@@ -252,8 +304,8 @@ static int replay_directly(struct tc_call *c, const struct tc_store_view *store,
 }
 
 /* All outputs into memory of our own first. */
-static int replay_aside(struct tc_call *c, const struct tc_store_view *store, struct source *s,
-                        size_t bytes)
+static int replay_aside(struct tc_context *x, struct tc_call *c, const struct tc_store_view *store,
+                        struct source *s, size_t bytes)
 {
     unsigned char *aside = NULL;
     int r;
@@ -266,7 +318,7 @@ static int replay_aside(struct tc_call *c, const struct tc_store_view *store, st
         r = -ESTALE;
     if (r == 0) {
         struct source sound = {.at = aside, .left = bytes};
-        r = replay_all(c, &sound);
+        r = replay_sound(x, c, &sound);
     }
     if (aside != NULL)
         tc_sys_munmap(aside, bytes);
@@ -326,11 +378,13 @@ static int replay_value(struct tc_context *x, struct tc_call *c, const struct tc
     if (!tc_store_was_protected(store))
         return -ESTALE;
     if ((copied && v.outputs != NULL) || v.head.output_bytes == 0)
-        r = replay_all(c, &s);
+        r = replay_sound(x, c, &s);
     else if (writes_whole(c))
         r = replay_directly(c, store, &s);
     else
-        r = replay_aside(c, store, &s, v.head.output_bytes);
+        r = replay_aside(x, c, store, &s, v.head.output_bytes);
+    if (r == -ENOMEM && c->hook->gives_blocks)
+        *ret_why = TC_R_NO_BLOCK;
     if (r == 0)
         *ret = (struct tc_replayed){v.head.created_ns, v.head.duration_ns,
                                     (v.head.flags & TC_RECORD_ERRNO) != 0, v.head.err};

@@ -13,7 +13,7 @@ struct tc_replayed {
 };
 
 /* Looks the call up and replays it. 1: done, the frame holds the result. 0: there is no record for
- * it (`*ret_why`: 0, or TC_R_SHAPE_DIFFERS, TC_R_NO_STORE). The caller's memory is untouched then,
+ * it (`*ret_why`: 0, or TC_R_SHAPE_DIFFERS, TC_R_NO_BLOCK, TC_R_NO_STORE). The caller's memory is untouched then,
  * but for plain `out` buffers, which the function writes whole. */
 int tc_replay(struct tc_context *x, struct tc_call *c, struct tc_replayed *ret, uint32_t *ret_why);
 

@@ -81,6 +81,8 @@ static int tell_mistake(struct tc_call *c, uint32_t reason)
                 tc_task_str(c->hook, c->hook->params[c->bad_param].name), "'", NULL);
     else if (c->bad_detail != NULL)
         tc_join(detail, sizeof detail, c->bad_detail, NULL, NULL, NULL);
+    else if (c->hook->gives_blocks && (reason == TC_R_UNREADABLE || reason == TC_R_BAD_EXTENT))
+        tc_join(detail, sizeof detail, "the result", NULL, NULL, NULL);
     tc_log_reason(TC_LOG_ERROR, c->hook->identity, reason, detail);
     return 1;
 }

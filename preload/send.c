@@ -7,6 +7,7 @@
 #include "preload/client.h"
 #include "preload/layout.h"
 #include "preload/miss.h"
+#include "preload/owned.h"
 #include "preload/state.h"
 
 #ifndef MFD_CLOEXEC
@@ -88,7 +89,8 @@ static uint32_t locate_result(const struct tc_call *c, struct tc_into_arg *ret)
     for (uint32_t i = 0; i < c->out_count; i++) {
         const struct tc_extent *e = &c->out[i];
         uint64_t span;
-        if (e->param == UINT32_MAX || e->flags & TC_EXTENT_NULL || bytes_of(e) == 0)
+        if (e->param == UINT32_MAX || e->flags & TC_EXTENT_NULL || bytes_of(e) == 0 ||
+            tc_output_is_owned(c, i))
             continue;
         span = (e->pieces - 1) * c->stride_bytes[i] + tc_capture_piece(c, e);
         if (c->result - c->arg[e->param] < span) {
@@ -108,8 +110,8 @@ static void put_run(void *ctx, const void *data, uint64_t bytes)
 static void put_output(struct draft *d, const struct tc_call *c, uint32_t i)
 {
     const struct tc_extent *e = &c->out[i];
-    uint64_t from = c->arg[e->param];
-    struct tc_element element = tc_element_of(c->hook, &c->hook->params[e->param]);
+    uint64_t from = tc_output_address(c, i);
+    struct tc_element element = tc_element_of(c->hook, tc_output_param(c, e));
 
     if (e->flags & TC_EXTENT_NULL || bytes_of(e) == 0)
         return;
@@ -127,16 +129,18 @@ static void put_output(struct draft *d, const struct tc_call *c, uint32_t i)
         put(d, (const void *)(uintptr_t)(from + p * c->stride_bytes[i]), e->piece_bytes);
 }
 
-static uint32_t probe_outputs(const struct tc_call *c)
+static uint32_t probe_outputs(struct tc_call *c)
 {
     for (uint32_t i = 0; c->probing && i < c->out_count; i++) {
         const struct tc_extent *e = &c->out[i];
-        if (e->param == UINT32_MAX || bytes_of(e) == 0)
+        if (tc_output_param(c, e) == NULL || bytes_of(e) == 0)
             continue;
         for (uint64_t p = 0; p < e->pieces; p++)
-            if (tc_sys_readable(c->arg[e->param] + p * c->stride_bytes[i], tc_capture_piece(c, e)) <
-                0)
+            if (tc_sys_readable(tc_output_address(c, i) + p * c->stride_bytes[i],
+                                tc_capture_piece(c, e)) < 0) {
+                c->bad_param = e->param;
                 return TC_R_UNREADABLE;
+            }
     }
     return 0;
 }
@@ -190,7 +194,7 @@ static uint32_t encode(struct draft *d, const struct tc_call *c, const struct tc
     put(d, r->material, h->material_bytes);
     put(d, c->out, c->out_count * sizeof *c->out);
     for (uint32_t i = 0; i < c->out_count; i++) {
-        if (c->out[i].param != UINT32_MAX) {
+        if (tc_output_param(c, &c->out[i]) != NULL) {
             put_output(d, c, i);
         } else if (c->hook->task->result_layout != 0) {
             struct tc_element result = tc_element_of_result(c->hook);

@@ -62,6 +62,7 @@ struct tc_hook {
     uint32_t probation;     /* atomic: calls left */
     int64_t misses_told_ns; /* atomic: see miss.c */
     uint64_t told;          /* atomic: bit per reason that was reported once */
+    uint32_t gives_blocks;  /* an output of its calls is owned, see owned.h */
     uint32_t in_flow;       /* cached only inside a flow that says `persist_result: true` */
     uint32_t patched;       /* 0: refused late, or its object was unloaded */
 };

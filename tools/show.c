@@ -217,16 +217,18 @@ static void emit_output(struct show *s, const struct tc_shown_output *o)
         emit_into_arg(s, o);
         return;
     }
-    if (o->extent.param == UINT32_MAX)
+    if (o->extent.param == UINT32_MAX && !(task && tc_is_owned(&task->owned)))
         describe_result(s, &v);
     else
         describe_param(s, o, &v, name);
-    if (o->extent.flags & TC_EXTENT_NULL) {
+    if (o->extent.flags & (TC_EXTENT_NULL | TC_EXTENT_NO_BLOCK)) {
         tc_show_word(&s->to, v.name, v.name_bytes, "", "NULL");
         return;
     }
     if (v.total > o->bytes)
         v.total = o->bytes;
+    if (v.param && v.param->shape == TC_SHAPE_TEXT && v.total)
+        v.total--; /* the NUL */
     size_t n = tc_shown_bytes(&s->to, &v);
     unsigned char *data = tc_alloc(n);
     v.data = data;

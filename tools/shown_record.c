@@ -152,6 +152,8 @@ void tc_shown_record_close(struct tc_shown_record *r)
 
 const struct tc_param *tc_shown_param(const struct tc_shown_record *r, uint32_t index)
 {
+    if (index == UINT32_MAX && r->task && tc_is_owned(&r->task->owned))
+        return &r->task->owned;
     return index < r->param_count ? &r->params[index] : NULL;
 }
 

@@ -44,8 +44,8 @@ static const char *behind_group(const char *p)
     return NULL;
 }
 
-/* The name in front of the parameters: in front of the first '(' that isn't `static(extent)` or
- * `__attribute__((...))`. */
+/* The name in front of the parameters: in front of the first '(' that isn't `static(extent)`,
+ * `malloc(extent)` or `__attribute__((...))`. */
 static char *function_name(const char *text)
 {
     static const char *const no_names[] = {"static", "__attribute__"};
@@ -58,7 +58,8 @@ static char *function_name(const char *text)
         while (begin > text && (is_name(begin[-1]) || is_scope(text, begin)))
             begin -= begin[-1] == ':' ? 2 : 1;
         TC_CLEANUP(tc_free_text) char *name = tc_copyn(begin, (size_t)(end - begin));
-        if (strcmp(name, no_names[0]) != 0 && strcmp(name, no_names[1]) != 0)
+        bool owned = strcmp(name, "malloc") == 0 && begin == text;
+        if (!owned && strcmp(name, no_names[0]) != 0 && strcmp(name, no_names[1]) != 0)
             return *name && !isdigit((unsigned char)*name) ? tc_copy(name) : NULL;
         const char *behind = behind_group(open);
         open = behind ? strchr(behind, '(') : NULL;

@@ -342,7 +342,7 @@ static void check_result(const struct tc_dwarf_question *q, struct tc_dwarf_func
                          const struct tc_task *task, const struct tc_insn *code,
                          struct tc_dwarf_answer *a)
 {
-    int needed = task->result_kind == TC_RESULT_INTO_ARG ||
+    int needed = (task->result_kind != TC_RESULT_VOID && task->result_type == TC_PTR) ||
                  (code != NULL && names_result(code, task->code.count));
 
     if (task->result_kind == TC_RESULT_VOID || !needed)

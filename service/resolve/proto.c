@@ -180,11 +180,14 @@ static void tables(struct proto *p, struct tc_flat_builder *b, struct tc_task *t
     task->prototype = tc_flat_add_str(b, canonical);
     digest(p, canonical, task->prototype_digest);
     task->result_kind = f->result_kind;
-    task->result_type = f->result_kind == TC_RESULT_VOID       ? TC_VOID
-                        : f->result_kind == TC_RESULT_INTO_ARG ? TC_PTR
-                        : f->result_layout != 0                ? TC_MEMBERS
-                                                               : f->result->scalar;
+    task->result_type = f->result_kind == TC_RESULT_VOID ? TC_VOID
+                        : f->result->kind == K_POINTER   ? TC_PTR
+                        : f->result_layout != 0          ? TC_MEMBERS
+                                                         : f->result->scalar;
     task->result_layout = f->result_layout;
+    memset(&task->owned, 0, sizeof task->owned);
+    if (f->owned.shape != 0)
+        task->owned = param_entry(p, b, &f->owned);
     memcpy(task->result_place, f->result_place, sizeof task->result_place);
     layout_tables(p, b, task);
     task->params = tc_flat_add(b, params, f->param_count, sizeof params[0]);
@@ -204,6 +207,8 @@ static void dry_run(struct proto *p)
     (void)proto_canonical(p);
     for (uint32_t i = 0; i < p->fn->param_count; i++)
         (void)proto_param_type_text(p, &p->fn->params[i]);
+    if (p->fn->owned.shape != 0)
+        (void)proto_param_type_text(p, &p->fn->owned);
 }
 
 /* What is changed between setjmp() and longjmp() lies on the heap: locals would be indeterminate.

@@ -231,8 +231,10 @@ struct proto_function {
     proto_at at, result_at;
     struct proto_type *result;
     bool result_malloc, result_static;
+    bool result_static_word; /* C's storage class, which may mean the same: proto_owned.c */
     proto_at result_qualifier_at;
-    struct proto_expr *static_extent;
+    struct proto_expr *result_extent; /* of `malloc(EXTENT)`, `static(EXTENT)` */
+    struct proto_param owned;         /* the result as an output, if it is one of those */
     struct proto_param *params;
     uint32_t param_count;
     uint8_t result_kind; /* enum tc_result_kind */
@@ -395,6 +397,17 @@ void proto_check(struct proto *p);
 void proto_check_shape(struct proto *p, struct proto_param *x);
 /* The parameter that most likely says how many elements `x` has, for remedies. */
 const char *proto_count_hint(const struct proto *p, const struct proto_param *x);
+struct proto_expr *proto_product(struct proto *p, struct proto_expr *a, struct proto_expr *b);
+
+/* proto_owned.c: memory that changes hands */
+static inline bool proto_is_owned(const struct proto_param *x)
+{
+    return x->shape == TC_SHAPE_BLOCK || x->shape == TC_SHAPE_TEXT;
+}
+/* `out malloc T *p[EXTENT]` */
+void proto_check_block(struct proto *p, struct proto_param *x);
+/* `malloc` and `static` results; false: it is none. */
+bool proto_check_owned_result(struct proto *p);
 
 /* proto_typing.c */
 /* The parameter of an E_NAME; NULL: it is a constant of `types:`. */

@@ -31,19 +31,32 @@ static bool compatible(const struct proto_type *r, const struct proto_type *t)
             is_float(r->scalar) == is_float(t->scalar));
 }
 
-static void pointer_result(struct proto *p)
+static bool points_into_argument(const struct proto *p)
 {
-    struct proto_function *f = p->fn;
+    const struct proto_function *f = p->fn;
 
     for (uint32_t i = 0; i < f->param_count; i++) {
         const struct proto_param *x = &f->params[i];
 
         if (x->shape == TC_SHAPE_ARRAY && (x->direction == TC_OUT || x->direction == TC_INOUT) &&
-            compatible(f->result->to, x->elem)) {
-            f->result_kind = TC_RESULT_INTO_ARG;
-            return;
-        }
+            compatible(f->result->to, x->elem))
+            return true;
     }
+    return false;
+}
+
+static void pointer_result(struct proto *p)
+{
+    struct proto_function *f = p->fn;
+
+    if (points_into_argument(p)) {
+        f->result_kind = TC_RESULT_INTO_ARG;
+        return;
+    }
+    /* `static const char *name(int)`: as people write it, and what else could it be? */
+    f->result_static = f->result_static_word;
+    if (proto_check_owned_result(p))
+        return;
     proto_fail(p, TC_R_OWNERSHIP_MISSING, f->result_at, NULL,
                "'%.60s' returns a pointer, and nothing says who owns what it points at", f->name);
 }
@@ -51,21 +64,6 @@ static void pointer_result(struct proto *p)
 _Noreturn static void result_not_yet(struct proto *p, proto_at at, const char *what)
 {
     proto_fail(p, TC_R_NOT_YET, at, NULL, "the result of '%.60s': %s built yet", p->fn->name, what);
-}
-
-static void check_ownership(struct proto *p)
-{
-    struct proto_function *f = p->fn;
-
-    if (!f->result_malloc && !f->result_static)
-        return;
-    if (f->result->kind != K_POINTER)
-        proto_fail(p, TC_R_BAD_PROTOTYPE, f->result_qualifier_at, "",
-                   "'%.60s' returns no pointer: `malloc` and `static` say who owns what a pointer "
-                   "points at",
-                   f->name);
-    result_not_yet(p, f->result_qualifier_at,
-                   f->result_malloc ? "`malloc` results aren't" : "`static` results aren't");
 }
 
 static void members_result(struct proto *p)
@@ -86,7 +84,8 @@ static void check_result(struct proto *p)
     struct proto_function *f = p->fn;
     const struct proto_type *t = f->result;
 
-    check_ownership(p);
+    if (proto_check_owned_result(p))
+        return;
     switch (t->kind) {
     case K_VOID:
         f->result_kind = TC_RESULT_VOID;
@@ -134,6 +133,7 @@ void proto_check(struct proto *p)
     }
     note_float(p, f->result);
     check_result(p);
+    note_float(p, f->owned.elem);
     note_members(p);
     proto_assign_places(p);
 }

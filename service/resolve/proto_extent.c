@@ -87,9 +87,23 @@ static void check_unused(struct proto *p, const struct proto_param *x)
     p->old_count = old_count;
 }
 
+/* A block's length is looked at when there is one, and is nobody's capacity: a replay makes it as
+ * long as it was. */
+static void owned_programs(struct proto *p, struct proto_param *x)
+{
+    x->after = true;
+    x->code_pieces = x->code_stride = x->code_capacity = TC_NO_EXPR;
+    x->code_length = extent(p, x->length, WHEN_AFTER);
+}
+
 static void param_programs(struct proto *p, struct proto_param *x)
 {
     enum proto_when when;
+
+    if (proto_is_owned(x)) {
+        owned_programs(p, x);
+        return;
+    }
 
     if (x->shape == TC_SHAPE_OPAQUE)
         check_unused(p, x);
@@ -116,6 +130,8 @@ void proto_compile_all(struct proto *p, const struct proto_expr *skip,
 {
     for (uint32_t i = 0; i < p->fn->param_count; i++)
         param_programs(p, &p->fn->params[i]);
+    if (proto_is_owned(&p->fn->owned))
+        owned_programs(p, &p->fn->owned);
     p->skip = skip == NULL ? TC_NO_EXPR : proto_program(p, skip, WHEN_SKIP, false);
     p->success = success == NULL ? TC_NO_EXPR : proto_program(p, success, WHEN_AFTER, false);
 }

@@ -55,26 +55,30 @@ void proto_leave(struct proto *p)
     p->nest--;
 }
 
-/* `malloc` and `static(EXTENT)` in front of the result. C's own storage classes are read along with
- * the type. */
+/* `malloc`, `malloc(EXTENT)` and `static(EXTENT)` in front of the result. C's own storage classes
+ * are read along with the type. */
 static void result_qualifiers(struct proto *p, struct proto_function *f)
 {
     for (;; p->tok++) {
         const struct proto_token *next = p->tok + 1;
 
-        if (proto_is_word(p, "malloc") && next->kind == TOK_WORD) {
-            f->result_malloc = true;
-            f->result_qualifier_at = p->tok->at;
-        } else if (proto_is_word(p, "static") && next->kind == '(') {
-            f->result_static = true;
-            f->result_qualifier_at = p->tok->at;
-            p->tok += 2;
-            f->static_extent = proto_expression(p);
-            if (!proto_is(p, ')'))
-                proto_unexpected(p, "`)`");
-        } else {
+        bool is_malloc = proto_is_word(p, "malloc");
+
+        if (!is_malloc && !(proto_is_word(p, "static") && next->kind == '('))
             return;
-        }
+        if (f->result_malloc || f->result_static)
+            proto_fail(
+                p, TC_R_BAD_PROTOTYPE, p->tok->at, "",
+                "a result belongs to the caller (`malloc`) or the function (`static`), once");
+        f->result_malloc = is_malloc;
+        f->result_static = !is_malloc;
+        f->result_qualifier_at = p->tok->at;
+        if (next->kind != '(')
+            continue;
+        p->tok += 2;
+        f->result_extent = proto_expression(p);
+        if (!proto_is(p, ')'))
+            proto_unexpected(p, "`)`");
     }
 }
 
@@ -98,6 +102,7 @@ void proto_parse_prototype(struct proto *p)
     result_qualifiers(p, f);
     t = proto_specifiers(p, &storage);
     f->result_at = storage.base_at;
+    f->result_static_word = storage.is_static;
     if (storage.is_typedef)
         proto_fail(p, TC_R_BAD_PROTOTYPE, storage.at, "", "a typedef belongs under `types:`");
     t = proto_declarator(p, t, &f->name, &f->at);

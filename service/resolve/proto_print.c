@@ -164,8 +164,42 @@ static void put_extents(const struct printer *w, const struct proto_param *x)
     put(w, "]");
 }
 
+static void put_block(const struct printer *w, const struct proto_param *x)
+{
+    put(w, "out malloc ");
+    if (x->shape == TC_SHAPE_TEXT) {
+        put_type(w, x->value, x->name);
+        return;
+    }
+    put_type(w, proto_pointer_to(w->p, x->elem), x->name);
+    put_extents(w, x);
+}
+
+/* What stands in front of a result that is given away. */
+static void put_ownership(const struct printer *w, const struct proto_function *f)
+{
+    const struct proto_param *x = &f->owned;
+
+    if (x->shape == 0)
+        return;
+    put(w, f->result_kind == TC_RESULT_MALLOC ? "malloc" : "static");
+    if (x->shape == TC_SHAPE_BLOCK) {
+        put(w, "(");
+        if (x->length == NULL)
+            put(w, "1");
+        else
+            proto_print_expr(w->p, w->b, x->length);
+        put(w, ")");
+    }
+    put(w, " ");
+}
+
 static void put_param(const struct printer *w, const struct proto_param *x)
 {
+    if (proto_is_owned(x)) {
+        put_block(w, x);
+        return;
+    }
     bool is_array = x->shape == TC_SHAPE_ARRAY || x->shape == TC_SHAPE_STRINGS;
 
     if (x->direction == TC_IGNORE || x->direction == TC_HIDDEN)
@@ -187,6 +221,7 @@ const char *proto_canonical(struct proto *p)
     struct proto_buffer b = {0};
     struct printer w = {.p = p, .b = &b, .canonical = true};
 
+    put_ownership(&w, f);
     put_before(&w, f->result);
     space(&w);
     put(&w, f->name);

@@ -144,7 +144,7 @@ static void value_shape(struct proto *p, struct proto_param *x)
 
 /* ---- extents ---- */
 
-static struct proto_expr *product(struct proto *p, struct proto_expr *a, struct proto_expr *b)
+struct proto_expr *proto_product(struct proto *p, struct proto_expr *a, struct proto_expr *b)
 {
     struct proto_expr *e = proto_new(p, sizeof *e);
 
@@ -180,7 +180,7 @@ static void take_extents(struct proto *p, struct proto_param *x, const struct di
         if (d->dim[i]->stride != NULL)
             not_yet(p, x, d->dim[i]->stride->first, NULL,
                     "strides in another than the last dimension aren't");
-        x->pieces = i == 0 ? d->dim[0]->count : product(p, x->pieces, d->dim[i]->count);
+        x->pieces = i == 0 ? d->dim[0]->count : proto_product(p, x->pieces, d->dim[i]->count);
     }
     if (last == 0 && d->dim[0]->stride != NULL)
         bad(p, x, d->dim[0]->stride->first, proto_format(p, "%s[COUNT][1 : STRIDE]", x->name),
@@ -197,8 +197,6 @@ static void refuse_qualifiers(struct proto *p, const struct proto_param *x)
 {
     if (x->codec != NULL)
         not_yet(p, x, x->qualifier_at, NULL, "codecs aren't");
-    if (x->is_malloc)
-        not_yet(p, x, x->qualifier_at, NULL, "`malloc` outputs aren't");
     if (x->dir == TC_HIDDEN)
         bad(p, x, x->qualifier_at, "", "isn't a length: `hidden` is for integers");
 }
@@ -345,6 +343,10 @@ static void pointer_shape(struct proto *p, struct proto_param *x, const struct d
     }
     if (x->dir == TC_IGNORE) {
         opaque(x, TC_IGNORE);
+        return;
+    }
+    if (x->is_malloc) {
+        proto_check_block(p, x);
         return;
     }
     if (x->elem->kind == K_FUNCTION)

@@ -20,11 +20,11 @@ def test_needs_no_library_and_no_symbol_version(t):
     lacks(versions, "GLIBC")
 
 
-def test_imports_four_optional_symbols_and_exports_two(t):
+def test_imports_six_optional_symbols_and_exports_two(t):
     symbols = output("nm", "-D", t.library).split("\n")
     imported = sorted(s.split()[-1] for s in symbols if re.search(r" [Uuvw] ", s))
     exported = sorted(s.split()[-1] for s in symbols if re.search(r" [TtDdBbRr] ", s))
-    equal(imported, ["__errno_location", "_r_debug", "dlopen", "dlsym"])
+    equal(imported, ["__errno_location", "_r_debug", "dlopen", "dlsym", "free", "malloc"])
     equal(exported, ["prctl", "syscall"])
 
 

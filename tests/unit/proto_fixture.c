@@ -88,8 +88,8 @@ static const char *const scalars[] = {"void", "i8",  "i16",  "i32", "i64", "u8",
 static void show_param(FILE *out, const struct tc_param *x)
 {
     static const char *const dirs[] = {"?", "in", "out", "inout", "ignore", "hidden"};
-    static const char *const shapes[] = {"?",       "scalar", "array", "string",
-                                         "strings", "opaque", "members", "file"};
+    static const char *const shapes[] = {"?",      "scalar",  "array", "string", "strings",
+                                         "opaque", "members", "file",  "block",  "text"};
     static const char *const places[] = {"?", "int", "sse", "stack"};
 
     fprintf(out, "%s %s %s %s%u", dirs[x->dir], shapes[x->shape],
@@ -114,7 +114,12 @@ const char *compiled_shapes(const struct compiled *c)
         show_param(out, &params[i]);
     }
     fprintf(out, " -> %s",
-            c->task.result_kind == TC_RESULT_INTO_ARG ? "into" : scalars[c->task.result_type]);
+            c->task.result_kind == TC_RESULT_INTO_ARG ? "into"
+            : c->task.result_kind == TC_RESULT_MALLOC ? "malloc "
+            : c->task.result_kind == TC_RESULT_STATIC ? "static "
+                                                      : scalars[c->task.result_type]);
+    if (tc_is_owned(&c->task.owned))
+        show_param(out, &c->task.owned);
     fputs(c->task.flags & TC_TASK_FLOAT ? " float" : "", out);
     fclose(out);
     return text;
