@@ -55,8 +55,15 @@ struct tc_record {
     uint32_t chunk_count; /* 0: the outputs are inline */
     uint64_t chunk_first; /* chunks are numbered consecutively */
     uint64_t output_bytes;
-    uint64_t record_id; /* given by the service, never used twice */
-    uint64_t reserved[2];
+    uint64_t record_id;      /* given by the service, never used twice */
+    uint64_t transaction[2]; /* of a staged result: whose it is; else 0 */
+};
+
+/* A flow's staged results lie in table "staged", under the transaction's id and the key's low half,
+ * until they are moved to "records" in one LMDB transaction. */
+struct tc_staged_key {
+    uint64_t transaction[2];
+    uint64_t key_low;
 };
 
 enum tc_extent_flag {

@@ -151,6 +151,14 @@ enum tc_tristate {
     TC_TRUE = 2,
 };
 
+/* Of a flow: what becomes of its tasks' results. */
+enum tc_commit_mode {
+    TC_COMMIT_NONE = 0, /* no transaction */
+    TC_COMMIT_LAZY,     /* staged, and kept with the outermost transaction */
+    TC_COMMIT_EAGER,    /* kept at once, whatever transaction is around */
+    TC_COMMIT_OFF,      /* staged, and dropped in the end */
+};
+
 enum tc_task_flag {
     TC_TASK_DISABLED = 1u << 0, /* `enabled: false` */
     TC_TASK_POLICY_GIVEN =
@@ -242,7 +250,8 @@ struct tc_task {
     struct tc_span members;  /* struct tc_member */
     uint32_t result_layout;  /* 1 + index; 0: none */
     uint8_t result_place[2]; /* enum tc_result_place, by eightbyte */
-    uint8_t pad[2];
+    uint8_t commit_mode;     /* enum tc_commit_mode, of a flow */
+    uint8_t pad;
     struct tc_span key_parts; /* struct tc_key_part, with TC_POLICY_KEY */
     struct tc_span functions; /* struct tc_task_function */
     struct tc_param owned;    /* TC_RESULT_MALLOC and _STATIC: the result as an output, "return" */

@@ -16,7 +16,7 @@
 #include "cache/task.h"
 
 #define TC_WIRE_MAGIC   0x5443u
-#define TC_WIRE_VERSION 3u
+#define TC_WIRE_VERSION 4u
 #define TC_WIRE_MAX_BYTES \
     (128u * 1024u) /* longest packet; more goes by memfd (SCM_RIGHTS, one descriptor) */
 
@@ -37,6 +37,8 @@ enum tc_message_type {
                       before exec) */
     TC_MSG_MISS,   /* struct tc_miss_message: a call that stored nothing; with a record_id: that
                       record is wrong and goes. Reply: committed */
+    TC_MSG_TRANSACTION, /* struct tc_transaction_request; reply: committed, reply.value = how many
+                           results; -ESTALE: there is no such transaction, nothing of it is kept */
     TC_MSG_REPLY = 64,
 };
 
@@ -87,7 +89,10 @@ struct tc_object_ref {
 enum tc_store_flag {
     TC_STORE_MEMFD = 1u << 0, /* the draft is in the attached memfd, from offset 0 */
     TC_STORE_REPLACE =
-        1u << 1, /* refresh: a refresh: counted apart, replaces like any other store */
+        1u << 1,              /* refresh: a refresh: counted apart, replaces like any other store */
+    TC_STORE_STAGE = 1u << 2, /* for `transaction` alone, until that is committed; -ESTALE: there
+                                 is no such transaction */
+    TC_STORE_BEGINS = 1u << 3, /* with TC_STORE_STAGE: begin the transaction if there is none */
 };
 struct tc_store_request {
     struct tc_message head;
@@ -100,6 +105,24 @@ struct tc_store_request {
     int64_t expired_ns;
     uint32_t heads, head_bytes; /* struct tc_string_head, offset from the start of the message */
     char program[32];
+    uint64_t transaction[2]; /* id, with TC_STORE_STAGE */
+};
+
+/*
+ * Results of a flow that is a transaction are staged: stored where only look-ups of that flow find
+ * them (cache/record.h). They become records in one LMDB transaction, or go. A transaction belongs
+ * to the process that began it and ends with it.
+ */
+enum tc_transaction_op {
+    TC_TRANSACTION_COMMIT = 1,
+    TC_TRANSACTION_MERGE, /* into `parent`, which must exist or is begun */
+    TC_TRANSACTION_DROP,
+};
+struct tc_transaction_request {
+    struct tc_message head;
+    uint64_t transaction[2], parent[2];
+    uint32_t op;     /* enum tc_transaction_op */
+    uint32_t begins; /* TC_TRANSACTION_MERGE: begin the parent if there is none */
 };
 
 /* Followed by identity, material and text. */

@@ -355,6 +355,7 @@ static void look_at_flows(void)
         if (on && (t->flags & TC_TASK_FLOW)) {
             tc_flows_start();
             tc_state.flows_persist |= t->persist == TC_TRUE;
+            tc_state.flows_transact |= t->commit_mode != TC_COMMIT_NONE;
             tc_state.flows_not_yet |= (t->flags & TC_TASK_NOT_YET) != 0;
         }
         if (on && (t->policy & TC_POLICY_FLOW_PARAMETERS))

@@ -12,6 +12,7 @@
 #include "preload/replay.h"
 #include "preload/report.h"
 #include "preload/state.h"
+#include "preload/transaction.h"
 
 /* Callers may pass more on the stack than the prototype says: Fortran's hidden lengths. */
 #define HIDDEN_EIGHTBYTES 8u
@@ -118,7 +119,7 @@ static uint32_t enter_scope(struct tc_context *x, struct tc_call *c)
     uint32_t r;
 
     c->flow = NULL;
-    if (!tc_state.flows_not_yet && !h->in_flow &&
+    if (!tc_state.flows_not_yet && !tc_state.flows_transact && !h->in_flow &&
         !(h->active.policy & (TC_POLICY_RUN_ID | TC_POLICY_FLOW_PARAMETERS)))
         return 0;
     r = tc_flow_of(x, c->frame->entry, &c->flow);
@@ -152,6 +153,23 @@ static uint8_t digest_flow(struct tc_context *x, struct tc_call *c, uint8_t ret[
     return TC_FLOW_UNKNOWN;
 }
 
+/* The flow's `success:` may want to know of its arguments and of the state before the call. */
+static void begin_transaction(struct tc_context *x, struct tc_call *c, struct tc_flow *flow)
+{
+    const struct tc_task *t = c->hook->task;
+    struct tc_flight *f;
+
+    tc_transaction_begin(flow, t->commit_mode);
+    if (t->success == TC_NO_EXPR)
+        return;
+    tc_capture_probation(c);
+    c->out_count = 0;
+    c->material.bytes = 0;
+    f = tc_capture_olds(c) == 0 ? open_flight(x, c) : NULL;
+    if (f != NULL)
+        f->serial = flow->serial;
+}
+
 /* A flow function: its body runs, inside a scope of its own. */
 static uint32_t enter_flow(struct tc_context *x, struct tc_frame *f, struct tc_hook *h)
 {
@@ -174,6 +192,8 @@ static uint32_t enter_flow(struct tc_context *x, struct tc_frame *f, struct tc_h
     if (h->task->persist != TC_UNSET)
         flow->persist = h->task->persist;
     flow->not_yet |= (h->task->flags & TC_TASK_NOT_YET) != 0;
+    if (h->task->commit_mode != TC_COMMIT_NONE)
+        begin_transaction(x, c, flow);
     prepare_call(c);
     return TC_ACTION_CALL;
 }

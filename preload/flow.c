@@ -4,6 +4,7 @@
 
 #include "preload/context.h"
 #include "preload/state.h"
+#include "preload/transaction.h"
 
 static uint32_t seen;           /* atomic: a flow function was called in this process */
 static uint32_t forked;         /* this process is a fork: its first thread needn't be main's */
@@ -16,6 +17,8 @@ static __thread uint64_t missed __attribute__((tls_model("initial-exec")));
 
 void tc_flows_begin(struct tc_flows *f, int first_thread)
 {
+    for (uint32_t i = 0; i < f->count; i++)
+        tc_transaction_abandon(&f->at[i]); /* of a thread that ended in them */
     memset(f, 0, offsetof(struct tc_flows, at));
     f->main = first_thread && !forked;
     f->outside = f->main || __atomic_load_n(&seen, __ATOMIC_ACQUIRE) == 0;
@@ -149,7 +152,7 @@ static int on_own_stack(struct tc_context *x, uint64_t entry)
 static void drop_dead(struct tc_flows *f, uint64_t entry)
 {
     while (f->count > 0 && f->at[f->count - 1].entry <= entry)
-        f->count--;
+        tc_transaction_abandon(&f->at[--f->count]);
     if (entry > missed)
         missed = 0;
 }
@@ -203,9 +206,28 @@ void tc_flow_close(struct tc_context *x, uint64_t entry, uint64_t serial)
 {
     struct tc_flows *s = &x->flows;
 
+    if (tc_flow_at(x, entry, serial) == NULL)
+        return;
+    for (int own = 0; !own;) {
+        const struct tc_flow *f = &s->at[--s->count];
+        own = f->entry == entry && f->serial == serial;
+        tc_transaction_abandon(f);
+    }
+}
+
+struct tc_flow *tc_flow_at(struct tc_context *x, uint64_t entry, uint64_t serial)
+{
+    struct tc_flows *s = &x->flows;
+
     for (uint32_t i = s->count; i > 0; i--)
         if (s->at[i - 1].entry == entry && s->at[i - 1].serial == serial)
-            s->count = i - 1;
+            return &s->at[i - 1];
+    return NULL;
+}
+
+struct tc_flow *tc_flow_around(struct tc_context *x, const struct tc_flow *f)
+{
+    return f > x->flows.at ? &x->flows.at[f - x->flows.at - 1] : NULL;
 }
 
 uint32_t tc_flow_of(struct tc_context *x, uint64_t entry, const struct tc_flow **ret)

@@ -25,6 +25,15 @@ enum tc_flow_parameters {
     TC_FLOW_UNKNOWN, /* an argument couldn't be read */
 };
 
+/* A flow that is a transaction, see transaction.h. */
+struct tc_flow_transaction {
+    uint64_t id[2];
+    uint8_t mode;    /* enum tc_commit_mode; TC_COMMIT_NONE: the flow is none */
+    uint8_t touched; /* atomic, as are the next two: something was sent for it */
+    uint8_t begun;   /* the service said that it knows it */
+    uint8_t broken;  /* it will come to nothing */
+};
+
 struct tc_flow {
     uint64_t entry;     /* stack pointer at the entry */
     uint64_t return_to; /* what lies there */
@@ -38,6 +47,7 @@ struct tc_flow {
     uint8_t persist;    /* enum tc_tristate, the enclosing flow's where it says nothing */
     uint8_t not_yet;    /* uses what isn't built */
     uint8_t digest[16]; /* of the arguments */
+    struct tc_flow_transaction transaction;
 };
 
 struct tc_flows {
@@ -65,6 +75,10 @@ void tc_flow_missed(uint64_t entry);
 /* Opens one whose digest and so on the caller fills in. NULL: another stack, or too many. */
 struct tc_flow *tc_flow_open(struct tc_context *x, const struct tc_frame *frame, uint64_t serial);
 void tc_flow_close(struct tc_context *x, uint64_t entry, uint64_t serial);
+/* The open one of this call, NULL. */
+struct tc_flow *tc_flow_at(struct tc_context *x, uint64_t entry, uint64_t serial);
+/* The one that it was called in, NULL: none. */
+struct tc_flow *tc_flow_around(struct tc_context *x, const struct tc_flow *f);
 
 /* The flow that a call at this stack pointer belongs to, NULL for the process run. 0, or
  * TC_R_NO_FLOW. */

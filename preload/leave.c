@@ -11,6 +11,7 @@
 #include "preload/report.h"
 #include "preload/send.h"
 #include "preload/state.h"
+#include "preload/transaction.h"
 
 static uint64_t eightbyte(const struct tc_frame *f, uint8_t place)
 {
@@ -106,9 +107,10 @@ static uint32_t keep(struct tc_context *x, struct tc_frame *frame, struct tc_fli
         .errno_after = x->errno_place != NULL ? *x->errno_place : 0,
     };
 
-    (void)frame;
     if (r == 0 && c->hook->gives_blocks && tc_is_sandboxed())
         r = TC_R_SANDBOXED; /* where nothing can be probed */
+    if (r == 0)
+        r = tc_transaction_for(x, frame->entry, &result.transaction);
     if (r == 0)
         r = tc_capture_compare(x, c, result.material, f->material_bytes);
     if (r == 0)
@@ -116,6 +118,30 @@ static uint32_t keep(struct tc_context *x, struct tc_frame *frame, struct tc_fli
     if (r == 0)
         r = check_extents(c, f);
     return r != 0 ? r : tc_send_result(x, c, &result);
+}
+
+/* A flow function has returned. Nobody sees what a transaction holds before it is over. */
+static void leave_flow(struct tc_context *x, struct tc_frame *frame)
+{
+    struct tc_flow *flow = tc_flow_at(x, frame->entry, frame->serial);
+    struct tc_flight *f;
+    uint32_t r = 0;
+
+    if (flow != NULL && flow->transaction.mode != TC_COMMIT_NONE) {
+        struct tc_hook *h = &tc_state.hooks[frame->hook];
+        f = tc_flight_find(x, frame->entry, frame->serial);
+        if (f != NULL) {
+            restore_call(x, frame, f);
+            r = check_success(&x->call);
+            tc_flight_close(x, f);
+        } else if (h->task->success != TC_NO_EXPR) {
+            r = TC_R_TOO_DEEP; /* it can't be known */
+        }
+        if (r != 0 && f != NULL)
+            tc_report_bypass(&x->call, r);
+        tc_transaction_end(x, h, flow, r == 0);
+    }
+    tc_flow_close(x, frame->entry, frame->serial);
 }
 
 void tc_leave(struct tc_frame *frame)
@@ -129,7 +155,7 @@ void tc_leave(struct tc_frame *frame)
     if (x == NULL)
         return;
     if (tc_state.hooks[frame->hook].task->flags & TC_TASK_FLOW) {
-        tc_flow_close(x, frame->entry, frame->serial);
+        leave_flow(x, frame);
         tc_context_exit(x);
         return;
     }

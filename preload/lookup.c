@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cache/record.h"
 #include "preload/state.h"
 
 /* Mappings are never undone once they are current: another thread may be reading. Each is at least
@@ -182,6 +183,18 @@ int tc_store_find(struct tc_store_view *v, uint64_t key_low, const void **ret_va
         return r;
     v->has_records = 1;
     return tc_lmdb_get(&v->db, &v->snapshot, &v->records, key_low, ret_value, ret_bytes);
+}
+
+int tc_store_find_staged(const struct tc_store_view *v, const uint64_t transaction[2],
+                         uint64_t key_low, const void **ret_value, size_t *ret_bytes)
+{
+    struct tc_staged_key key = {{transaction[0], transaction[1]}, key_low};
+    struct tc_lmdb_table staged;
+    int r = tc_lmdb_table(&v->db, &v->snapshot, "staged", 6, &staged);
+
+    return r < 0 ? r
+                 : tc_lmdb_get_bytes(&v->db, &v->snapshot, &staged, &key, sizeof key, ret_value,
+                                     ret_bytes);
 }
 
 int tc_store_chunk(const struct tc_store_view *v, uint64_t number, const void **ret_value,

@@ -32,6 +32,10 @@ void tc_store_remember(struct tc_store_view *last, const struct tc_store_view *v
 int tc_store_find(struct tc_store_view *v, uint64_t key_low, const void **ret_value,
                   size_t *ret_bytes);
 
+/* The same of a result that a transaction has staged. */
+int tc_store_find_staged(const struct tc_store_view *v, const uint64_t transaction[2],
+                         uint64_t key_low, const void **ret_value, size_t *ret_bytes);
+
 /* A chunk's value. */
 int tc_store_chunk(const struct tc_store_view *v, uint64_t number, const void **ret_value,
                    size_t *ret_bytes);

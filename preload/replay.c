@@ -6,6 +6,7 @@
 #include "preload/capture.h"
 #include "preload/layout.h"
 #include "preload/owned.h"
+#include "preload/transaction.h"
 
 /* Where output bytes come from, in order: a run in memory, or chunk after chunk of the store. */
 struct source {
@@ -391,6 +392,25 @@ static int replay_value(struct tc_context *x, struct tc_call *c, const struct tc
     return r;
 }
 
+/* What the transactions around the call have staged, the innermost first. */
+static int replay_staged(struct tc_context *x, struct tc_call *c, const struct tc_store_view *store,
+                         struct tc_replayed *ret, uint32_t *ret_why)
+{
+    const struct tc_flow *f = tc_transaction_of(x, c->flow);
+    const void *value;
+    size_t bytes;
+    int r = -ENOENT;
+
+    for (; f != NULL && r == -ENOENT; f = tc_transaction_of(x, tc_flow_around(x, f))) {
+        if (!__atomic_load_n(&f->transaction.touched, __ATOMIC_RELAXED))
+            continue;
+        r = tc_store_find_staged(store, f->transaction.id, c->key.low, &value, &bytes);
+        if (r == 0)
+            r = replay_value(x, c, store, value, bytes, ret, ret_why);
+    }
+    return r;
+}
+
 int tc_replay(struct tc_context *x, struct tc_call *c, struct tc_replayed *ret, uint32_t *ret_why)
 {
     *ret_why = 0;
@@ -404,8 +424,15 @@ int tc_replay(struct tc_context *x, struct tc_call *c, struct tc_replayed *ret, 
             *ret_why = TC_R_NO_STORE;
             return 0;
         }
-        r = tc_store_find(&store, c->key.low, &value, &bytes);
-        c->found = r == 0 || r == -ENOENT ? TC_FOUND_NOTHING : TC_FOUND_DAMAGED;
+        r = replay_staged(x, c, &store, ret, ret_why);
+        if (r == 0) {
+            tc_store_remember(&x->store, &store);
+            return 1;
+        }
+        if (r == -ENOENT) {
+            r = tc_store_find(&store, c->key.low, &value, &bytes);
+            c->found = r == 0 || r == -ENOENT ? TC_FOUND_NOTHING : TC_FOUND_DAMAGED;
+        }
         if (r == 0)
             r = replay_value(x, c, &store, value, bytes, ret, ret_why);
         if (r == 0) {

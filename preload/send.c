@@ -9,6 +9,7 @@
 #include "preload/miss.h"
 #include "preload/owned.h"
 #include "preload/state.h"
+#include "preload/transaction.h"
 
 #ifndef MFD_CLOEXEC
 #define MFD_CLOEXEC 1u
@@ -241,12 +242,15 @@ static uint32_t send_draft(struct draft *d, uint64_t bytes, struct tc_context *x
         .head.type = TC_MSG_STORE, .draft_bytes = bytes, .pid = (uint32_t)tc_state.pid};
     struct tc_outgoing m = {.head = &q.head, .head_bytes = sizeof q, .fd = -1};
     struct tc_reply reply;
+    int r;
 
     memcpy(q.program, tc_state.program, sizeof q.program - 1);
     q.flags = result->flight->refresh ? TC_STORE_REPLACE : 0;
     add_hints(x, c, result, &q);
     m.part[0] = x->check;
     m.part_bytes[0] = (q.head_bytes + 7u) & ~7u;
+    if (result->transaction != NULL)
+        tc_transaction_sends(result->transaction, &q);
     if (d->fd >= 0) {
         q.flags |= TC_STORE_MEMFD;
         m.fd = d->fd;
@@ -255,7 +259,11 @@ static uint32_t send_draft(struct draft *d, uint64_t bytes, struct tc_context *x
         m.part[1] = d->buffer;
         m.part_bytes[1] = d->used;
     }
-    return reason_of(tc_request(&m, d->fd >= 0 ? 20 * TC_REPLY_NS : TC_REPLY_NS, &reply), &reply);
+    r = tc_request(&m, d->fd >= 0 ? 20 * TC_REPLY_NS : TC_REPLY_NS, &reply);
+    if (r == 0 && result->transaction != NULL &&
+        tc_transaction_sent(result->transaction, reply.status) < 0)
+        return TC_R_TRANSACTION_LOST;
+    return reason_of(r, &reply);
 }
 
 uint32_t tc_send_result(struct tc_context *x, struct tc_call *c, const struct tc_result *result)

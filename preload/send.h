@@ -11,6 +11,7 @@ struct tc_result {
     const unsigned char *material;
     int64_t duration_ns;
     int32_t errno_after;
+    struct tc_flow *transaction; /* it is staged for, NULL: for everybody */
 };
 
 /* 0 when the service has committed the record; else an enum tc_reason. c->out holds the extents

@@ -81,6 +81,7 @@ struct tc_state {
     uint32_t has_flow_parameters; /* the process was given arguments */
     uint8_t flow_parameters[16];  /* their digest, under the storage's seed */
     uint32_t flows_not_yet;       /* a flow uses what isn't built */
+    uint32_t flows_transact;      /* a flow is a transaction */
     uint32_t flows_persist;       /* a flow says `persist_result: true` */
     uint32_t flows_have_digests;  /* a task may ask for FLOW_PARAMETERS */
     struct tc_file_id config_id;

@@ -4,14 +4,15 @@
 #include "service/clock.h"
 #include "service/salvage.h"
 
-#define FOLD_MS        1000
-#define LOOK_MS        2000
-#define SYNC_MS        30000
-#define SWEEP_MS       3600000
-#define LEAVE_MS       3000 /* for what clients sent before we were told to leave */
-#define CONFIG_AGE_S   (7L * 24 * 3600)
-#define PLANS_AGE_S    (90L * 24 * 3600)
-#define LEFTOVER_AGE_S 3600L
+#define FOLD_MS         1000
+#define TRANSACTIONS_MS 1000
+#define LOOK_MS         2000
+#define SYNC_MS         30000
+#define SWEEP_MS        3600000
+#define LEAVE_MS        3000 /* for what clients sent before we were told to leave */
+#define CONFIG_AGE_S    (7L * 24 * 3600)
+#define PLANS_AGE_S     (90L * 24 * 3600)
+#define LEFTOVER_AGE_S  3600L
 
 static int sync_file(void *arg)
 {
@@ -72,7 +73,7 @@ static void look_around(struct tc_service *s)
 
 static void check_idle(struct tc_service *s, int64_t now)
 {
-    if (s->connections != NULL || s->attached != NULL ||
+    if (s->connections != NULL || s->attached != NULL || s->transactions != NULL ||
         (tc_jobs_running(&s->jobs) && !s->syncing)) {
         s->idle_since_ms = now;
         return;
@@ -98,6 +99,8 @@ static void do_timed(struct tc_service *s)
     tc_store_tick(s->store);
     if (is_due(&s->folded_ms, now, FOLD_MS))
         fold(s);
+    if (is_due(&s->transactions_ms, now, TRANSACTIONS_MS))
+        tc_transactions_sweep(s);
     if (is_due(&s->looked_ms, now, LOOK_MS))
         look_around(s);
     if (is_due(&s->synced_ms, now, SYNC_MS))

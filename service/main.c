@@ -119,6 +119,7 @@ static void end(struct tc_service *s)
     tc_planner_free(&s->planner);
     tc_batch_cancel(s);
     tc_server_close(s);
+    tc_transactions_free(s);
     tc_store_close(s->store);
     tc_dirs_close(&s->dirs);
     if (s->lock_fd >= 0)

@@ -45,10 +45,13 @@ struct tc_service {
     uint64_t collected;
     int more_to_evict;
 
+    struct tc_transaction *transactions;
+
     int leaving;
     int syncing;
     pid_t salvage_pid; /* 0: none is under way */
     int64_t idle_since_ms, looked_ms, folded_ms, synced_ms, swept_ms, deaf_until_ms;
+    int64_t transactions_ms;
     int last_store_error;
     int64_t store_error_ms;
 };
@@ -81,6 +84,17 @@ void tc_batch_commit(struct tc_service *s);
 int tc_batch_has_work(const struct tc_service *s);
 /* At the end: nobody gets an answer any more. */
 void tc_batch_cancel(struct tc_service *s);
+
+/* rpc/transaction.c: whose staged results there are, and until when. */
+/* The transaction of a result that comes from `c`: 0, -ESTALE: there is none, or another process
+ * has it. */
+int tc_transaction_join(struct tc_service *s, struct tc_connection *c,
+                        const struct tc_store_request *m);
+/* struct tc_transaction_request in s->packet. */
+int tc_transaction_handle(struct tc_service *s, struct tc_connection *c, struct tc_pending *p);
+/* Drops the staged results of processes that have ended; about once a second. */
+void tc_transactions_sweep(struct tc_service *s);
+void tc_transactions_free(struct tc_service *s);
 
 /* instance.c */
 /* 1: the lock is ours; 0: another service answers. A negative errno with its failure. */

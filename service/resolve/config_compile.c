@@ -506,7 +506,8 @@ static void digest_texts(struct making *m)
 {
     const struct tc_yaml_node *params = given(m, TC_KEY_PARAMS);
     const struct tc_task *t = &m->task;
-    const int64_t numbers[] = {t->flags, t->policy, t->persist, t->refresh, t->expiration_ns};
+    const int64_t numbers[] = {t->flags,   t->policy,        t->persist,
+                               t->refresh, t->expiration_ns, t->commit_mode};
 
     tc_hash_add(m->l->resolve, numbers, sizeof numbers);
     digest_text(m->l, built(m, t->space));
@@ -580,10 +581,11 @@ void tc_compile_task(struct tc_load *l, const struct tc_task_values *values,
 }
 
 void tc_compile_flow(struct tc_load *l, const struct tc_task_values *values,
-                     const struct tc_yaml_node *entry, int not_yet)
+                     const struct tc_yaml_node *entry, uint8_t commit_mode)
 {
     struct making m = {.l = l, .values = values, .entry = entry, .is_flow = 1};
 
-    m.task.flags = TC_TASK_FLOW | (not_yet ? TC_TASK_NOT_YET : 0);
+    m.task.flags = TC_TASK_FLOW;
+    m.task.commit_mode = commit_mode;
     compile(&m);
 }

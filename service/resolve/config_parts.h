@@ -29,9 +29,9 @@ void tc_compile_tasks(struct tc_load *l, const struct tc_yaml_node *list);
 /* Compiles the entries under `flows:`, behind the tasks. */
 void tc_compile_flows(struct tc_load *l);
 
-/* One flow. `not_yet`: tasks inside stay uncached, as it uses what isn't built. */
+/* One flow. `commit_mode`: enum tc_commit_mode. */
 void tc_compile_flow(struct tc_load *l, const struct tc_task_values *values,
-                     const struct tc_yaml_node *entry, int not_yet);
+                     const struct tc_yaml_node *entry, uint8_t commit_mode);
 
 /* One task, from all of its values (config_compile.c). */
 void tc_compile_task(struct tc_load *l, const struct tc_task_values *values,

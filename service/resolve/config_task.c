@@ -96,6 +96,22 @@ void tc_compile_tasks(struct tc_load *l, const struct tc_yaml_node *list)
     }
 }
 
+static uint8_t commit_mode(struct tc_load *l, const struct tc_yaml_node *transaction,
+                           const struct tc_yaml_node *mode)
+{
+    const char *text = text_of(mode);
+
+    if (text_of(transaction) == NULL || tc_boolean(transaction->text) != TC_TRUE) {
+        if (text != NULL)
+            tc_problem_at(l, TC_SEV_WARNING, TC_R_POLICY_IGNORED, mode->key_at, "transaction: true",
+                          "`commit_mode` has no effect: the flow is no transaction");
+        return TC_COMMIT_NONE;
+    }
+    if (text == NULL || strcmp(text, "lazy") == 0)
+        return TC_COMMIT_LAZY;
+    return strcmp(text, "eager") == 0 ? TC_COMMIT_EAGER : TC_COMMIT_OFF;
+}
+
 void tc_compile_flows(struct tc_load *l)
 {
     enum {
@@ -111,7 +127,6 @@ void tc_compile_flows(struct tc_load *l)
         COMMIT_MODE,
         COUNT
     };
-    static const char *const off[] = {"false", "no", "off", "0", NULL};
     static const char *const modes[] = {"lazy", "eager", "off", NULL};
     static const struct tc_config_key keys[] = {
         [SYMBOL] = {"symbol", TC_VALUE_TEXT},
@@ -122,8 +137,8 @@ void tc_compile_flows(struct tc_load *l)
         [PERSIST_RESULT] = {"persist_result", TC_VALUE_BOOL},
         [RESULT_STORAGE] = {"result_storage", TC_VALUE_TEXT, TC_UNCACHED},
         [SUCCESS] = {"success", TC_VALUE_CODE},
-        [TRANSACTION] = {"transaction", TC_VALUE_BOOL, TC_UNCACHED, NULL, off},
-        [COMMIT_MODE] = {"commit_mode", TC_VALUE_WORD, TC_UNCACHED, modes},
+        [TRANSACTION] = {"transaction", TC_VALUE_BOOL},
+        [COMMIT_MODE] = {"commit_mode", TC_VALUE_WORD, TC_BUILT, modes},
         [COUNT] = {NULL},
     };
     static const enum tc_task_key as_task[] = {
@@ -145,8 +160,6 @@ void tc_compile_flows(struct tc_load *l)
             continue;
         for (int i = SYMBOL; i <= SUCCESS; i++)
             values.at[as_task[i]] = v[i];
-        tc_compile_flow(l, &values, n,
-                        tc_key_active(&keys[TRANSACTION], v[TRANSACTION]) ||
-                            tc_key_active(&keys[COMMIT_MODE], v[COMMIT_MODE]));
+        tc_compile_flow(l, &values, n, commit_mode(l, v[TRANSACTION], v[COMMIT_MODE]));
     }
 }

@@ -98,7 +98,8 @@ static void store_inline(struct tc_service *s, const struct tc_store_request *m,
                          .pid = m->pid,
                          .program = m->program,
                          .found = m->found,
-                         .expired_ns = m->expired_ns};
+                         .expired_ns = m->expired_ns,
+                         .transaction = m->flags & TC_STORE_STAGE ? m->transaction : NULL};
     int r;
 
     add_heads(s, m, &d);
@@ -118,6 +119,13 @@ static int handle_store(struct tc_service *s, struct tc_connection *c, struct tc
 
     if (s->packet.bytes < sizeof *m)
         return -EBADMSG;
+    if ((m->flags & TC_STORE_STAGE) != 0) {
+        r = tc_transaction_join(s, c, m);
+        if (r < 0) {
+            tc_pending_ready(p, r, TC_R_TRANSACTION_LOST, 0);
+            return 0;
+        }
+    }
     if ((m->flags & TC_STORE_MEMFD) == 0) {
         if (m->draft < sizeof *m || !fits(&s->packet, m->draft, m->draft_bytes, 1))
             return -EBADMSG;
@@ -241,6 +249,8 @@ static int dispatch(struct tc_service *s, struct tc_connection *c, unsigned type
         return handle_attach(s, p);
     case TC_MSG_MISS:
         return handle_miss(s, p);
+    case TC_MSG_TRANSACTION:
+        return tc_transaction_handle(s, c, p);
     default:
         tc_pending_ready(p, -ENOSYS, 0, 0);
         return 0;

@@ -25,6 +25,8 @@ struct tc_upload {
     uint64_t epoch;
     uint32_t pid;
     int only_if_missing;
+    int staged;
+    uint64_t transaction[2];
     char program[32];
     uint32_t found, string_head_bytes;
     int64_t expired_ns;
@@ -81,6 +83,8 @@ int tc_upload_begin(struct tc_uploads *list, struct tc_connection *c, int fd,
     u->string_head_bytes = how->head_bytes;
     if (how->head_bytes > 0)
         memcpy(u->heads, how->heads, how->head_bytes);
+    u->staged = (request->flags & TC_STORE_STAGE) != 0;
+    memcpy(u->transaction, request->transaction, sizeof u->transaction);
     memcpy(u->program, request->program, sizeof u->program);
     c->uploads++;
     if (list->last != NULL)
@@ -164,7 +168,8 @@ static int put_record(struct tc_upload *u, struct tc_store *store)
                          .found = u->found,
                          .expired_ns = u->expired_ns,
                          .heads = u->heads,
-                         .head_bytes = u->string_head_bytes};
+                         .head_bytes = u->string_head_bytes,
+                         .transaction = u->staged ? u->transaction : NULL};
     int r;
 
     d.bytes = u->chunk_count > 0 ? u->head_bytes : (size_t)u->bytes;

@@ -68,7 +68,7 @@ static int try_open(struct tc_store *s, const char *path, uint64_t map_bytes)
         return rc;
     (void)mdb_env_set_userctx(s->env, s);
     (void)mdb_env_set_assert(s->env, on_assert);
-    rc = mdb_env_set_maxdbs(s->env, TC_TABLES);
+    rc = mdb_env_set_maxdbs(s->env, TC_TABLES_AT_MOST);
     if (rc == 0)
         rc = mdb_env_set_maxreaders(s->env, MAX_READERS);
     if (rc == 0)
@@ -222,6 +222,8 @@ int tc_store_open_environment(struct tc_store *s, uint64_t seed, struct tc_failu
     }
     tc_crash_leave();
     s->committed = s->state;
+    memset(&s->staging, 0, sizeof s->staging);
+    s->staging_committed = s->staging;
     if (rc == 0)
         return 0;
     tc_store_close_environment(s);

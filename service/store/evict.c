@@ -128,14 +128,14 @@ static int drop_least_valuable(struct tc_store *s)
 
 int tc_store_is_over_limit(const struct tc_store *s)
 {
-    return s->state.size_bytes > s->max_size_bytes;
+    return s->state.size_bytes + s->staging.bytes > s->max_size_bytes;
 }
 
 static int wants_eviction(struct tc_store *s)
 {
     if (tc_store_is_over_limit(s))
         s->evicting = 1;
-    else if (s->state.size_bytes <= s->max_size_bytes / 100 * LOW_PERCENT)
+    else if (s->state.size_bytes + s->staging.bytes <= s->max_size_bytes / 100 * LOW_PERCENT)
         s->evicting = 0;
     return s->evicting;
 }

@@ -43,6 +43,8 @@ enum tc_table {
     TC_TABLE_EXPIRY,
     TC_TABLE_MISSES,
     TC_TABLES,
+    TC_TABLE_STAGED = TC_TABLES, /* made when it is first needed */
+    TC_TABLES_AT_MOST,
 };
 
 struct tc_store {
@@ -54,14 +56,18 @@ struct tc_store {
     char data_file[64];
     char boot_id[40];
     MDB_env *env;
-    MDB_dbi table[TC_TABLES];
+    MDB_dbi table[TC_TABLES_AT_MOST];
     uint64_t map_bytes, max_size_bytes;
 
     MDB_txn *txn;                    /* the write transaction, NULL: none */
     struct tc_store_state state;     /* with the open transaction's changes */
     struct tc_store_state committed; /* without */
-    MDB_txn *pin[2];                 /* read transactions, the older one first */
-    uint64_t last_txnid;             /* last committed */
+    struct {
+        uint64_t bytes;           /* of staged results */
+        int table;                /* TC_TABLE_STAGED is open */
+    } staging, staging_committed; /* likewise */
+    MDB_txn *pin[2];              /* read transactions, the older one first */
+    uint64_t last_txnid;          /* last committed */
     int64_t rotated_ms, heated_ms, folded_ms;
     uint64_t epoch;
     int marked;   /* "boot" says that the disk lags behind */
@@ -69,6 +75,7 @@ struct tc_store {
     int evicting; /* above the limit, not yet down to 90 % */
     uint64_t random;
     unsigned char *value; /* TC_RECORD_INLINE_BYTES of scratch memory */
+    unsigned char *moved; /* likewise, of a staged result on its way */
 };
 
 /* store.c */
@@ -112,6 +119,22 @@ int tc_details_put(struct tc_store *s, const struct tc_draft *d, const struct tc
 int tc_misses_gone(struct tc_store *s, const struct tc_record *head, enum tc_gone_why why);
 int tc_misses_all_gone(struct tc_store *s);
 
+/* Inside the open transaction: takes the place of a record of the same key. */
+int tc_record_write(struct tc_store *s, const struct tc_draft *d, struct tc_record *head);
+/* The value as it will lie in the store, in s->value. */
+void tc_record_complete(struct tc_store *s, const struct tc_draft *d, struct tc_record *head);
+/* What a record takes in the store: value, side tables, chunks. */
+uint64_t tc_record_cost(size_t value_bytes, const struct tc_record *r);
+int tc_record_drop_chunks(struct tc_store *s, uint64_t first, uint64_t count);
+/* The chunks belong to a record now. */
+int tc_record_forget_upload(struct tc_store *s, uint64_t first);
+
+/* staging.c */
+int tc_store_stage(struct tc_store *s, const struct tc_draft *d, struct tc_record *head);
+/* At start: finds the table, and removes what is left in it. */
+int tc_store_sweep_staged(struct tc_store *s);
+/* Together with all records. */
+int tc_store_clear_staged(struct tc_store *s);
 uint64_t tc_store_random(struct tc_store *s);
 
 #endif

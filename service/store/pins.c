@@ -100,7 +100,8 @@ int tc_store_publish(struct tc_store *s)
     if (data_bytes(s, &st) < 0)
         return -EUCLEAN;
     tc_page_set_ceiling(s->page, s->last_txnid, (uint64_t)st.st_size);
-    __atomic_store_n(&s->page->size_bytes, s->state.size_bytes, __ATOMIC_RELAXED);
+    __atomic_store_n(&s->page->size_bytes, s->state.size_bytes + s->staging.bytes,
+                     __ATOMIC_RELAXED);
     __atomic_store_n(&s->page->record_count, s->state.record_count, __ATOMIC_RELAXED);
     __atomic_store_n(&s->page->max_size_bytes, s->max_size_bytes, __ATOMIC_RELAXED);
     __atomic_store_n(&s->page->evicted, s->state.evicted, __ATOMIC_RELAXED);

@@ -19,8 +19,7 @@ static uint64_t footprint(uint64_t value_bytes)
     return (value_bytes + 16 + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 }
 
-/* What a record takes in the store: value, side tables, chunks. */
-static uint64_t cost(size_t value_bytes, const struct tc_record *r)
+uint64_t tc_record_cost(size_t value_bytes, const struct tc_record *r)
 {
     uint64_t n = footprint(value_bytes) + SIDE_BYTES;
 
@@ -43,7 +42,7 @@ static int delete_integer(struct tc_store *s, enum tc_table table, uint64_t n)
     return rc == MDB_NOTFOUND ? 0 : tc_mdb_errno(rc);
 }
 
-static int delete_chunks(struct tc_store *s, uint64_t first, uint64_t count)
+int tc_record_drop_chunks(struct tc_store *s, uint64_t first, uint64_t count)
 {
     int r = 0;
 
@@ -69,7 +68,7 @@ int tc_record_drop(struct tc_store *s, uint64_t key_low, const MDB_val *value)
     if (head.magic != TC_RECORD_MAGIC || head.chunk_first + head.chunk_count > s->state.next_chunk)
         memset(&head, 0, sizeof head);
     if (head.chunk_count > 0)
-        r = delete_chunks(s, head.chunk_first, head.chunk_count);
+        r = tc_record_drop_chunks(s, head.chunk_first, head.chunk_count);
     if (r == 0 && head.magic != 0)
         r = tc_expiry_remove(s, head.expires_ns, key_low);
     if (r == 0)
@@ -78,7 +77,7 @@ int tc_record_drop(struct tc_store *s, uint64_t key_low, const MDB_val *value)
         r = delete_integer(s, TC_TABLE_RECORDS, key_low);
     if (r < 0)
         return r;
-    subtract(&s->state.size_bytes, cost(bytes, &head));
+    subtract(&s->state.size_bytes, tc_record_cost(bytes, &head));
     subtract(&s->state.record_count, 1);
     return 0;
 }
@@ -104,8 +103,7 @@ static int is_there(struct tc_store *s, uint64_t key_low)
     return mdb_get(s->txn, s->table[TC_TABLE_RECORDS], &key, &value) == 0;
 }
 
-/* The value as it will lie in the store, in s->value. */
-static void complete(struct tc_store *s, const struct tc_draft *d, struct tc_record *head)
+void tc_record_complete(struct tc_store *s, const struct tc_draft *d, struct tc_record *head)
 {
     head->record_id = s->state.next_record++;
     head->chunk_first = d->chunk_count > 0 ? d->chunk_first : 0;
@@ -152,7 +150,7 @@ static void upload_name(char name[32], uint64_t first)
     (void)snprintf(name, 32, "upload-%016llx", (unsigned long long)first);
 }
 
-static int forget_upload(struct tc_store *s, uint64_t first)
+int tc_record_forget_upload(struct tc_store *s, uint64_t first)
 {
     char name[32];
     MDB_val key;
@@ -162,6 +160,24 @@ static int forget_upload(struct tc_store *s, uint64_t first)
     key = (MDB_val){strlen(name), name};
     rc = mdb_del(s->txn, s->table[TC_TABLE_META], &key, NULL);
     return rc == MDB_NOTFOUND ? 0 : tc_mdb_errno(rc);
+}
+
+int tc_record_write(struct tc_store *s, const struct tc_draft *d, struct tc_record *head)
+{
+    int r = drop_if_there(s, head->key_low);
+
+    if (r >= 0) {
+        tc_record_complete(s, d, head);
+        r = write_record(s, d, head);
+    }
+    if (r < 0)
+        return r;
+    s->state.size_bytes += tc_record_cost(d->bytes, head);
+    s->state.record_count++;
+    /* A new record is as good as one that was just hit. */
+    __atomic_store_n(&s->page->heat[head->key_low % TC_PAGE_HEAT], s->page->heat_epoch,
+                     __ATOMIC_RELAXED);
+    return 0;
 }
 
 int tc_store_put(struct tc_store *s, const struct tc_draft *d)
@@ -176,22 +192,12 @@ int tc_store_put(struct tc_store *s, const struct tc_draft *d)
     if (d->only_if_missing && is_there(s, head.key_low))
         return d->chunk_count > 0 ? tc_store_drop_chunks(s, d->chunk_first, d->chunk_count) : 0;
     tc_crash_enter();
-    r = drop_if_there(s, head.key_low);
-    if (r >= 0) {
-        complete(s, d, &head);
-        r = write_record(s, d, &head);
-    }
+    memset(head.transaction, 0, sizeof head.transaction);
+    r = d->transaction != NULL ? tc_store_stage(s, d, &head) : tc_record_write(s, d, &head);
     if (r == 0 && d->chunk_count > 0)
-        r = forget_upload(s, d->chunk_first);
+        r = tc_record_forget_upload(s, d->chunk_first);
     tc_crash_leave();
-    if (r < 0)
-        return r;
-    s->state.size_bytes += cost(d->bytes, &head);
-    s->state.record_count++;
-    /* A new record is as good as one that was just hit. */
-    __atomic_store_n(&s->page->heat[head.key_low % TC_PAGE_HEAT], s->page->heat_epoch,
-                     __ATOMIC_RELAXED);
-    return 0;
+    return r;
 }
 
 int tc_store_reserve_chunks(struct tc_store *s, uint64_t output_bytes, uint32_t count,
@@ -243,9 +249,9 @@ int tc_store_drop_chunks(struct tc_store *s, uint64_t first, uint32_t count)
     if (r < 0)
         return r;
     tc_crash_enter();
-    r = delete_chunks(s, first, count);
+    r = tc_record_drop_chunks(s, first, count);
     if (r == 0)
-        r = forget_upload(s, first);
+        r = tc_record_forget_upload(s, first);
     tc_crash_leave();
     return r;
 }
@@ -337,8 +343,10 @@ int tc_store_remove_all(struct tc_store *s, uint64_t *ret_removed)
     tc_crash_enter();
     for (size_t i = 0; i < sizeof all / sizeof *all && r == 0; i++)
         r = tc_mdb_errno(mdb_drop(s->txn, s->table[all[i]], 0));
+    if (r == 0)
+        r = tc_store_clear_staged(s);
     for (struct tc_store_upload u; r == 0 && next_upload(s, &u) == 0;)
-        r = forget_upload(s, u.first);
+        r = tc_record_forget_upload(s, u.first);
     if (r == 0)
         r = tc_misses_all_gone(s);
     tc_crash_leave();

@@ -150,6 +150,8 @@ static int open_all(struct tc_store *s, struct tc_failure *f)
     if (r == 0)
         r = tc_store_publish(s);
     if (r == 0)
+        r = tc_store_sweep_staged(s);
+    if (r == 0)
         r = tc_store_remove_uploads(s);
     tc_crash_leave();
     if (r < 0)
@@ -168,10 +170,11 @@ int tc_store_open(const struct tc_store_options *o, struct tc_store **ret, struc
     s->log = o->log;
     s->max_size_bytes = o->max_size_bytes > 0 ? o->max_size_bytes : TC_DEFAULT_MAX_SIZE;
     s->value = malloc(TC_RECORD_INLINE_BYTES);
+    s->moved = malloc(TC_RECORD_INLINE_BYTES);
     tc_store_read_boot_id(s->boot_id);
     if (tc_page_adopt(o->page_path, o->cache_dev, o->cache_ino, &s->page) < 0)
         s->page = NULL;
-    if (s->value == NULL || random_seed(&s->random) < 0)
+    if (s->value == NULL || s->moved == NULL || random_seed(&s->random) < 0)
         r = tc_fail(f, TC_R_SERVICE_FAILED, ENOMEM, "no memory");
     else
         r = open_all(s, f);
@@ -179,6 +182,7 @@ int tc_store_open(const struct tc_store_options *o, struct tc_store **ret, struc
         tc_store_close_environment(s);
         tc_page_unmap(s->page);
         free(s->value);
+        free(s->moved);
         free(s);
         return r;
     }
@@ -272,11 +276,14 @@ int tc_store_commit(struct tc_store *s)
         r = tc_mdb_errno(mdb_txn_commit(s->txn));
         s->txn = NULL;
         s->dirty = 1;
-        if (r < 0)
+        if (r < 0) {
             s->state = s->committed;
-        else
+            s->staging = s->staging_committed;
+        } else {
             r = tc_store_publish(s);
+        }
         s->committed = s->state;
+        s->staging_committed = s->staging;
     }
     tc_crash_leave();
     return r;
@@ -289,6 +296,7 @@ void tc_store_abort(struct tc_store *s)
     mdb_txn_abort(s->txn);
     s->txn = NULL;
     s->state = s->committed;
+    s->staging = s->staging_committed;
 }
 
 void tc_store_close(struct tc_store *s)
@@ -308,6 +316,7 @@ void tc_store_close(struct tc_store *s)
     tc_crash_guard(-1, 0);
     tc_page_unmap(s->page);
     free(s->value);
+    free(s->moved);
     free(s);
 }
 

@@ -68,6 +68,7 @@ struct tc_draft {
     uint32_t found, head_bytes;
     int64_t expired_ns;
     const void *heads;
+    const uint64_t *transaction; /* [2]: staged for it; NULL: for everybody */
 };
 
 /* Takes the place of a record of the same key. */
@@ -84,6 +85,19 @@ int tc_store_drop_chunks(struct tc_store *s, uint64_t first, uint32_t count);
 int tc_store_remove_uploads(struct tc_store *s);
 /* Changes when everything was removed or the store was replaced: chunks from before are gone. */
 uint64_t tc_store_epoch(const struct tc_store *s);
+
+/*
+ * Staged results (cache/record.h): a draft put with its transaction's id is seen by that
+ * transaction's look-ups alone. All staged ones together take at most a quarter of the limit
+ * (-EFBIG), and are never evicted; a store that is opened anew has none.
+ */
+/* Makes all of them records, of this process in "details". */
+int tc_store_keep_staged(struct tc_store *s, const uint64_t transaction[2], uint32_t pid,
+                         const char *program, uint64_t *ret_kept);
+/* Makes them another transaction's, which isn't the same one. */
+int tc_store_merge_staged(struct tc_store *s, const uint64_t transaction[2],
+                          const uint64_t parent[2], uint64_t *ret_moved);
+int tc_store_drop_staged(struct tc_store *s, const uint64_t transaction[2]);
 
 /* 1: removed, 0: there was none. */
 int tc_store_remove(struct tc_store *s, struct tc_key key);

@@ -293,6 +293,33 @@ EXPORTED_TASK(int outer(int x))
     return f(x) + inner(x);
 }
 
+/*: int attempt(int x, int bad) */
+EXPORTED_TASK(int attempt(int x, int bad))
+{
+    int r = f(x) + g(x);
+    return bad ? -1 : r;
+}
+
+/*: int retries(int x) */
+EXPORTED_TASK(int retries(int x))
+{
+    int r = attempt(x, 1);
+    return r >= 0 ? r : attempt(x, 0);
+}
+
+/* What the child has is lost.
+ *: int child_works(int x) */
+EXPORTED_TASK(int child_works(int x))
+{
+    int status = 0, r = f(x);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(f(x) == r && g(x) > 0);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return r + WEXITSTATUS(status);
+}
+
 /* Comes back by a jump.
  *: int escapes(int x) */
 static jmp_buf outside;
@@ -401,6 +428,8 @@ OF_INT(meet)
 OF_INT(slow)
 OF_INT(flow)
 OF_INT(outer)
+OF_INT(retries)
+OF_INT(child_works)
 OF_INT(threads)
 OF_INT(forks)
 OF_INT(other_stack)
@@ -615,6 +644,8 @@ static const struct {
     {"slow", do_slow},
     {"flow", do_flow},
     {"outer", do_outer},
+    {"retries", do_retries},
+    {"child_works", do_child_works},
     {"escapes", do_escapes},
     {"threads", do_threads},
     {"forks", do_forks},

@@ -351,10 +351,10 @@ static void not_yet(void **state)
           "gives no key\n    cache_policy: INPUTS + TASK_SOURCE_DEEP\n"
           "                           ^"}},
         {"flow",
-         F1 "flows:\n  - symbol: h\n    transaction: yes\n    prototype: 'int h(void)'\n"
-            "  - { symbol: i, transaction: no, prototype: 'int i(void)' }\n",
-         {"W taskcache.yaml:7:5: not-yet-key: `transaction` isn't built yet: every task inside "
-          "stays uncached\n    transaction: yes\n    ^"}},
+         F1 "flows:\n  - symbol: h\n    commit_mode: lazy\n    prototype: 'int h(void)'\n"
+            "  - { symbol: i, transaction: yes, commit_mode: lazy, prototype: 'int i(void)' }\n",
+         {"W taskcache.yaml:7:5: policy-ignored: `commit_mode` has no effect: the flow is no "
+          "transaction\n    commit_mode: lazy\n    ^\n  try: transaction: true"}},
         {"flow and task in one",
          F1 "flows:\n  - { symbol: f, prototype: 'int f(int n)' }\n",
          {"E taskcache.yaml:6:15: duplicate-task: 'f' is the same task as the one of "
@@ -459,7 +459,7 @@ static void examples_in_the_documentation(void **state)
         found++;
         p = end + 3;
     }
-    assert_int_equal(found, 5);
+    assert_int_equal(found, 6);
 }
 
 int main(void)

@@ -1,0 +1,166 @@
+#include "preload/transaction.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "preload/client.h"
+#include "preload/log.h"
+
+#define COMMIT_NS (20 * TC_REPLY_NS) /* it may be long */
+
+static uint8_t get(const uint8_t *field)
+{
+    return __atomic_load_n(field, __ATOMIC_ACQUIRE);
+}
+
+static void set(uint8_t *field)
+{
+    __atomic_store_n(field, 1, __ATOMIC_RELEASE);
+}
+
+void tc_transaction_begin(struct tc_flow *flow, uint8_t mode)
+{
+    char id[TC_FLOW_ID_BYTES];
+    struct tc_hash128 digest;
+
+    flow->transaction = (struct tc_flow_transaction){.mode = mode};
+    if (mode == TC_COMMIT_EAGER)
+        return;
+    digest = tc_hash128(id, tc_flow_id(flow, id), tc_state.page->seed);
+    memcpy(flow->transaction.id, &digest, sizeof flow->transaction.id);
+}
+
+struct tc_flow *tc_transaction_of(struct tc_context *x, const struct tc_flow *f)
+{
+    struct tc_flow *at = f != NULL ? &x->flows.at[f - x->flows.at] : NULL;
+
+    while (at != NULL && at->transaction.mode == TC_COMMIT_NONE)
+        at = tc_flow_around(x, at);
+    return at;
+}
+
+uint32_t tc_transaction_for(struct tc_context *x, uint64_t entry, struct tc_flow **ret)
+{
+    const struct tc_flow *f;
+    struct tc_flow *t;
+    uint32_t r;
+
+    *ret = NULL;
+    if (!tc_state.flows_transact)
+        return 0;
+    r = tc_flow_of(x, entry, &f);
+    if (r != 0)
+        return r;
+    t = tc_transaction_of(x, f);
+    if (t == NULL || t->transaction.mode == TC_COMMIT_EAGER)
+        return 0;
+    if (t->pid != (uint32_t)tc_state.pid)
+        return TC_R_FORKED_TRANSACTION;
+    if (get(&t->transaction.broken))
+        return TC_R_TRANSACTION_LOST;
+    *ret = t;
+    return 0;
+}
+
+void tc_transaction_sends(struct tc_flow *flow, struct tc_store_request *q)
+{
+    q->flags |= TC_STORE_STAGE;
+    if (!get(&flow->transaction.begun))
+        q->flags |= TC_STORE_BEGINS;
+    memcpy(q->transaction, flow->transaction.id, sizeof q->transaction);
+    set(&flow->transaction.touched);
+}
+
+int tc_transaction_sent(struct tc_flow *flow, int status)
+{
+    if (status == -ESTALE) {
+        set(&flow->transaction.broken);
+        return -ESTALE;
+    }
+    set(&flow->transaction.begun);
+    return 0;
+}
+
+static void fill(struct tc_transaction_request *q, const struct tc_flow *flow, uint32_t op)
+{
+    memset(q, 0, sizeof *q);
+    q->head.type = TC_MSG_TRANSACTION;
+    q->op = op;
+    memcpy(q->transaction, flow->transaction.id, sizeof q->transaction);
+}
+
+static void drop(const struct tc_flow *flow)
+{
+    struct tc_transaction_request q;
+    struct tc_outgoing m = {.head = &q.head, .head_bytes = sizeof q, .fd = -1};
+
+    fill(&q, flow, TC_TRANSACTION_DROP);
+    (void)tc_tell(&m);
+}
+
+/* The transaction that a lazy one becomes a part of; NULL: it is the outermost one. */
+static struct tc_flow *transaction_around(struct tc_context *x, const struct tc_flow *flow)
+{
+    struct tc_flow *t = tc_transaction_of(x, tc_flow_around(x, flow));
+
+    while (t != NULL && t->transaction.mode == TC_COMMIT_EAGER)
+        t = tc_transaction_of(x, tc_flow_around(x, t));
+    return t;
+}
+
+static int commit(struct tc_flow *flow, struct tc_flow *around)
+{
+    struct tc_transaction_request q;
+    struct tc_outgoing m = {.head = &q.head, .head_bytes = sizeof q, .fd = -1};
+    struct tc_reply reply;
+    int r;
+
+    fill(&q, flow, around != NULL ? TC_TRANSACTION_MERGE : TC_TRANSACTION_COMMIT);
+    if (around != NULL) {
+        memcpy(q.parent, around->transaction.id, sizeof q.parent);
+        q.begins = !get(&around->transaction.begun);
+        set(&around->transaction.touched);
+    }
+    r = tc_request(&m, COMMIT_NS, &reply);
+    if (r == 0)
+        r = reply.status;
+    if (r == 0 && around != NULL)
+        set(&around->transaction.begun);
+    return r;
+}
+
+/* Once a flow function; the program goes on. */
+static void tell_lost(struct tc_hook *h)
+{
+    const uint32_t bit = 1u << TC_R_TRANSACTION_LOST % 32;
+
+    if (!(__atomic_fetch_or(&h->told, bit, __ATOMIC_RELAXED) & bit))
+        tc_log_reason(TC_LOG_ERROR, h->identity, TC_R_TRANSACTION_LOST, "");
+}
+
+void tc_transaction_end(struct tc_context *x, struct tc_hook *h, struct tc_flow *flow, int success)
+{
+    struct tc_flow_transaction *t = &flow->transaction;
+    struct tc_flow *around = transaction_around(x, flow);
+    int lost = success && get(&t->broken);
+
+    if (!get(&t->touched) || flow->pid != (uint32_t)tc_state.pid)
+        return;
+    if (success && !lost && t->mode == TC_COMMIT_LAZY && get(&t->begun)) {
+        t->touched = 0; /* however that ends, there is nothing more to do about it */
+        lost = commit(flow, around) < 0;
+        if (lost && around != NULL)
+            set(&around->transaction.broken); /* all or nothing */
+    } else {
+        t->touched = 0;
+        drop(flow);
+    }
+    if (lost)
+        tell_lost(h);
+}
+
+void tc_transaction_abandon(const struct tc_flow *flow)
+{
+    if (flow->transaction.touched && flow->pid == (uint32_t)tc_state.pid && !tc_is_sandboxed())
+        drop(flow);
+}

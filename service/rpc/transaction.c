@@ -1,0 +1,178 @@
+/* Transactions: what a flow's tasks have staged lands at once, or goes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "service/service.h"
+
+struct tc_transaction {
+    struct tc_transaction *next;
+    uint64_t id[2];
+    uint64_t epoch; /* of the store: after another one there is nothing left of it */
+    pid_t pid;      /* whose it is */
+    int pidfd;      /* -1: it ends with that process' connections */
+    uint32_t sender_pid;
+    int ended; /* whatever is left of it goes */
+    char program[32];
+};
+
+static struct tc_transaction *find(struct tc_service *s, const struct tc_connection *c,
+                                   const uint64_t id[2])
+{
+    for (struct tc_transaction *t = s->transactions; t != NULL; t = t->next) {
+        if (!t->ended && t->pid == c->pid && memcmp(t->id, id, sizeof t->id) == 0)
+            return t;
+    }
+    return NULL;
+}
+
+static int begin(struct tc_service *s, const struct tc_connection *c, const uint64_t id[2],
+                 struct tc_transaction **ret)
+{
+    struct tc_transaction *t = calloc(1, sizeof *t);
+
+    if (t == NULL)
+        return -ENOMEM;
+    memcpy(t->id, id, sizeof t->id);
+    memcpy(t->program, c->program, sizeof t->program);
+    t->epoch = tc_store_epoch(s->store);
+    t->pid = c->pid;
+    t->sender_pid = (uint32_t)c->pid;
+    t->pidfd = c->pidfd >= 0 ? fcntl(c->pidfd, F_DUPFD_CLOEXEC, 0) : -1;
+    t->next = s->transactions;
+    s->transactions = t;
+    *ret = t;
+    return 0;
+}
+
+/* A live one of this process, begun if it may be. -ESTALE. */
+static int take(struct tc_service *s, const struct tc_connection *c, const uint64_t id[2],
+                int begins, struct tc_transaction **ret)
+{
+    *ret = find(s, c, id);
+    if (*ret == NULL)
+        return begins ? begin(s, c, id, ret) : -ESTALE;
+    if ((*ret)->epoch == tc_store_epoch(s->store))
+        return 0;
+    (*ret)->ended = 1;
+    return -ESTALE;
+}
+
+int tc_transaction_join(struct tc_service *s, struct tc_connection *c,
+                        const struct tc_store_request *m)
+{
+    struct tc_transaction *t;
+    int r = take(s, c, m->transaction, (m->flags & TC_STORE_BEGINS) != 0, &t);
+
+    if (r == 0)
+        t->sender_pid = m->pid;
+    return r;
+}
+
+/* In the round's LMDB transaction: all of it is there after the round, or nothing. */
+static int carry_out(struct tc_service *s, const struct tc_connection *c, struct tc_transaction *t,
+                     const struct tc_transaction_request *m, uint64_t *ret_count)
+{
+    struct tc_transaction *parent;
+    int r;
+
+    switch (m->op) {
+    case TC_TRANSACTION_COMMIT:
+        return tc_store_keep_staged(s->store, t->id, t->sender_pid, t->program, ret_count);
+    case TC_TRANSACTION_MERGE:
+        if (memcmp(m->parent, t->id, sizeof t->id) == 0)
+            return -EBADMSG;
+        r = take(s, c, m->parent, m->begins != 0, &parent);
+        return r < 0 ? r : tc_store_merge_staged(s->store, t->id, m->parent, ret_count);
+    case TC_TRANSACTION_DROP:
+        return tc_store_drop_staged(s->store, t->id);
+    default:
+        return -EBADMSG;
+    }
+}
+
+int tc_transaction_handle(struct tc_service *s, struct tc_connection *c, struct tc_pending *p)
+{
+    const struct tc_transaction_request *m = (const void *)s->packet.data;
+    struct tc_transaction *t;
+    uint64_t count = 0;
+    int r;
+
+    if (s->packet.bytes < sizeof *m)
+        return -EBADMSG;
+    r = take(s, c, m->transaction, 0, &t);
+    if (r == 0) {
+        r = carry_out(s, c, t, m, &count);
+        t->ended = 1; /* also if that came to nothing: then the sweep finds its results */
+    }
+    if (r == -ESTALE || r == -ENOMEM || r == -EBADMSG)
+        tc_pending_ready(p, r, TC_R_TRANSACTION_LOST, 0);
+    else if (r < 0)
+        tc_batch_failed(s, r, p);
+    else
+        tc_batch_add(s, p, count);
+    return 0;
+}
+
+static int is_connected(const struct tc_service *s, pid_t pid)
+{
+    for (const struct tc_connection *c = s->connections; c != NULL; c = c->next) {
+        if (c->pid == pid)
+            return 1;
+    }
+    return 0;
+}
+
+/* What a dead process had sent before is still read. */
+static int is_over(const struct tc_service *s, const struct tc_transaction *t)
+{
+    struct pollfd p = {.fd = t->pidfd, .events = POLLIN};
+
+    if (t->ended)
+        return 1;
+    if (is_connected(s, t->pid) || s->uploads.first != NULL)
+        return 0;
+    return t->pidfd < 0 || poll(&p, 1, 0) == 1;
+}
+
+static void forget(struct tc_transaction *t)
+{
+    if (t->pidfd >= 0)
+        (void)close(t->pidfd);
+    free(t);
+}
+
+void tc_transactions_sweep(struct tc_service *s)
+{
+    struct tc_transaction **at = &s->transactions;
+
+    while (*at != NULL) {
+        struct tc_transaction *t = *at;
+        int r;
+
+        if (!is_over(s, t)) {
+            at = &t->next;
+            continue;
+        }
+        r = tc_store_drop_staged(s->store, t->id);
+        if (r < 0) {
+            tc_batch_failed(s, r, NULL);
+            return; /* the next time */
+        }
+        *at = t->next;
+        forget(t);
+    }
+}
+
+void tc_transactions_free(struct tc_service *s)
+{
+    while (s->transactions != NULL) {
+        struct tc_transaction *t = s->transactions;
+
+        s->transactions = t->next;
+        forget(t);
+    }
+}
