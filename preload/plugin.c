@@ -9,6 +9,10 @@
 #define CANARY  0xa5
 
 enum {
+    MAX_TRIES = 3,
+};
+
+enum {
     NEW = 0,
     LOADING,
     READY,
@@ -232,6 +236,14 @@ static void put_number(char *ret, int v)
     *ret = 0;
 }
 
+static uint32_t complain(struct tc_context *x, struct tc_call *c, const struct tc_loaded_plugin *p,
+                         const char *what, const char *why)
+{
+    tc_plugin_say(p, what, why, x->plugin_area);
+    c->bad_detail = x->plugin_area->why;
+    return TC_R_PLUGIN_ERROR;
+}
+
 uint32_t tc_plugin_call(struct tc_context *x, struct tc_call *c, struct tc_loaded_plugin *p,
                         const char *what, struct tc_host_call *call)
 {
@@ -250,9 +262,7 @@ uint32_t tc_plugin_call(struct tc_context *x, struct tc_call *c, struct tc_loade
         put_number(number, status);
         tc_join(causes, sizeof causes, "returned ", number, NULL, NULL);
     }
-    tc_plugin_say(p, what, causes, a);
-    c->bad_detail = a->why;
-    return TC_R_PLUGIN_ERROR;
+    return complain(x, c, p, what, causes);
 }
 
 static int is_intact(const unsigned char *guard)
@@ -311,26 +321,21 @@ uint32_t tc_plugin_fill(struct tc_context *x, struct tc_call *c, struct tc_loade
     uint32_t r = 0;
 
     memset(ret, 0, sizeof *ret);
-    /* What it makes may have grown in between: a few times. */
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0;; i++) {
         r = fill_once(x, c, p, what, call, cursor_at, memory, room, &used);
         if (r != 0 || used <= room)
             break;
-        if (used > max) {
-            tc_plugin_say(p, what, "asked for more room than there is", x->plugin_area);
-            c->bad_detail = x->plugin_area->why;
-            r = TC_R_PLUGIN_ERROR;
+        /* What it makes may have grown in between: a few times. */
+        if (used > max || i == MAX_TRIES) {
+            r = complain(x, c, p, what,
+                         used > max ? "asked for more room than there is"
+                                    : "never had enough room");
             break;
         }
         room = used;
         if (grow(ret, room) < 0)
             return TC_R_NO_MEMORY;
         memory = ret->map;
-    }
-    if (r == 0 && used > room) {
-        tc_plugin_say(p, what, "never had enough room", x->plugin_area);
-        c->bad_detail = x->plugin_area->why;
-        r = TC_R_PLUGIN_ERROR;
     }
     if (r != 0) {
         tc_plugin_filled_free(ret);
