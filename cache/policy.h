@@ -18,12 +18,15 @@ struct tc_switches {
     uint8_t default_no_cache;       /* TASKCACHE_DEFAULT_NO_CACHE */
     uint8_t default_persist_result; /* enum tc_tristate: TASKCACHE_DEFAULT_PERSIST_RESULT */
     uint8_t refresh_cache;          /* enum tc_tristate: TASKCACHE_REFRESH_CACHE */
+    uint8_t verify_given;           /* TASKCACHE_VERIFY beats what tasks say */
+    uint32_t verify;                /* of TC_ALL_HITS */
 };
 
 struct tc_active {
     uint32_t reason; /* 0: on, else why calls are bypassed */
     uint32_t policy; /* enum tc_policy_bit in force */
     uint8_t refresh; /* 1: don't look up */
+    uint32_t verify; /* so many hits of TC_ALL_HITS run, too */
 };
 
 struct tc_active tc_activation(const struct tc_task *task, const struct tc_switches *env);
@@ -31,6 +34,10 @@ struct tc_active tc_activation(const struct tc_task *task, const struct tc_switc
 /* 1/true/yes/on and their opposites in any case: TC_TRUE, TC_FALSE, or TC_UNSET for anything else.
  * Freestanding. */
 enum tc_tristate tc_boolean(const char *text);
+
+/* "1%", "0.01%", "100%", or a word for never (0, false, no, off): the share of TC_ALL_HITS. 0 or
+ * -EINVAL. Freestanding. */
+int tc_share(const char *text, uint32_t *ret);
 
 /* A parsed policy. Excluded names are slices of the text. */
 #define TC_POLICY_MAX_NAMES 32u

@@ -1,5 +1,7 @@
 #include "cache/policy.h"
 
+#include <errno.h>
+
 #define DEFAULT_MEMBERS (TC_POLICY_INPUTS | TC_POLICY_SOURCE | TC_POLICY_RUN_ID)
 
 static int persists(const struct tc_task *task, const struct tc_switches *env)
@@ -44,6 +46,7 @@ struct tc_active tc_activation(const struct tc_task *task, const struct tc_switc
     }
     active.policy = task->flags & TC_TASK_POLICY_GIVEN ? task->policy : DEFAULT_MEMBERS;
     active.refresh = (task->refresh != TC_UNSET ? task->refresh : env->refresh_cache) == TC_TRUE;
+    active.verify = env->verify_given ? env->verify : task->verify;
     return active;
 }
 
@@ -70,4 +73,32 @@ enum tc_tristate tc_boolean(const char *text)
         same_word(text, "off"))
         return TC_FALSE;
     return TC_UNSET;
+}
+
+/* Millionths of a percent; digits beyond them don't count. */
+#define PERCENT 1000000u
+
+int tc_share(const char *text, uint32_t *ret)
+{
+    uint64_t whole = 0, part = 0, unit = PERCENT, n;
+    const char *p = text;
+
+    if (tc_boolean(text) == TC_FALSE) {
+        *ret = 0;
+        return 0;
+    }
+    for (; *p >= '0' && *p <= '9' && whole <= 100; p++)
+        whole = whole * 10 + (uint64_t)(*p - '0');
+    if (p == text)
+        return -EINVAL;
+    if (*p == '.' && p[1] >= '0' && p[1] <= '9')
+        for (p++; *p >= '0' && *p <= '9'; p++) {
+            unit /= 10;
+            part += (uint64_t)(*p - '0') * unit;
+        }
+    n = whole * PERCENT + part;
+    if (*p != '%' || p[1] != 0 || n > 100ull * PERCENT)
+        return -EINVAL;
+    *ret = (uint32_t)(n * TC_ALL_HITS / (100ull * PERCENT));
+    return 0;
 }

@@ -145,6 +145,8 @@ enum tc_policy_bit {
     TC_POLICY_VOID = 1u << 15,    /* names a member that isn't built yet: no key, ever */
 };
 
+#define TC_ALL_HITS UINT32_MAX
+
 enum tc_tristate {
     TC_UNSET = 0,
     TC_FALSE = 1,
@@ -255,6 +257,8 @@ struct tc_task {
     struct tc_span key_parts; /* struct tc_key_part, with TC_POLICY_KEY */
     struct tc_span functions; /* struct tc_task_function */
     struct tc_param owned;    /* TC_RESULT_MALLOC and _STATIC: the result as an output, "return" */
+    uint32_t verify;          /* this share of the hits, of TC_ALL_HITS, is verified */
+    uint32_t pad2;
 };
 
 /* Something to tell a person, found while compiling. `text` is complete: position, reason id,

@@ -297,6 +297,7 @@ static int find_config_and_page(void)
 static void read_switches(void)
 {
     char *const *env = tc_state.env;
+    const char *verify = tc_env(env, "TASKCACHE_VERIFY");
 
     tc_state.switches.disable_caching =
         tc_boolean(tc_env(env, "TASKCACHE_DISABLE_CACHING")) == TC_TRUE;
@@ -304,6 +305,8 @@ static void read_switches(void)
         tc_boolean(tc_env(env, "TASKCACHE_DEFAULT_NO_CACHE")) == TC_TRUE;
     tc_state.switches.default_persist_result =
         (uint8_t)tc_boolean(tc_env(env, "TASKCACHE_DEFAULT_PERSIST_RESULT"));
+    tc_state.switches.verify_given =
+        verify != NULL && tc_share(verify, &tc_state.switches.verify) == 0;
     tc_state.switches.refresh_cache = (uint8_t)tc_boolean(tc_env(env, "TASKCACHE_REFRESH_CACHE"));
 }
 

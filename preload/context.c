@@ -139,8 +139,10 @@ static struct tc_context *go_on(const struct tc_context *old, struct tc_context 
 
 void tc_contexts_after_fork(void)
 {
-    for (struct tc_context *c = __atomic_load_n(&all, __ATOMIC_ACQUIRE); c != NULL; c = c->next)
+    for (struct tc_context *c = __atomic_load_n(&all, __ATOMIC_ACQUIRE); c != NULL; c = c->next) {
         __atomic_store_n(&c->owner, TC_OWNER_FORKED, __ATOMIC_RELAXED);
+        c->random = 0;
+    }
 }
 
 struct tc_context *tc_context_enter(uint64_t stack, uint32_t *ret_reason)
@@ -187,6 +189,8 @@ static void drop_dead(struct tc_context *c, uint64_t entry)
         if (f->entry > entry)
             return;
         tc_count_bypass(f->hook, TC_R_NONLOCAL_EXIT);
+        if (f->record_id != 0) /* counted when it is known what it is */
+            TC_COUNT(f->hook, misses, 1);
         tc_flight_close(c, f);
     }
 }

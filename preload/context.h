@@ -34,6 +34,7 @@ struct tc_flight {
     uint32_t refresh;
     uint32_t found; /* enum tc_found: why it missed */
     int64_t expired_ns;
+    uint64_t record_id;      /* not 0: the body runs although there is this record, to verify it */
     uint64_t result_address; /* where the caller wants a result in memory */
     uint32_t bytes;          /* of this entry with what follows it */
     uint32_t previous;       /* offset of the entry before, or TC_NO_FLIGHT */
@@ -66,6 +67,8 @@ struct tc_call {
     const char *bad_detail; /* what else there is to say of it, NULL */
     uint32_t found;         /* enum tc_found: what the look-up found instead of a hit */
     int64_t expired_ns;     /* of an expired record that it found */
+    int verifying;          /* a record is only looked at */
+    uint64_t record_id;     /* of the one that was */
 };
 
 #define TC_OWNER_FORKED    UINT32_MAX
@@ -96,8 +99,9 @@ struct tc_context {
     struct tc_known_file files[TC_KNOWN_FILES];
     uint32_t next_file;
     struct tc_plugin_area *plugin_area; /* plugin.h; NULL: none yet */
-    struct tc_static *statics; /* the thread's copies of static results, owned.h */
+    struct tc_static *statics;          /* the thread's copies of static results, owned.h */
     uint64_t static_bytes;
+    uint32_t random; /* see verify.c; 0: not seeded */
     unsigned char material[TC_MATERIAL_BYTES];
     unsigned char check[TC_MATERIAL_BYTES]; /* a component, captured again after the body */
     unsigned char scratch[TC_SCRATCH_BYTES] __attribute__((aligned(64)));

@@ -13,6 +13,7 @@
 #include "preload/report.h"
 #include "preload/state.h"
 #include "preload/transaction.h"
+#include "preload/verify.h"
 
 /* Callers may pass more on the stack than the prototype says: Fortran's hidden lengths. */
 #define HIDDEN_EIGHTBYTES 8u
@@ -97,7 +98,9 @@ static uint32_t run(struct tc_context *x, struct tc_call *c)
     f->expired_ns = c->expired_ns;
     c->frame->serial = f->serial;
     prepare_call(c);
-    TC_COUNT(c->hook, misses, 1);
+    f->record_id = c->record_id;
+    if (f->record_id == 0)
+        TC_COUNT(c->hook, misses, 1);
     f->started_ns = tc_monotonic_ns();
     return TC_ACTION_CALL;
 }
@@ -225,7 +228,11 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
         return bypass(c, r);
     greet_once();
     c->found = TC_FOUND_UNWANTED;
+    c->record_id = 0;
+    c->verifying = tc_verify_chosen(x, h);
     if (!h->active.refresh && tc_replay(x, c, &done, &why)) {
+        if (c->record_id != 0)
+            return run(x, c);
         if (done.set_errno && x->errno_place != NULL)
             *x->errno_place = done.err;
         tc_store_warm(c->key.low);

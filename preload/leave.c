@@ -12,6 +12,7 @@
 #include "preload/send.h"
 #include "preload/state.h"
 #include "preload/transaction.h"
+#include "preload/verify.h"
 
 static uint64_t eightbyte(const struct tc_frame *f, uint8_t place)
 {
@@ -117,7 +118,30 @@ static uint32_t keep(struct tc_context *x, struct tc_frame *frame, struct tc_fli
         r = tc_capture_outputs(c, 1);
     if (r == 0)
         r = check_extents(c, f);
-    return r != 0 ? r : tc_send_result(x, c, &result);
+    if (f->record_id == 0)
+        return r != 0 ? r : tc_send_result(x, c, &result);
+    if (r == 0)
+        r = tc_send_probe(c);
+    return tc_verify_result(x, c, &result, r);
+}
+
+/* A record that turned out right makes the call a hit that saved nothing. */
+static void count_run(const struct tc_hook *h, const struct tc_flight *f, uint32_t reason,
+                      int64_t duration_ns)
+{
+    if (reason == TC_R_VERIFIED) {
+        TC_COUNT(h, hits, 1);
+    } else {
+        if (f->record_id != 0)
+            TC_COUNT(h, misses, 1);
+        TC_COUNT(h, missed_ns, (uint64_t)duration_ns);
+    }
+    if (reason == 0)
+        TC_COUNT(h, stored, 1);
+    else
+        tc_count(h,
+                 offsetof(struct tc_counters, bypass) + reason % TC_PAGE_REASONS * sizeof(uint64_t),
+                 1);
 }
 
 /* A flow function has returned. Nobody sees what a transaction holds before it is over. */
@@ -163,18 +187,11 @@ void tc_leave(struct tc_frame *frame)
     if (f != NULL) {
         struct tc_hook *h = f->hook;
         restore_call(x, frame, f);
-        TC_COUNT(h, missed_ns, (uint64_t)(now_ns - f->started_ns));
         reason = keep(x, frame, f, now_ns - f->started_ns);
         tc_capture_failed(&x->call, reason);
-        if (reason == 0)
-            TC_COUNT(h, stored, 1);
-        else
-            tc_count(h,
-                     offsetof(struct tc_counters, bypass) +
-                         reason % TC_PAGE_REASONS * sizeof(uint64_t),
-                     1);
+        count_run(h, f, reason, now_ns - f->started_ns);
         tc_report_run(&x->call, reason);
-        if (reason != 0)
+        if (reason != 0 && f->record_id == 0)
             tc_miss_unstored(&x->call, f, reason, now_ns);
         tc_flight_close(x, f);
     }

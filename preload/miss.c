@@ -115,3 +115,27 @@ void tc_miss_bypassed(const struct tc_call *c, uint32_t reason)
     }
     tc_tell_at_once(&out);
 }
+
+void tc_miss_wrong(struct tc_context *x, const struct tc_call *c, const struct tc_flight *f,
+                   const char *text, uint32_t text_bytes)
+{
+    struct tc_miss_message m = {.miss = {.key_low = f->key_low,
+                                         .key_high = f->key_high,
+                                         .record_id = f->record_id,
+                                         .material_bytes = f->material_bytes,
+                                         .text_bytes = text_bytes}};
+    struct tc_outgoing out = {.head = &m.head,
+                              .head_bytes = sizeof m,
+                              .part = {c->hook->identity, x->scratch},
+                              .part_bytes = {c->hook->identity_bytes, f->material_bytes},
+                              .fd = -1};
+    struct tc_reply reply;
+
+    if (m.miss.text_bytes > TC_MISS_TEXT)
+        m.miss.text_bytes = TC_MISS_TEXT;
+    memcpy(x->scratch, (const char *)f + f->material, f->material_bytes);
+    memcpy(x->scratch + f->material_bytes, text, m.miss.text_bytes);
+    out.part_bytes[1] += m.miss.text_bytes;
+    describe(c, TC_R_VERIFY_DIFFERS, &m);
+    (void)tc_request(&out, TC_REPLY_NS, &reply);
+}

@@ -19,6 +19,11 @@ uint32_t tc_miss_string_heads(const struct tc_call *c, const unsigned char *mate
 void tc_miss_unstored(const struct tc_call *c, const struct tc_flight *f, uint32_t reason,
                       int64_t now_ns);
 
+/* The record of this call was found wrong: it goes, and what differs is kept for people. Waits for
+ * the service. */
+void tc_miss_wrong(struct tc_context *x, const struct tc_call *c, const struct tc_flight *f,
+                   const char *text, uint32_t text_bytes);
+
 /* The call went by, and this is the first time that a person is told. */
 void tc_miss_bypassed(const struct tc_call *c, uint32_t reason);
 

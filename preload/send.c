@@ -22,6 +22,8 @@ struct draft {
     int fd; /* -1: everything is in the buffer so far */
     uint64_t written;
     int error;
+    void (*sink)(void *ctx, const void *data, uint64_t bytes); /* instead of all that */
+    void *sink_ctx;
 };
 
 static void flush(struct draft *d)
@@ -49,6 +51,10 @@ static void put(struct draft *d, const void *data, uint64_t bytes)
 {
     const unsigned char *p = data;
 
+    if (d->sink != NULL) {
+        d->sink(d->sink_ctx, data, bytes);
+        return;
+    }
     while (bytes > 0 && d->error == 0) {
         uint64_t n = d->room - d->used;
         if (n == 0 || (d->fd >= 0 && bytes >= d->room)) {
@@ -130,7 +136,7 @@ static void put_output(struct draft *d, const struct tc_call *c, uint32_t i)
         put(d, (const void *)(uintptr_t)(from + p * c->stride_bytes[i]), e->piece_bytes);
 }
 
-static uint32_t probe_outputs(struct tc_call *c)
+uint32_t tc_send_probe(struct tc_call *c)
 {
     for (uint32_t i = 0; c->probing && i < c->out_count; i++) {
         const struct tc_extent *e = &c->out[i];
@@ -184,16 +190,11 @@ static int file_size_allowed(uint64_t bytes)
            bytes <= limit.rlim_cur;
 }
 
-static uint32_t encode(struct draft *d, const struct tc_call *c, const struct tc_record *h,
-                       const struct tc_result *r)
+static uint32_t encode_outputs(struct draft *d, const struct tc_call *c)
 {
     struct tc_into_arg into;
     uint32_t reason;
 
-    put(d, h, sizeof *h);
-    put(d, c->hook->identity, h->identity_bytes);
-    put(d, r->material, h->material_bytes);
-    put(d, c->out, c->out_count * sizeof *c->out);
     for (uint32_t i = 0; i < c->out_count; i++) {
         if (tc_output_param(c, &c->out[i]) != NULL) {
             put_output(d, c, i);
@@ -210,6 +211,24 @@ static uint32_t encode(struct draft *d, const struct tc_call *c, const struct tc
         }
     }
     return d->error != 0 ? TC_R_TOO_LARGE : 0;
+}
+
+uint32_t tc_send_outputs(const struct tc_call *c,
+                         void (*sink)(void *ctx, const void *data, uint64_t bytes), void *ctx)
+{
+    struct draft d = {.sink = sink, .sink_ctx = ctx};
+
+    return encode_outputs(&d, c);
+}
+
+static uint32_t encode(struct draft *d, const struct tc_call *c, const struct tc_record *h,
+                       const struct tc_result *r)
+{
+    put(d, h, sizeof *h);
+    put(d, c->hook->identity, h->identity_bytes);
+    put(d, r->material, h->material_bytes);
+    put(d, c->out, c->out_count * sizeof *c->out);
+    return encode_outputs(d, c);
 }
 
 static uint32_t reason_of(int r, const struct tc_reply *reply)
@@ -283,7 +302,7 @@ uint32_t tc_send_result(struct tc_context *x, struct tc_call *c, const struct tc
     if (bytes > sizeof x->scratch &&
         (!file_size_allowed(bytes) || h.output_bytes > tc_state.page->max_size_bytes))
         return TC_R_TOO_LARGE;
-    r = probe_outputs(c);
+    r = tc_send_probe(c);
     if (r == 0)
         r = encode(&d, c, &h, result);
     if (r == 0 && d.fd >= 0)

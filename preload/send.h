@@ -18,4 +18,11 @@ struct tc_result {
  * after the call. */
 uint32_t tc_send_result(struct tc_context *x, struct tc_call *c, const struct tc_result *result);
 
+/* The call's outputs as the record has them, run by run, into `sink`. 0, or TC_R_RESULT_OUTSIDE. */
+uint32_t tc_send_outputs(const struct tc_call *c,
+                         void (*sink)(void *ctx, const void *data, uint64_t bytes), void *ctx);
+
+/* Can all outputs be read? 0 or an enum tc_reason. */
+uint32_t tc_send_probe(struct tc_call *c);
+
 #endif

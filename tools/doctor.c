@@ -12,6 +12,7 @@
 #include "tools/plans.h"
 #include "tools/render.h"
 #include "tools/units.h"
+#include "tools/wrong.h"
 
 struct doctor {
     struct tc_parsed parsed;
@@ -22,6 +23,7 @@ struct doctor {
     struct tc_plan_file plans;
     struct tc_findings findings;
     struct tc_switches switches;
+    struct tc_known_misses wrong; /* records that verifications found wrong */
 };
 
 static bool is_on(const char *name)
@@ -35,6 +37,8 @@ static void read_switches(struct tc_switches *s)
     s->default_no_cache = is_on("TASKCACHE_DEFAULT_NO_CACHE");
     s->default_persist_result = (uint8_t)tc_boolean(getenv("TASKCACHE_DEFAULT_PERSIST_RESULT"));
     s->refresh_cache = (uint8_t)tc_boolean(getenv("TASKCACHE_REFRESH_CACHE"));
+    s->verify_given =
+        getenv("TASKCACHE_VERIFY") && tc_share(getenv("TASKCACHE_VERIFY"), &s->verify) == 0;
 }
 
 static const char *const state_names[] = {"", "hookable", "refused", "pending"};
@@ -109,8 +113,22 @@ static void text_caching(const struct doctor *d, const struct tc_finding *f)
     printf("    caching    on: %s", policy.data ? policy.data : "");
     if (f->task->flags & TC_TASK_EXPIRES)
         printf(", for %s", tc_units_duration(f->task->expiration_ns, text));
+    if (active.verify)
+        printf(", %.4g %% of the hits verified", 100.0 * active.verify / TC_ALL_HITS);
     puts(active.refresh ? ", refreshed at every call" : "");
     tc_text_free(&policy);
+}
+
+static void text_wrong(const struct doctor *d, const char *identity)
+{
+    const struct tc_known_miss *m = tc_wrong_of(&d->wrong, identity);
+    struct tc_text t = {0};
+    if (!m)
+        return;
+    tc_wrong_text(&t, m);
+    printf("    verified   %sverify-differs%s: %s\n      try: %s\n", tc_style(stdout, TC_BAD),
+           tc_style(stdout, TC_PLAIN), t.data, tc_reason_info(TC_R_VERIFY_DIFFERS)->remedy);
+    tc_text_free(&t);
 }
 
 static void text_finding(const struct doctor *d, const struct tc_finding *f)
@@ -136,6 +154,7 @@ static void text_finding(const struct doctor *d, const struct tc_finding *f)
     if (f->plan && f->plan->note.off)
         printf("    note       %s\n", tc_flat_str(&d->plans.flat, f->plan->note));
     text_caching(d, f);
+    text_wrong(d, subject);
     printf("    from       %s\n", origin(d, f));
 }
 
@@ -188,6 +207,19 @@ static void json_cause(struct tc_json *j, const struct tc_cause *c)
     tc_json_text(j, "remedy", *c->remedy ? c->remedy : NULL);
 }
 
+static void json_wrong(struct tc_json *j, const struct doctor *d, const char *identity)
+{
+    const struct tc_known_miss *m = tc_wrong_of(&d->wrong, identity);
+    if (!m) {
+        tc_json_null(j, "verify_differs");
+        return;
+    }
+    tc_json_object(j, "verify_differs");
+    tc_json_i64(j, "when_ns", m->when_ns);
+    tc_json_text(j, "detail", m->text);
+    tc_json_close_object(j);
+}
+
 static void json_finding(const struct doctor *d, struct tc_json *j, const struct tc_finding *f)
 {
     TC_CLEANUP(tc_free_text) char *subject = tc_finding_subject(&d->session, &d->plans, f);
@@ -213,6 +245,8 @@ static void json_finding(const struct doctor *d, struct tc_json *j, const struct
     tc_json_bool(j, "caching", !active.reason);
     tc_json_text(j, "caching_reason", active.reason ? tc_reason_info(active.reason)->id : NULL);
     tc_json_text(j, "policy", active.reason || !policy.data ? NULL : policy.data);
+    tc_json_double(j, "verify", (double)active.verify / TC_ALL_HITS);
+    json_wrong(j, d, subject);
     tc_json_text(j, "origin", origin(d, f));
     tc_json_close_object(j);
     tc_text_free(&policy);
@@ -243,6 +277,16 @@ static void print_json(const struct doctor *d)
     tc_json_end(&j);
 }
 
+/* Nice to know, no more. */
+static void read_wrong(struct doctor *d)
+{
+    struct tc_reader reader = {0};
+    struct tc_cause cause = {.reason = 0};
+    if (tc_reader_open(&reader, &d->session, &cause) == 0)
+        (void)tc_wrong_read(&reader, &d->wrong);
+    tc_reader_close(&reader);
+}
+
 static int diagnose(struct doctor *d)
 {
     struct tc_cause cause;
@@ -256,6 +300,7 @@ static int diagnose(struct doctor *d)
         (void)tc_plan_file_open(&d->session, &d->plans);
         tc_findings_collect(&d->session, &d->plans, &d->libraries, &d->findings);
     }
+    read_wrong(d);
     for (size_t i = 0; i < d->findings.count; i++)
         refused |= d->findings.finding[i].grave;
     if (d->parsed.common.json)
@@ -297,6 +342,7 @@ static int run_doctor(const struct tc_command *self, int argc, char **argv)
     int status;
     if (tc_options_parse(self, options, TC_OPTIONS_ANYWHERE, argc, argv, &d.parsed, &status))
         status = examine(self, &d);
+    tc_misses_free(&d.wrong);
     tc_findings_free(&d.findings);
     tc_plan_file_close(&d.plans);
     tc_libraries_free(&d.libraries);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cache/policy.h"
 #include "tools/chosen_config.h"
 #include "tools/options.h"
 #include "tools/plans.h"
@@ -21,6 +22,7 @@ struct run {
     struct tc_parsed parsed;
     struct tc_words tasks, plugins;
     struct tc_optional stats;
+    const char *verify;
     bool foreground_service, cached;
     struct tc_program program;
     struct tc_session session;
@@ -37,6 +39,7 @@ static bool parse(struct run *run, const struct tc_command *self, int argc, char
         {0, "task", TC_OPTION_LIST, &run->tasks},
         {0, "plugin", TC_OPTION_LIST, &run->plugins},
         {0, "stats", TC_OPTION_OPTIONAL, &run->stats},
+        {0, "verify", TC_OPTION_VALUE, &run->verify},
         {0, "foreground-service", TC_OPTION_FLAG, &run->foreground_service},
         {0, NULL, TC_OPTION_FLAG, NULL},
     };
@@ -158,6 +161,20 @@ static bool set_run_id(struct run *run)
     return setenv("TASKCACHE_RUN_ID", fresh, 1) == 0;
 }
 
+/* The share goes to all that the program starts. */
+static bool set_verify(const struct run *run)
+{
+    uint32_t share;
+    if (!run->verify)
+        return true;
+    if (tc_share(run->verify, &share) == 0)
+        return setenv("TASKCACHE_VERIFY", run->verify, 1) == 0;
+    fprintf(stderr, "cachectl: --verify: %s: '%s' is %s; %s\n", tc_reason_info(TC_R_BAD_SHARE)->id,
+            run->verify, tc_reason_info(TC_R_BAD_SHARE)->sentence,
+            tc_reason_info(TC_R_BAD_SHARE)->remedy);
+    return false;
+}
+
 static bool set_preload(struct run *run)
 {
     char library[TC_PATH_BYTES];
@@ -272,7 +289,7 @@ static int start(struct run *run)
     int status;
     if (!examine_program(run, &status))
         return status;
-    if (!open_stats(run) || !open_config(run) || !set_run_id(run))
+    if (!open_stats(run) || !open_config(run) || !set_run_id(run) || !set_verify(run))
         return tc_own_failure;
     if (run->program.finding.reason)
         tc_warning(&run->program.finding);
@@ -310,6 +327,7 @@ const struct tc_command tc_command_run = {
     .help = "      --task 'PROTO@OBJECT'  cache this function: INPUTS + TASK_SOURCE\n"
             "      --plugin NAME          cache the functions that a plugin names\n"
             "      --stats[=FILE]         afterwards say what was replayed; as JSON into FILE\n"
+            "      --verify=SHARE         run so many of the hits too, 1% or 100%, and compare\n"
             "      --foreground-service   the service ends with the program (batch systems)\n",
     .run = run_program,
 };

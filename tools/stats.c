@@ -7,12 +7,14 @@
 #include "tools/repeats.h"
 #include "tools/sums.h"
 #include "tools/units.h"
+#include "tools/wrong.h"
 
 #define DEFAULT_MAX_BYTES (UINT64_C(10) << 30)
 
 struct stats {
     struct tc_sums sums;
     struct tc_repeats repeats;
+    struct tc_known_misses wrong;
     uint64_t size_bytes, max_bytes, records, evicted;
     int64_t first_ns;
     bool service;
@@ -43,6 +45,8 @@ static int gather(struct stats *s, struct tc_reader *r)
     int e = tc_sums_read(&s->sums, r, &s->first_ns);
     if (e == 0)
         e = tc_repeats_read(r, &s->repeats);
+    if (e == 0)
+        e = tc_wrong_read(r, &s->wrong);
     if (e < 0)
         return e;
     if (r->page)
@@ -69,6 +73,7 @@ static void print_json(const struct stats *s, const struct tc_session *session)
     tc_json_bool(&j, "service", s->service);
     tc_sums_json_tasks(&j, &s->sums);
     tc_repeats_json(&j, &s->repeats, &s->sums);
+    tc_wrong_json(&j, &s->wrong);
     tc_json_close_object(&j);
     tc_json_end(&j);
 }
@@ -86,6 +91,7 @@ static void print_text(struct stats *s, const struct tc_session *session, bool v
     printf(" (%.2f %%)\n",
            s->max_bytes ? 100.0 * (double)s->size_bytes / (double)s->max_bytes : 0.0);
     tc_repeats_print(&s->repeats, &s->sums, stdout);
+    tc_wrong_print(&s->wrong, stdout);
     if (verbose) {
         printf("%-18s %10llu\n", "Stored", (unsigned long long)s->sums.all.stored);
         printf("%-18s %10llu\n", "Evicted", (unsigned long long)s->evicted);
@@ -117,6 +123,7 @@ static int show_stats(struct tc_session *session, const struct tc_parsed *parsed
     else
         print_text(&s, session, verbose);
     tc_repeats_free(&s.repeats);
+    tc_misses_free(&s.wrong);
     tc_sums_free(&s.sums);
     tc_reader_close(&reader);
     return cause.reason ? TC_EXIT_USAGE : TC_EXIT_DONE;

@@ -23,21 +23,30 @@ struct tc_task_sums *tc_sums_task(struct tc_sums *t, uint64_t task, const char *
     return entry;
 }
 
-/* Reasons that explain why a call's result wasn't kept, or its record not used: such a call has
- * been counted as a miss already. */
-static bool follows_a_miss(unsigned reason)
+/* Reasons that say more about a call that has been counted as a hit or a miss: why its result
+ * wasn't kept, or its record not used. */
+enum side {
+    BYPASSED,
+    MISSED,
+    HIT
+};
+
+static enum side side_of(unsigned reason)
 {
     static const uint8_t reasons[] = {
         TC_R_INPUTS_CHANGED, TC_R_FAILED,     TC_R_NONLOCAL_EXIT,     TC_R_SEND_DROPPED,
         TC_R_NOT_STORED,     TC_R_TOO_LARGE,  TC_R_CAPACITY_EXCEEDED, TC_R_RESULT_OUTSIDE,
-        TC_R_SHAPE_DIFFERS,  TC_R_NO_SERVICE, TC_R_VFORK_CHILD};
-    return memchr(reasons, (int)reason, sizeof reasons) != NULL;
+        TC_R_VERIFY_DIFFERS, TC_R_UNVERIFIED, TC_R_SHAPE_DIFFERS,     TC_R_NO_SERVICE,
+        TC_R_VFORK_CHILD};
+    if (reason == TC_R_VERIFIED)
+        return HIT;
+    return memchr(reasons, (int)reason, sizeof reasons) ? MISSED : BYPASSED;
 }
 
 void tc_sums_bypass(struct tc_task_sums *to, unsigned reason, uint64_t n)
 {
     to->bypass[reason] += n;
-    to->bypasses += follows_a_miss(reason) ? 0 : n;
+    to->bypasses += side_of(reason) == BYPASSED ? n : 0;
 }
 
 static void add_to(struct tc_task_sums *to, const struct tc_counters *now,
@@ -120,10 +129,10 @@ static void share(const char *what, uint64_t n, uint64_t calls, FILE *to)
     fputc('\n', to);
 }
 
-static void print_reasons(const struct tc_task_sums *t, bool after_miss, FILE *to)
+static void print_reasons(const struct tc_task_sums *t, enum side side, FILE *to)
 {
     for (unsigned i = 0; i < TC_PAGE_REASONS; i++)
-        if (t->bypass[i] && follows_a_miss(i) == after_miss)
+        if (t->bypass[i] && side_of(i) == side)
             fprintf(to, "    %-18s %6llu  %s%s%s\n", tc_reason_info(i)->id,
                     (unsigned long long)t->bypass[i], tc_style(to, TC_DIM),
                     tc_reason_info(i)->sentence, tc_style(to, TC_PLAIN));
@@ -135,10 +144,11 @@ void tc_sums_print(const struct tc_task_sums *t, FILE *to)
     uint64_t calls = t->hits + t->misses + t->bypasses;
     fprintf(to, "%-18s %10llu\n", "Calls", (unsigned long long)calls);
     share("Hits", t->hits, calls, to);
+    print_reasons(t, HIT, to);
     share("Misses", t->misses, calls, to);
-    print_reasons(t, true, to);
+    print_reasons(t, MISSED, to);
     share("Bypassed", t->bypasses, calls, to);
-    print_reasons(t, false, to);
+    print_reasons(t, BYPASSED, to);
     fprintf(to, "%-18s %10s\n", "Time saved",
             tc_units_duration(t->saved_ns > INT64_MAX ? INT64_MAX : (int64_t)t->saved_ns, text));
 }

@@ -243,6 +243,7 @@ static void make_switches(struct making *m)
                                                   TC_KEY_RESULT_STORAGE_KEY,
                                                   TC_KEY_RESULT_SERIALIZER};
     const char *expiration = text_of(m, TC_KEY_CACHE_EXPIRATION);
+    const char *verify = text_of(m, TC_KEY_VERIFY);
     const char *store = text_of(m, TC_KEY_STORE), *hook = text_of(m, TC_KEY_HOOK);
 
     m->task.persist = (uint8_t)tristate(m, TC_KEY_PERSIST_RESULT);
@@ -255,6 +256,8 @@ static void make_switches(struct making *m)
         m->task.flags |= strcmp(hook, "got") == 0 ? TC_TASK_HOOK_GOT : TC_TASK_HOOK_ENTRY;
     if (expiration != NULL && tc_parse_duration(expiration, &m->task.expiration_ns) == 0)
         m->task.flags |= TC_TASK_EXPIRES;
+    if (verify != NULL)
+        (void)tc_share(verify, &m->task.verify);
     for (size_t i = 0; i < sizeof persisting / sizeof persisting[0]; i++)
         if (given(m, persisting[i]) != NULL)
             m->task.flags |= TC_TASK_PERSIST_ON;
@@ -506,8 +509,8 @@ static void digest_texts(struct making *m)
 {
     const struct tc_yaml_node *params = given(m, TC_KEY_PARAMS);
     const struct tc_task *t = &m->task;
-    const int64_t numbers[] = {t->flags,   t->policy,        t->persist,
-                               t->refresh, t->expiration_ns, t->commit_mode};
+    const int64_t numbers[] = {t->flags,         t->policy,      t->persist, t->refresh,
+                               t->expiration_ns, t->commit_mode, t->verify};
 
     tc_hash_add(m->l->resolve, numbers, sizeof numbers);
     digest_text(m->l, built(m, t->space));

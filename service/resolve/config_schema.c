@@ -68,6 +68,8 @@ static const char *wanted_kind(const struct tc_config_key *key)
         return "a duration";
     case TC_VALUE_SIZE:
         return "a size";
+    case TC_VALUE_SHARE:
+        return "a percentage";
     default:
         return "a text";
     }
@@ -146,6 +148,18 @@ static int check_amount(struct tc_load *l, const struct tc_config_key *key,
     return r < 0 ? -EINVAL : 0;
 }
 
+static int check_share(struct tc_load *l, const struct tc_config_key *key,
+                       const struct tc_yaml_node *v)
+{
+    uint32_t share;
+
+    if (tc_share(v->text, &share) == 0)
+        return 0;
+    tc_problem_in(l, TC_SEV_ERROR, TC_R_BAD_SHARE, v, 0, NULL, "`%s` is a percentage, not '%.60s'",
+                  key->name, v->text);
+    return -EINVAL;
+}
+
 static int check_text(struct tc_load *l, const struct tc_config_key *key,
                       const struct tc_yaml_node *v)
 {
@@ -157,6 +171,8 @@ static int check_text(struct tc_load *l, const struct tc_config_key *key,
     case TC_VALUE_DURATION:
     case TC_VALUE_SIZE:
         return check_amount(l, key, v);
+    case TC_VALUE_SHARE:
+        return check_share(l, key, v);
     case TC_VALUE_BOOL:
         if (tc_boolean(v->text) != TC_UNSET)
             return 0;

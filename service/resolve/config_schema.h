@@ -14,7 +14,8 @@ enum tc_value_kind {
     TC_VALUE_BOOL,
     TC_VALUE_DURATION,
     TC_VALUE_SIZE,
-    TC_VALUE_WORD, /* one of `words` */
+    TC_VALUE_WORD,  /* one of `words` */
+    TC_VALUE_SHARE, /* a percentage */
     TC_VALUE_MAP,
     TC_VALUE_LIST,
     TC_VALUE_ANY,
@@ -58,7 +59,7 @@ struct tc_config_key {
     X(DEEP_STOP, "deep_stop", ANY, TC_UNCACHED, NULL, NULL)                       \
     X(PRIVATE, "private", BOOL, TC_UNCACHED, NULL, off)                           \
     X(ADAPTIVE, "adaptive", ANY, TC_IGNORED, NULL, off)                           \
-    X(VERIFY, "verify", ANY, TC_IGNORED, NULL, off)                               \
+    X(VERIFY, "verify", SHARE, TC_BUILT, NULL, NULL)                              \
     X(HOOK, "hook", WORD, TC_BUILT, hooks, NULL)                                  \
     X(STORE, "store", WORD, TC_IGNORED, stores, built_stores)                     \
     X(LOCK_TIMEOUT, "lock_timeout", DURATION, TC_IGNORED, NULL, NULL)

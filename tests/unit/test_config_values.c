@@ -220,7 +220,7 @@ static void not_yet_flags(void **state)
          TC_TASK_NOT_YET | TC_TASK_PERSIST_ON},
         {"", "result_serializer: zstd", TC_TASK_PERSIST_ON},
         {"", "adaptive: true", 0},
-        {"", "verify: 0.01", 0},
+        {"", "verify: 1%", 0},
         {"", "hook: got", TC_TASK_HOOK_GOT},
         {"", "hook: entry", TC_TASK_HOOK_ENTRY},
         {"", "hook: auto", 0},

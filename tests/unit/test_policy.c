@@ -348,6 +348,51 @@ static void nearest_words(void **state)
     assert_int_equal(tc_word_distance("", 0, "abc", 3), 6);
 }
 
+static void shares(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t share;
+    } good[] = {{"0%", 0},
+                {"0", 0},
+                {"off", 0},
+                {"100%", TC_ALL_HITS},
+                {"100.000%", TC_ALL_HITS},
+                {"50%", TC_ALL_HITS / 2},
+                {"1%", TC_ALL_HITS / 100},
+                {"0.01%", TC_ALL_HITS / 10000},
+                {"12.5%", TC_ALL_HITS / 8},
+                {"0.0000001%", 0}};
+    static const char *const bad[] = {
+        "",   "%",   "1",   "1 %", "101%", "100.1%", "-1%",
+        "x%", "1.%", ".5%", "1%%", "1,5%", "on",     "99999999999999999999%"};
+    uint32_t share = 7;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_int_equal(tc_share(good[i].text, &share), 0);
+        assert_int_equal(share, good[i].share);
+    }
+    share = 7;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (tc_share(bad[i], &share) == 0)
+            fail_msg("'%s' was taken", bad[i]);
+    assert_int_equal(share, 7);
+}
+
+static void the_environment_verifies_instead_of_the_task(void **state)
+{
+    struct tc_task task = {.flags = TC_TASK_POLICY_GIVEN, .policy = TC_POLICY_INPUTS, .verify = 5};
+    struct tc_switches env = {.verify = 9};
+
+    (void)state;
+    assert_int_equal(tc_activation(&task, &env).verify, 5);
+    env.verify_given = 1;
+    assert_int_equal(tc_activation(&task, &env).verify, 9);
+    env.verify = 0;
+    assert_int_equal(tc_activation(&task, &env).verify, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +404,8 @@ int main(void)
         cmocka_unit_test(when_a_refresh_is_in_force),
         cmocka_unit_test(booleans),
         cmocka_unit_test(nearest_words),
+        cmocka_unit_test(shares),
+        cmocka_unit_test(the_environment_verifies_instead_of_the_task),
     };
 
     return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
