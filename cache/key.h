@@ -15,8 +15,9 @@
  * (two u64), then the elements without gaps; strings: bytes without the NUL; several strings:
  * count, then (u64 length, bytes) each; values with a layout, and elements of such arrays: their
  * members in packed form (struct tc_layout, cache/task.h); files: u64 size, then the XXH3-128 of
- * the content under the seed, nothing if there is no such file; NULL (of an output too): tag
- * TC_TAG_NULL, no content.
+ * the content under the seed, nothing if there is no such file;
+ * functions: 16 bytes that stand for their code (preload/function_input.h); NULL (of an output
+ * too): tag TC_TAG_NULL, no content.
  *
  * Component names: "=task" (identity and prototype digest, or the namespace), "=source", "=linked"
  * (what the object is linked with),
@@ -44,6 +45,7 @@ enum tc_tag {
     TC_TAG_STRINGS,
     TC_TAG_MEMBERS,
     TC_TAG_FILE,
+    TC_TAG_FUNCTION,
     TC_TAG_SCALAR = 32, /* + enum tc_scalar */
 };
 

@@ -151,6 +151,7 @@ static int shape_ok(const struct tc_task *task, const struct tc_param *p)
     case TC_SHAPE_STRINGS:
         return p->type == TC_PTR && p->dir != TC_OUT && p->dir != TC_INOUT;
     case TC_SHAPE_FILE:
+    case TC_SHAPE_FUNCTION:
         return p->type == TC_PTR && p->dir == TC_IN;
     case TC_SHAPE_STRING:
         return p->type == TC_PTR && p->elem <= TC_PTR;
@@ -359,8 +360,7 @@ int tc_task_ok(const struct tc_flat *f, const struct tc_task *task)
         return 0;
     return c.insns != NULL && params_ok(f, task, &c) && owned_ok(f, task, &c) &&
            sorted_ok(f, task) && programs_ok(f, task, &c) && key_parts_ok(f, task, &c) &&
-           functions_ok(f, task) &&
-           texts_ok(f, task);
+           functions_ok(f, task) && texts_ok(f, task);
 }
 
 static int strings_ok(const struct tc_flat *f, const struct tc_config *config)

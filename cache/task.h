@@ -45,6 +45,7 @@ enum tc_shape_kind {
     TC_SHAPE_BLOCK,      /* out: points at a pointer that receives a malloc'ed block of `length`
                             elements; a result: the pointer to it */
     TC_SHAPE_TEXT,       /* the same, to a NUL-terminated string */
+    TC_SHAPE_FUNCTION,   /* points at code, which is the input */
 };
 
 /*

@@ -32,8 +32,17 @@ enum {
 static struct {
     const char *program_path;
     const void *vdso;
+    uint64_t program_headers;
     int secure;
 } kernel;
+
+/* Of the executable, whose load bias may be 0: in the page with its program headers, as linkers
+ * have it. */
+uint64_t tc_program_header(void);
+uint64_t tc_program_header(void)
+{
+    return kernel.program_headers & ~4095ull;
+}
 
 /* As it was started; absolute, as the service has a directory of its own. NULL if it can't be told.
  */
@@ -63,6 +72,8 @@ static void read_auxv(char *const *env)
             kernel.program_path = (const char *)(uintptr_t)a->a_un.a_val;
         else if (a->a_type == AT_SYSINFO_EHDR)
             kernel.vdso = (const void *)(uintptr_t)a->a_un.a_val;
+        else if (a->a_type == AT_PHDR)
+            kernel.program_headers = a->a_un.a_val;
         else if (a->a_type == AT_SECURE)
             kernel.secure = a->a_un.a_val != 0;
         else if (a->a_type == AT_UID)

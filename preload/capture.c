@@ -5,6 +5,7 @@
 
 #include "preload/extent.h"
 #include "preload/file_input.h"
+#include "preload/function_input.h"
 #include "preload/layout.h"
 #include "preload/owned.h"
 #include "preload/prepare.h"
@@ -180,6 +181,21 @@ static uint32_t add_file(struct tc_call *c, const struct tc_param *p, uint64_t a
     return 0;
 }
 
+static uint32_t add_function(struct tc_call *c, const struct tc_param *p, uint64_t address,
+                             struct tc_material *m)
+{
+    unsigned char digest[TC_FUNCTION_DIGEST];
+    uint32_t r = tc_function_input(address, digest);
+
+    if (r != 0)
+        return r;
+    if (tc_material_begin(m, tc_task_str(c->hook, p->name), p->name.bytes, TC_TAG_FUNCTION,
+                          sizeof digest) < 0)
+        return TC_R_NO_KEY;
+    tc_material_content(m, digest, sizeof digest);
+    return 0;
+}
+
 /* Several strings: the count, then each with its length; UINT64_MAX stands for NULL. */
 static uint32_t add_strings(struct tc_call *c, const struct tc_param *p, uint64_t address,
                             struct tc_material *m)
@@ -280,6 +296,8 @@ static uint32_t add_input(struct tc_call *c, uint32_t param, struct tc_material 
         r = tc_material_begin(m, name, p->name.bytes, TC_TAG_NULL, 0) < 0 ? TC_R_NO_KEY : 0;
     } else if (p->shape == TC_SHAPE_ARRAY) {
         r = add_array(c, p, v, m);
+    } else if (p->shape == TC_SHAPE_FUNCTION) {
+        r = add_function(c, p, v, m);
     } else if (p->shape == TC_SHAPE_FILE) {
         r = add_file(c, p, v, m);
     } else if (p->shape == TC_SHAPE_STRING) {
@@ -417,7 +435,7 @@ uint32_t tc_capture_compare(struct tc_context *x, struct tc_call *c, const unsig
         uint32_t r;
 
         if (p == NULL || p->dir != TC_IN || p->shape == TC_SHAPE_SCALAR ||
-            p->shape == TC_SHAPE_MEMBERS)
+            p->shape == TC_SHAPE_MEMBERS || p->shape == TC_SHAPE_FUNCTION)
             continue;
         c->bad_param = (uint32_t)param;
         r = compare_one(x, c, (uint32_t)param, &k);

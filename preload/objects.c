@@ -11,6 +11,7 @@
  * r_version 2. */
 extern struct r_debug _r_debug __attribute__((weak));
 extern const char *tc_program_path(void);
+extern uint64_t tc_program_header(void);
 extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
 
 struct r_debug_chained {
@@ -46,6 +47,61 @@ static struct {
     size_t missing_path_bytes; /* at most, made absolute */
     unsigned char message[TC_WIRE_MAX_BYTES] __attribute__((aligned(16)));
 } objects;
+
+/* Written under the loader's lock, read without: `base` is UNUSED while an entry is written, and
+ * afterwards if its object was unloaded. */
+#define UNUSED UINT64_MAX
+static struct {
+    struct tc_known_object entry[TABLE / 2];
+    uint32_t count; /* atomic */
+} known;
+
+static void remember(const struct link_map *m, const struct tc_file_id *id)
+{
+    uint32_t i = 0, count = known.count;
+    struct tc_known_object *k;
+
+    while (i < count && known.entry[i].base != UNUSED)
+        i++;
+    if (i == TABLE / 2)
+        return;
+    k = &known.entry[i];
+    __atomic_store_n(&k->base, UNUSED, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    k->header = m->l_addr != 0 ? m->l_addr : tc_program_header();
+    k->id = *id;
+    __atomic_store_n(&k->base, m->l_addr, __ATOMIC_RELEASE);
+    if (i == count)
+        __atomic_store_n(&known.count, count + 1, __ATOMIC_RELEASE);
+}
+
+static void forget(uint64_t base)
+{
+    for (uint32_t i = 0; i < known.count; i++)
+        if (known.entry[i].base == base)
+            __atomic_store_n(&known.entry[i].base, UNUSED, __ATOMIC_RELEASE);
+}
+
+int tc_object_below(uint64_t address, struct tc_known_object *ret)
+{
+    uint32_t count = __atomic_load_n(&known.count, __ATOMIC_ACQUIRE), best = UINT32_MAX;
+    uint64_t base = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t b = __atomic_load_n(&known.entry[i].base, __ATOMIC_RELAXED);
+        if (b == UNUSED || b > address || (best != UINT32_MAX && b <= base))
+            continue;
+        best = i;
+        base = b;
+    }
+    if (best == UINT32_MAX)
+        return 0;
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    *ret = known.entry[best];
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    ret->base = base;
+    return __atomic_load_n(&known.entry[best].base, __ATOMIC_RELAXED) == base;
+}
 
 const struct r_debug *tc_loader(void)
 {
@@ -177,9 +233,13 @@ static void new_object(const struct link_map *m)
 {
     const char *path = path_of(m);
     const struct tc_object *o;
-    struct tc_file_id id;
+    struct tc_file_id id = {0};
+    int has_file = path != NULL && tc_sys_file_id(path, &id) == 0;
 
-    if (m->l_ld == _DYNAMIC || path == NULL || tc_sys_file_id(path, &id) < 0)
+    if (m->l_ld == _DYNAMIC)
+        return;
+    remember(m, &id);
+    if (!has_file)
         return;
     o = tc_state.plans != NULL ? tc_plans_find(&tc_state.plans_flat, &id) : NULL;
     if (o != NULL) {
@@ -240,6 +300,7 @@ static void forget_unloaded(void)
             continue;
         s->gone = 1;
         objects.loaded--;
+        forget(s->base);
         tc_forget_object(s->base);
     }
 }

@@ -7,6 +7,8 @@
 
 #include <link.h>
 
+#include "cache/task.h"
+
 /* The loader's description of this process, NULL if there is none. */
 const struct r_debug *tc_loader(void);
 
@@ -15,5 +17,16 @@ const char *tc_own_path(void);
 
 /* Calls `visit` for every object in every namespace, the runtime's own left out. */
 void tc_each_object(void (*visit)(const struct link_map *m, void *arg), void *arg);
+
+/* What is kept of the objects that the loader told of, for look-ups without its lock. */
+struct tc_known_object {
+    uint64_t base;        /* load bias */
+    uint64_t header;      /* where its ELF header should be mapped: not verified */
+    struct tc_file_id id; /* when it was loaded; ino 0: it has no file */
+};
+
+/* The object with the greatest load bias not above `address`: if the address is in an object, then
+ * in this one. 0: there is none. Any context. */
+int tc_object_below(uint64_t address, struct tc_known_object *ret);
 
 #endif

@@ -64,9 +64,10 @@ void tc_report_miss(const struct tc_call *c, uint32_t why)
 /* What a person can mend is told once a task, as an error; the rest at debug. */
 static int is_mistake(uint32_t reason)
 {
-    return reason == TC_R_OPAQUE || reason == TC_R_UNREADABLE || reason == TC_R_BAD_EXTENT ||
-           reason == TC_R_INPUTS_CHANGED || reason == TC_R_CAPACITY_EXCEEDED ||
-           reason == TC_R_RESULT_OUTSIDE || reason == TC_R_TOO_LARGE || reason == TC_R_NOT_STORED ||
+    return reason == TC_R_OPAQUE || reason == TC_R_UNKNOWN_CODE || reason == TC_R_UNREADABLE ||
+           reason == TC_R_BAD_EXTENT || reason == TC_R_INPUTS_CHANGED ||
+           reason == TC_R_CAPACITY_EXCEEDED || reason == TC_R_RESULT_OUTSIDE ||
+           reason == TC_R_TOO_LARGE || reason == TC_R_NOT_STORED ||
            (reason >= TC_R_PLUGIN_ERROR && reason <= TC_R_PLUGIN_UNAVAILABLE);
 }
 

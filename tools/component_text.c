@@ -108,6 +108,9 @@ void tc_component_text(struct tc_text *to, const struct tc_component *c,
         string_text(to, c->content, bytes);
     } else if (c->head.tag == TC_TAG_ARRAY) {
         array_text(to, c, facts);
+    } else if (c->head.tag == TC_TAG_FUNCTION && bytes == 16) {
+        tc_text_add(to, "code ");
+        add_digest(to, c->content);
     } else if (c->head.tag == TC_TAG_FILE) {
         tc_text_add(to, "%s", bytes ? "content " : "no such file");
         if (bytes == 24)

@@ -140,6 +140,11 @@ static void emit_component(struct show *s, const struct tc_component *c)
         tc_render_hex(&t, c->content + 8, 16);
         tc_show_word(&s->to, v.name, v.name_bytes, "file", t.data);
         tc_text_free(&t);
+    } else if (c->head.tag == TC_TAG_FUNCTION && v.total == 16) {
+        struct tc_text t = {0};
+        tc_render_hex(&t, c->content, 16);
+        tc_show_word(&s->to, v.name, v.name_bytes, "code", t.data);
+        tc_text_free(&t);
     } else if (c->head.tag == TC_TAG_ARRAY) {
         emit_array(s, c, &v);
     } else if (c->head.tag == TC_TAG_STRINGS) {

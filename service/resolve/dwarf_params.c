@@ -106,8 +106,9 @@ static char *propose(struct tc_dwarf_function *f, uint32_t index, struct tc_dwar
     const char *way = to->is_const || p->by_reference ? "in" : "inout";
     char *count, *text;
 
-    if (to->tag == DW_TAG_subroutine_type || to->tag == DW_TAG_pointer_type ||
-        to->tag == DW_TAG_union_type)
+    if (to->tag == DW_TAG_subroutine_type)
+        return strdup("in");
+    if (to->tag == DW_TAG_pointer_type || to->tag == DW_TAG_union_type)
         return strdup("ignore");
     if (to->tag == DW_TAG_structure_type || to->tag == DW_TAG_class_type)
         return strdup(dwarf_hasattr(&to->die, DW_AT_declaration) ? "ignore" : way);

@@ -236,8 +236,6 @@ static void refuse_element(struct proto *p, const struct proto_param *x)
         not_yet(p, x, x->type_at, NULL, proto_format(p, "elements of type %s aren't", t->spelled));
     case K_POINTER:
         not_yet(p, x, x->at, NULL, "pointers in memory aren't");
-    case K_FUNCTION:
-        not_yet(p, x, x->at, "ignore", "function pointers as inputs aren't");
     default:
         break;
     }
@@ -334,6 +332,15 @@ static void file_shape(struct proto *p, struct proto_param *x, const struct dims
     x->direction = TC_IN;
 }
 
+/* The code that it points at is the input. */
+static void function_shape(struct proto *p, struct proto_param *x)
+{
+    if (x->dir == TC_OUT || x->dir == TC_INOUT)
+        bad(p, x, x->qualifier_at, "", "points at code, which nobody writes");
+    x->shape = TC_SHAPE_FUNCTION;
+    x->direction = TC_IN;
+}
+
 static void pointer_shape(struct proto *p, struct proto_param *x, const struct dims *d)
 {
     refuse_qualifiers(p, x);
@@ -349,10 +356,10 @@ static void pointer_shape(struct proto *p, struct proto_param *x, const struct d
         proto_check_block(p, x);
         return;
     }
-    if (x->elem->kind == K_FUNCTION)
-        not_yet(p, x, x->at,
-                proto_format(p, "ignore %s", proto_type_text(p, x->value, x->name, false)),
-                "function pointers as inputs aren't");
+    if (x->elem->kind == K_FUNCTION) {
+        function_shape(p, x);
+        return;
+    }
     if ((x->dir == TC_OUT || x->dir == TC_INOUT) && x->elem->is_const)
         bad(p, x, x->at, "", "points at const: nothing can be written there");
     if (has_extent(p, x, d))

@@ -88,8 +88,9 @@ static const char *const scalars[] = {"void", "i8",  "i16",  "i32", "i64", "u8",
 static void show_param(FILE *out, const struct tc_param *x)
 {
     static const char *const dirs[] = {"?", "in", "out", "inout", "ignore", "hidden"};
-    static const char *const shapes[] = {"?",      "scalar",  "array", "string", "strings",
-                                         "opaque", "members", "file",  "block",  "text"};
+    static const char *const shapes[] = {"?",       "scalar", "array",   "string",
+                                         "strings", "opaque", "members", "file",
+                                         "block",   "text",   "function"};
     static const char *const places[] = {"?", "int", "sse", "stack"};
 
     fprintf(out, "%s %s %s %s%u", dirs[x->dir], shapes[x->shape],

@@ -204,7 +204,7 @@ static void what_the_config_must_say(void **state)
     assert_string_equal(o.declaration,
                         "int named(const char *name, void *data, struct pair *p, int (*f)(int))");
     assert_string_equal(o.remedy,
-                        "params: { name: 'in', data: 'inout [1]', p: 'inout', f: 'ignore' }");
+                        "params: { name: 'in', data: 'inout [1]', p: 'inout', f: 'in' }");
     dwarf_expect(d, "p", &excluding, TC_R_NONE, "excluding", &o);
     assert_int_equal(o.excluded, 2);
     dwarf_expect(d, "p", &excluding_none, TC_R_NONE, "excluding none", &o);

@@ -73,6 +73,8 @@ static const struct {
      "ignore opaque i8 int3 char -> i32"},
     {"void *memcpy(out void dst[n], const void src[n], size_t n)",
      "out array u8 int0 length; in array u8 int1 length; in scalar u64 int2 -> into"},
+    {"double f(double (*g)(double, void *), ignore void *arg, int (cmp)(int, int))",
+     "in function void int0; ignore opaque void int1; in function void int2 -> f64 float"},
     {"malloc char *f(const char *s)", "in string i8 int0 char -> malloc out text i8 ?0 char after"},
     {"malloc(*n) double *f(out int *n)",
      "out array i32 int0 -> malloc out block f64 ?0 length after float"},
