@@ -11,6 +11,7 @@
 #include "tools/options.h"
 #include "tools/plans.h"
 #include "tools/render.h"
+#include "tools/tasks.h"
 #include "tools/units.h"
 #include "tools/wrong.h"
 
@@ -53,6 +54,12 @@ static void policy_text(const struct tc_finding *f, uint32_t policy, struct tc_t
     for (unsigned i = 0; i < 4; i++)
         if (policy >> i & 1)
             tc_text_add(to, "%s%s", to->bytes ? " + " : "", names[i]);
+    const struct tc_span called = f->task->functions;
+    const struct tc_task_function *k = tc_flat_at(f->in, called.off, called.count, sizeof *k);
+    for (uint32_t i = 0; k && i < called.count; i++)
+        if (k[i].kind == TC_FUNCTION_KEY)
+            tc_text_add(to, "%sKEY(%s.%s)", to->bytes ? " + " : "", tc_flat_str(f->in, k[i].plugin),
+                        tc_flat_str(f->in, k[i].name));
     for (uint32_t i = 0; p && i < span.count && i < 32; i++)
         if (f->task->excluded >> i & 1)
             tc_text_add(to, " - %s", tc_flat_str(f->in, p[i].name));
@@ -165,6 +172,12 @@ static void count_states(const struct doctor *d, unsigned ret[4])
         ret[d->findings.finding[i].state]++;
 }
 
+/* A plugin's table is for many libraries: what isn't here is only counted. */
+static bool is_offered_elsewhere(const struct tc_finding *f)
+{
+    return f->state == TC_FINDING_PENDING && tc_task_is_offered(f->task);
+}
+
 static void print_text(const struct doctor *d)
 {
     unsigned count[4];
@@ -181,7 +194,8 @@ static void print_text(const struct doctor *d)
         return;
     }
     for (size_t i = 0; i < d->findings.count; i++)
-        text_finding(d, &d->findings.finding[i]);
+        if (!is_offered_elsewhere(&d->findings.finding[i]))
+            text_finding(d, &d->findings.finding[i]);
     count_states(d, count);
     printf("%u hookable, %u refused, %u pending\n", count[TC_FINDING_HOOKABLE],
            count[TC_FINDING_REFUSED], count[TC_FINDING_PENDING]);

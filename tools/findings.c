@@ -5,6 +5,7 @@
 
 #include "cache/object_glob.h"
 #include "tools/plans.h"
+#include "tools/tasks.h"
 
 static bool object_is_named(const struct tc_flat *config, const struct tc_task *task,
                             const struct tc_flat *plans, const struct tc_object *object,
@@ -75,7 +76,7 @@ static void nowhere(struct collector *c, const struct tc_task *task, uint32_t in
     struct tc_finding f = {.reason = TC_R_NOT_FOUND};
     if (c->unreadable.path && (!*glob || c->absent.path == c->unreadable.path))
         f = c->unreadable;
-    else if (c->absent.path)
+    else if (c->absent.path && !tc_task_is_offered(task))
         f.path = c->absent.path;
     else
         f.reason = TC_R_PENDING;
@@ -84,6 +85,12 @@ static void nowhere(struct collector *c, const struct tc_task *task, uint32_t in
     f.in = &c->session->config_flat;
     f.task_index = index;
     add(c->to, &f);
+}
+
+/* Plugins name a function in all the ways that are out there; one hook is enough for it. */
+static bool is_alias(const struct tc_finding *f)
+{
+    return tc_task_is_offered(f->task) && f->reason == TC_R_ALREADY_PATCHED;
 }
 
 static void collect_task(struct collector *c, const struct tc_libraries *l,
@@ -108,7 +115,7 @@ static void collect_task(struct collector *c, const struct tc_libraries *l,
         hookable |= c->to->finding[i].state == TC_FINDING_HOOKABLE;
     for (size_t i = first; i < c->to->count; i++) {
         struct tc_finding *f = &c->to->finding[i];
-        f->grave = f->state == TC_FINDING_REFUSED && (f->listed || !hookable);
+        f->grave = f->state == TC_FINDING_REFUSED && (f->listed || !hookable) && !is_alias(f);
     }
 }
 

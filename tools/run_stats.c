@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cache/hash.h"
+#include "tools/tasks.h"
 
 /* A file that is there belongs to a run of the same id around us. */
 static int open_page(struct tc_run_stats *r, int *ret_fd)
@@ -113,16 +114,35 @@ static bool was_seen(const struct tc_sums *sums, const struct tc_plan_file *plan
     return false;
 }
 
+static bool holds(const struct tc_words *words, const char *word)
+{
+    for (size_t i = 0; i < words->count; i++)
+        if (strcmp(words->word[i], word) == 0)
+            return true;
+    return false;
+}
+
+/* Of a plugin's tasks some are enough: it is listed, by its name, if none was seen. */
 static void find_never_seen(const struct tc_session *s, const struct tc_sums *sums,
                             struct tc_words *ret)
 {
     struct tc_plan_file plans = {0};
+    struct tc_words seen = {0};
     uint32_t count;
     const struct tc_task *tasks = tc_session_tasks(s, &count);
+    const struct tc_flat *f = &s->config_flat;
     (void)tc_plan_file_open(s, &plans);
     for (uint32_t i = 0; tasks && i < count; i++)
-        if (!(tasks[i].flags & TC_TASK_FLOW) && !was_seen(sums, &plans, i))
-            tc_words_add(ret, tc_task_label(&s->config_flat, &tasks[i]));
+        if (tc_task_is_offered(&tasks[i]) && was_seen(sums, &plans, i))
+            tc_words_add(&seen, tc_flat_str(f, tasks[i].origin));
+    for (uint32_t i = 0; tasks && i < count; i++) {
+        const char *plugin = tc_task_is_offered(&tasks[i]) ? tc_flat_str(f, tasks[i].origin) : "";
+        if ((tasks[i].flags & TC_TASK_FLOW) || holds(&seen, plugin) || holds(ret, plugin) ||
+            (!*plugin && was_seen(sums, &plans, i)))
+            continue;
+        tc_words_add(ret, *plugin ? tc_copy(plugin) : tc_task_label(f, &tasks[i]));
+    }
+    free(seen.word);
     tc_plan_file_close(&plans);
 }
 

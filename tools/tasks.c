@@ -24,6 +24,11 @@ char *tc_task_label(const struct tc_flat *config, const struct tc_task *task)
                      *object ? "@" : "", object);
 }
 
+bool tc_task_is_offered(const struct tc_task *task)
+{
+    return task->line == 0;
+}
+
 /* 2: it is this task's, 1: it is a function of that name, 0: neither. Identities are `name:`, else
  * [file.c:]symbol@SONAME. */
 static int likeness(const struct tc_flat *f, const struct tc_task *task, const char *identity)

@@ -21,6 +21,8 @@
  */
 #include <taskcache/plugin.h>
 
+#include "openblas.h"
+
 /* Job letters, in either case: 'N' and 'n' are 14 modulo 32. What isn't a letter of the job is
  * skipped before an extent asks. */
 #define IS(job, upper)          "*" #job " % 32 == '" #upper "' % 32"
@@ -38,12 +40,16 @@
 #define OBJECTS_64     "liblapack64.so*|libopenblas64.so*|libopenblas64[op]-r*.so*|" MKL_OBJECTS_64
 #define MKL_OBJECTS_64 "libmkl_intel_ilp64.so*|libmkl_gf_ilp64.so*"
 
+#define DRIVER(...) \
+    TASKCACHE_TASK(.cache_policy = "INPUTS + TASK_SOURCE + KEY(lapack.openblas)", __VA_ARGS__)
+
 static const struct taskcache_task tasks[] = {
 #define INT                  "int"
-#define SYMBOL(lower, upper) lower "_@" OBJECTS /* dgesdd_ */
+#define SYMBOL(lower, upper) lower "_@" OBJECTS
 #include "types.def"
 #undef SYMBOL
-#define SYMBOL(lower, upper) "scipy_" lower "_" /* wheels of scipy, since 1.13 */
+/* Wheels of scipy, since 1.13 */
+#define SYMBOL(lower, upper) "scipy_" lower "_"
 #include "types.def"
 #undef SYMBOL
 #define SYMBOL(lower, upper) lower "@" MKL_OBJECTS
@@ -54,13 +60,13 @@ static const struct taskcache_task tasks[] = {
 #undef SYMBOL
 #undef INT
 
-#define INT "int64_t"
-#define SYMBOL(lower, upper)                                            \
-    lower "_64_" /* OpenBLAS in wheels of numpy, since 1.22; Julia; MKL \
-                  */
+#define INT                  "int64_t"
+/* OpenBLAS in wheels of numpy, since 1.22; Julia; MKL */
+#define SYMBOL(lower, upper) lower "_64_"
 #include "types.def"
 #undef SYMBOL
-#define SYMBOL(lower, upper) "scipy_" lower "_64_" /* wheels of numpy, since 1.26 */
+/* Wheels of numpy, since 1.26 */
+#define SYMBOL(lower, upper) "scipy_" lower "_64_"
 #include "types.def"
 #undef SYMBOL
 #define SYMBOL(lower, upper) lower "_@" OBJECTS_64
@@ -75,4 +81,11 @@ static const struct taskcache_task tasks[] = {
 #undef INT
 };
 
-TASKCACHE_PLUGIN("lapack", "1.1", "MIT", "LAPACK's drivers", tasks);
+static int init(const struct taskcache_host *host, struct taskcache_error *error)
+{
+    (void)error;
+    return openblas_register(host);
+}
+
+TASKCACHE_PLUGIN_WITH_CODE("lapack", "1.1", "MIT", "LAPACK's drivers", tasks,
+                           TASKCACHE_THREAD_SAFE | TASKCACHE_FORK_SAFE, init);

@@ -159,6 +159,24 @@ static void make_syevd(struct call *c, const struct lapack_type *t)
                 3 + 5 * n);
 }
 
+static void make_syev(struct call *c, const struct lapack_type *t)
+{
+    char jobz = random_letter("NVnv"), uplo = random_letter("ULul");
+    int n = random_size(), lda = random_ld(n);
+
+    begin(c, t, symmetric(t, "syev", "heev"));
+    say(c, (char[]){jobz, uplo, 0}, n, n);
+    add_letter(c, "jobz", jobz);
+    add_letter(c, "uplo", uplo);
+    add_int(c, "n", n);
+    add_matrix(c, "a", n, n, lda, 1);
+    add_int(c, "lda", lda);
+    add_real_room(c, "w", n + 2);
+    add_work(c, LWORK);
+    add_rwork(c, 3 * n);
+    add_int_room(c, "info", 1);
+}
+
 static void begin_syevr(struct call *c, const struct lapack_type *t, char jobz, char range, int n)
 {
     char uplo = random_letter("ULul");
@@ -218,6 +236,43 @@ static void make_geev(struct call *c, const struct lapack_type *t)
     add_int(c, "ldvr", ldvr);
     add_work(c, LWORK);
     add_rwork(c, 2 * n);
+    add_int_room(c, "info", 1);
+}
+
+static void make_geevx(struct call *c, const struct lapack_type *t)
+{
+    char balanc = random_letter("NPSBnpsb"), sense = random_letter("NEVBnevb");
+    int both = strchr("EBeb", sense) != NULL;
+    char jobvl = random_letter(both ? "Vv" : "NVnv"), jobvr = random_letter(both ? "Vv" : "NVnv");
+    int n = random_size(), lda = random_ld(n), ldvl = random_ld(n), ldvr = random_ld(n);
+
+    begin(c, t, "geevx");
+    say(c, (char[]){balanc, jobvl, jobvr, sense, 0}, n, n);
+    add_letter(c, "balanc", balanc);
+    add_letter(c, "jobvl", jobvl);
+    add_letter(c, "jobvr", jobvr);
+    add_letter(c, "sense", sense);
+    add_int(c, "n", n);
+    add_matrix(c, "a", n, n, lda, 0);
+    add_int(c, "lda", lda);
+    add_room(c, is_complex(c) ? "w" : "wr", n + 2);
+    if (!is_complex(c))
+        add_room(c, "wi", n + 2);
+    add_room(c, "vl", ldvl * (n + 1));
+    add_int(c, "ldvl", ldvl);
+    add_room(c, "vr", ldvr * (n + 1));
+    add_int(c, "ldvr", ldvr);
+    add_int_room(c, "ilo", 1);
+    add_int_room(c, "ihi", 1);
+    add_real_room(c, "scale", n + 2);
+    add_real_room(c, "abnrm", 1);
+    add_real_room(c, "rconde", n + 2);
+    add_real_room(c, "rcondv", n + 2);
+    add_work(c, LWORK);
+    if (is_complex(c))
+        add_rwork(c, 2 * n);
+    else
+        add_scratch(c, "iwork", (size_t)(2 * n) * sizeof(int));
     add_int_room(c, "info", 1);
 }
 
@@ -333,8 +388,9 @@ static const struct {
     void (*make)(struct call *c, const struct lapack_type *t);
 } drivers[] = {
     {"gesdd", make_gesdd}, {"gesvd", make_gesvd}, {"syevd", make_syevd}, {"syevr", make_syevr},
-    {"geev", make_geev},   {"gesv", make_gesv},   {"potrf", make_potrf}, {"getrf", make_getrf},
-    {"geqrf", make_geqrf}, {"orgqr", make_orgqr}, {"gelsd", make_gelsd},
+    {"geev", make_geev},   {"geevx", make_geevx}, {"syev", make_syev},   {"gesv", make_gesv},
+    {"potrf", make_potrf}, {"getrf", make_getrf}, {"geqrf", make_geqrf}, {"orgqr", make_orgqr},
+    {"gelsd", make_gelsd},
 };
 
 static void drivers_write_what_the_plugin_says(void **state)

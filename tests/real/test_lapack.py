@@ -1,0 +1,132 @@
+"""plugins/lapack with the programs that it is for, on reference LAPACK and on OpenBLAS: what they compute is the same bytes bare, when it is
+kept, and when it is replayed. That the second run computes nothing is told by the BLAS below reference LAPACK."""
+import os
+import pathlib
+import shutil
+
+import witness
+from harness import Failure, Later, equal
+
+SCRIPTS = pathlib.Path(__file__).resolve().parent / "scripts"
+LIBRARIES = pathlib.Path("/usr/lib") / f"{os.uname().machine}-linux-gnu"
+REFERENCE = f"{LIBRARIES}/lapack:{LIBRARIES}/blas"
+OPENBLAS = f"{LIBRARIES}/openblas-pthread"
+
+# All drivers call some of them; workspace queries don't, nor does numpy by itself.
+BLAS = ["i{t}amax", "{t}axpy", "{t}gemm", "{t}gemv", "{t}ger", "{t}gerc", "{t}geru", "{t}hemv",
+        "{t}her2", "{t}her2k", "{t}herk", "{t}nrm2", "s{t}nrm2", "d{t}nrm2", "{t}rot", "{t}scal", "s{t}scal", "d{t}scal", "{t}swap", "{t}symv",
+        "{t}syr2", "{t}syr2k", "{t}syrk", "{t}trmm", "{t}trmv", "{t}trsm", "{t}trsv"]
+
+
+def blas_names():
+    import ctypes
+    library = ctypes.CDLL(f"{LIBRARIES}/blas/libblas.so.3")
+    names = {n.format(t=t) + "_" for n in BLAS for t in "sdcz"}
+    return sorted(n for n in names if hasattr(library, n))
+
+
+def need(program):
+    if shutil.which(program) is None:
+        raise Later(f"needs {program}")
+
+
+def replays(t, argv, libraries, least, env=None, more=()):
+    """argv gets the name of the file for its results, and `more`. `least`: so many calls are replayed in the second run."""
+    if not pathlib.Path(libraries.split(":")[0]).is_dir():
+        raise Later(f"needs {libraries}")
+    env = {"LD_LIBRARY_PATH": libraries, "R_LD_LIBRARY_PATH": f"{libraries}:/usr/lib/R/lib", **(env or {})}
+    seen = {}
+    if libraries == REFERENCE:
+        seen = {"LD_PRELOAD": witness.build(t, blas_names(), "libblas.so.3")}
+    results = []
+    t.bare([*argv, t.dir / "bare", *more], env=env)
+    for turn in ("first", "second"):
+        t.run([*argv, t.dir / turn, *more], options=["--plugin", "lapack"], env={**env, **seen})
+        names = t.body_log.read_text() if t.body_log.exists() else ""
+        results.append((t.bodies(), t.stats()))
+        equal((t.dir / turn).read_bytes() == (t.dir / "bare").read_bytes(), True, f"the {turn} run's bytes")
+    (ran, first), (_, second) = results
+    equal(second["misses"], first["misses"], "misses of the second run")
+    if second["hits"] - first["hits"] < least:
+        raise Failure(f"only {second['hits'] - first['hits']} hits in the second run")
+    if seen:
+        equal((ran > 0, names), (True, ""), "BLAS was called in the first run, and not in the second")
+
+
+def test_numpy_on_reference_lapack(t):
+    replays(t, ["/usr/bin/python3", SCRIPTS / "numpy_linalg.py"], REFERENCE, 100)
+
+
+def test_numpy_on_openblas(t):
+    replays(t, ["/usr/bin/python3", SCRIPTS / "numpy_linalg.py"], OPENBLAS, 100)
+
+
+def test_scipy_on_reference_lapack(t):
+    replays(t, ["/usr/bin/python3", SCRIPTS / "scipy_linalg.py"], REFERENCE, 100)
+
+
+def test_scipy_on_openblas(t):
+    replays(t, ["/usr/bin/python3", SCRIPTS / "scipy_linalg.py"], OPENBLAS, 100)
+
+
+def test_R_on_reference_lapack(t):
+    need("Rscript")
+    replays(t, ["Rscript", "--vanilla", SCRIPTS / "linalg.R"], REFERENCE, 25)
+
+
+def test_R_on_openblas(t):
+    need("Rscript")
+    replays(t, ["Rscript", "--vanilla", SCRIPTS / "linalg.R"], OPENBLAS, 25)
+
+
+def test_octave_on_reference_lapack(t):
+    need("octave-cli")
+    replays(t, ["octave-cli", "--norc", SCRIPTS / "linalg.m"], REFERENCE, 60)
+
+
+def test_octave_on_openblas(t):
+    need("octave-cli")
+    replays(t, ["octave-cli", "--norc", SCRIPTS / "linalg.m"], OPENBLAS, 60)
+
+
+def test_matrices_with_gaps_on_reference_lapack(t):
+    replays(t, ["/usr/bin/python3", SCRIPTS / "lapack_calls.py"], REFERENCE, 232, more=[f"{LIBRARIES}/lapack/liblapack.so.3", "", "_", 32])
+
+
+def test_matrices_with_gaps_on_openblas(t):
+    replays(t, ["/usr/bin/python3", SCRIPTS / "lapack_calls.py"], OPENBLAS, 232, more=[f"{OPENBLAS}/libopenblas.so.0", "", "_", 32])
+
+
+def test_wheels_of_numpy_and_scipy(t):
+    """Their OpenBLAS has names and integers of its own. Needs the network: a part of --long."""
+    if not t.long:
+        raise Later("a part of --long: fetches wheels")
+    site = t.dir / "site"
+    t.bare(["/usr/bin/python3", "-m", "pip", "install", "--quiet", "--no-cache-dir", "--only-binary", ":all:", "--target", site,
+            "numpy", "scipy"], timeout=600)
+    env = {"PYTHONPATH": str(site)}
+    for script, least in (("numpy_linalg.py", 100), ("scipy_linalg.py", 100)):
+        replays(t, ["/usr/bin/python3", SCRIPTS / script], str(site), least, env=env)
+    wheels = [("numpy", "scipy_", "_64_", 64), ("scipy", "scipy_", "_", 32)]
+    for package, prefix, suffix, bits in wheels:
+        library, = site.glob(f"{package}.libs/libscipy_openblas*.so")
+        replays(t, ["/usr/bin/python3", SCRIPTS / "lapack_calls.py"], str(site), 232, more=[library, prefix, suffix, bits])
+
+
+def test_openblas_threads_and_kernels_are_in_the_key(t):
+    script = SCRIPTS / "numpy_linalg.py"
+    if not pathlib.Path(OPENBLAS).is_dir():
+        raise Later(f"needs {OPENBLAS}")
+    env = {"LD_LIBRARY_PATH": OPENBLAS, "OPENBLAS_NUM_THREADS": "1"}
+    misses = []
+    for change in ({}, {"OPENBLAS_CORETYPE": "Prescott"}, {}, {"OPENBLAS_NUM_THREADS": "2"}):
+        if change.get("OPENBLAS_NUM_THREADS") and os.cpu_count() < 2:
+            continue
+        t.bare(["/usr/bin/python3", script, t.dir / "bare"], env={**env, **change})
+        t.run(["/usr/bin/python3", script, t.dir / "cached"], options=["--plugin", "lapack"], env={**env, **change})
+        equal((t.dir / "cached").read_bytes() == (t.dir / "bare").read_bytes(), True, f"the bytes with {change}")
+        misses.append(t.stats()["misses"])
+    equal(misses[1] >= misses[0] + 100, True, "other kernels, other keys")
+    equal(misses[2], misses[1], "the first kernels again")
+    if len(misses) > 3:
+        equal(misses[3] >= misses[2] + 100, True, "another number of threads, other keys")
