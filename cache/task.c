@@ -352,6 +352,7 @@ int tc_task_ok(const struct tc_flat *f, const struct tc_task *task)
         return 0;
     if (!layouts_ok(f, task) || !result_ok(f, task) || task->persist > TC_TRUE ||
         task->refresh > TC_TRUE || task->commit_mode > TC_COMMIT_OFF ||
+        task->storage > TC_MAX_NAMED_STORAGES || task->key_storage > TC_MAX_NAMED_STORAGES ||
         (task->flags & ~(uint32_t)KNOWN_FLAGS) != 0 ||
         (task->policy & ~(uint32_t)KNOWN_POLICY) != 0 || task->stack_slots > TC_MAX_STACK_SLOTS)
         return 0;
@@ -368,9 +369,14 @@ static int strings_ok(const struct tc_flat *f, const struct tc_config *config)
     const struct tc_dep *dep = span_at(f, config->deps, MAX_SPAN, sizeof *dep);
     const struct tc_problem *problem = span_at(f, config->problems, MAX_SPAN, sizeof *problem);
     const struct tc_str *child = span_at(f, config->child_names, MAX_SPAN, sizeof *child);
+    const struct tc_storage *storage =
+        span_at(f, config->storages, TC_MAX_NAMED_STORAGES, sizeof *storage);
 
-    if (dep == NULL || problem == NULL || child == NULL)
+    if (dep == NULL || problem == NULL || child == NULL || storage == NULL)
         return 0;
+    for (uint32_t i = 0; i < config->storages.count; i++)
+        if (!str_ok(f, storage[i].name) || !str_ok(f, storage[i].path))
+            return 0;
     for (uint32_t i = 0; i < config->deps.count; i++)
         if (!str_ok(f, dep[i].path))
             return 0;

@@ -255,11 +255,25 @@ struct tc_task {
     uint8_t result_place[2]; /* enum tc_result_place, by eightbyte */
     uint8_t commit_mode;     /* enum tc_commit_mode, of a flow */
     uint8_t pad;
+    uint32_t storage;         /* where results are kept, of a flow: of its tasks; 0: in the cache */
+    uint32_t key_storage;     /* where the headers of results are kept; 0: with the results */
     struct tc_span key_parts; /* struct tc_key_part, with TC_POLICY_KEY */
     struct tc_span functions; /* struct tc_task_function */
     struct tc_param owned;    /* TC_RESULT_MALLOC and _STATIC: the result as an output, "return" */
     uint32_t verify;          /* this share of the hits, of TC_ALL_HITS, is verified */
     uint32_t pad2;
+};
+
+/* Under `storages:`. Tasks name one by its place in the list, from 1. */
+#define TC_MAX_NAMED_STORAGES 15u
+enum tc_storage_kind {
+    TC_STORAGE_LMDB = 1, /* another cache directory, with a service of its own */
+    TC_STORAGE_NOT_YET,
+};
+struct tc_storage {
+    struct tc_str name, path; /* path: absolute */
+    uint32_t kind;            /* enum tc_storage_kind */
+    uint32_t used;            /* by a task or a flow */
 };
 
 /* Something to tell a person, found while compiling. `text` is complete: position, reason id,
@@ -316,6 +330,7 @@ struct tc_config {
     struct tc_span deps;        /* struct tc_dep */
     struct tc_span problems;    /* struct tc_problem */
     struct tc_span child_names; /* struct tc_str */
+    struct tc_span storages;    /* struct tc_storage */
     uint32_t children;          /* enum tc_children */
     uint32_t log_level;         /* enum tc_log_level + 1; 0: not given */
     struct tc_str log_file;

@@ -189,13 +189,14 @@ static int service_lives(const struct tc_shared_page *p)
     return pid != 0 && TC_SYS(SYS_kill, pid, 0, 0, 0, 0, 0) != -ESRCH;
 }
 
-int tc_map_page(void)
+/* -ENOENT, -EPROTONOSUPPORT; -ECONNREFUSED: there is one, and no service. */
+static int map_page_of(const char *cache_id, struct tc_shared_page **page)
 {
     char path[TC_PATH_BYTES];
     struct tc_shared_page *p;
     size_t bytes;
 
-    if (tc_page_path(tc_state.runtime_dir, tc_state.cache_id, path, sizeof path) < 0)
+    if (tc_page_path(tc_state.runtime_dir, cache_id, path, sizeof path) < 0)
         return -ENAMETOOLONG;
     p = tc_sys_map_file(path, 1, tc_state.uid, &bytes);
     if (p == NULL)
@@ -205,10 +206,53 @@ int tc_map_page(void)
         tc_sys_munmap(p, bytes);
         return -EPROTONOSUPPORT;
     }
-    if (tc_state.page != NULL)
-        tc_sys_munmap(tc_state.page, sizeof *tc_state.page);
-    tc_state.page = p;
+    if (*page != NULL)
+        tc_sys_munmap(*page, sizeof **page);
+    *page = p;
     return service_lives(p) ? 0 : -ECONNREFUSED;
+}
+
+int tc_map_page(void)
+{
+    return map_page_of(tc_state.cache_id, &tc_state.page);
+}
+
+static int map_storage(struct tc_named_storage *s)
+{
+    struct tc_file_id id;
+    int r = tc_sys_file_id(s->cache_dir, &id);
+
+    if (r == 0)
+        r = tc_cache_id(id.dev, id.ino, s->cache_id, sizeof s->cache_id);
+    return r == 0 ? map_page_of(s->cache_id, &s->page) : r;
+}
+
+/* As for the cache itself: what has no service gets one, if that is allowed. */
+static void open_storage(struct tc_named_storage *s, const char *path)
+{
+    int64_t until = tc_monotonic_ns() + TC_FIRST_PLAN_NS;
+    int r;
+
+    if (tc_join(s->cache_dir, sizeof s->cache_dir, path, NULL, NULL, NULL) < 0 ||
+        map_storage(s) == 0 ||
+        tc_boolean(tc_env(tc_state.env, "TASKCACHE_AUTOSTART")) == TC_FALSE ||
+        tc_start_service(s->cache_dir) < 0)
+        return;
+    do {
+        tc_sleep_ns(2000000);
+        r = map_storage(s);
+    } while (r < 0 && tc_monotonic_ns() < until);
+}
+
+static void open_storages(void)
+{
+    const struct tc_config *c = tc_state.config;
+    const struct tc_storage *list =
+        tc_flat_at(&tc_state.config_flat, c->storages.off, c->storages.count, sizeof *list);
+
+    for (uint32_t i = 0; list != NULL && i < c->storages.count; i++)
+        if (list[i].kind == TC_STORAGE_LMDB && list[i].used)
+            open_storage(&tc_state.storages[i], tc_config_str(list[i].path));
 }
 
 static void map_run_page(void)
@@ -276,7 +320,7 @@ static int start_and_wait(void)
 {
     int64_t until = tc_monotonic_ns() + TC_FIRST_PLAN_NS;
 
-    if (tc_start_service() < 0)
+    if (tc_start_service(NULL) < 0)
         return -ENOENT;
     for (;;) {
         if (tc_map_config() == 0 && find_cache(tc_config_str(tc_state.config->cache_path)) == 0 &&
@@ -370,6 +414,7 @@ static void look_at_flows(void)
             tc_flows_start();
             tc_state.flows_persist |= t->persist == TC_TRUE;
             tc_state.flows_transact |= t->commit_mode != TC_COMMIT_NONE;
+            tc_state.flows_matter |= t->commit_mode != TC_COMMIT_NONE || t->storage != 0;
             tc_state.flows_not_yet |= (t->flags & TC_TASK_NOT_YET) != 0;
         }
         if (on && (t->policy & TC_POLICY_FLOW_PARAMETERS))
@@ -429,6 +474,8 @@ int tc_settle_after_fork(void)
         }
         tc_state.pid = tc_sys_getpid();
         tc_state.greeted = 0;
+        for (uint32_t i = 0; i < TC_MAX_NAMED_STORAGES; i++)
+            tc_state.storages[i].greeted = 0;
         tc_contexts_after_fork();
         tc_client_after_fork();
     }
@@ -477,6 +524,7 @@ static void boot(int argc, char *const *argv, char *const *env)
     if (tc_state.task_count == 0 || make_memory() < 0)
         return;
     look_at_flows();
+    open_storages();
     choose_run_id();
     digest_arguments(argc, argv);
     tc_map_plans();

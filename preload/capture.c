@@ -349,7 +349,7 @@ uint32_t tc_capture_key(struct tc_context *x, struct tc_call *c)
         r = tc_template_text(x, c, &key);
         if (r != 0)
             return r;
-        tc_material_init(m, x->material, &x->hash, tc_state.page->seed);
+        tc_material_init(m, x->material, &x->hash, x->call.seed);
         r = tc_prepare_with_key(h, &key, m);
         if (r == 0)
             c->key = tc_material_key(m);
@@ -360,13 +360,13 @@ uint32_t tc_capture_key(struct tc_context *x, struct tc_call *c)
         uint32_t count;
 
         r = tc_key_functions(x, c, members, &count);
-        tc_material_init(m, x->material, &x->hash, tc_state.page->seed);
+        tc_material_init(m, x->material, &x->hash, x->call.seed);
         if (r == 0)
             r = tc_prepare_with_functions(h, (h->active.policy & of_flow) != 0 ? c->flow : NULL,
                                           members, count, m);
         return r != 0 ? r : add_inputs(c, m);
     }
-    tc_material_init(m, x->material, &x->hash, tc_state.page->seed);
+    tc_material_init(m, x->material, &x->hash, x->call.seed);
     r = c->flow != NULL && (h->active.policy & of_flow) != 0 ? tc_prepare_in_flow(h, c->flow, m)
                                                              : begin_prepared(h, m);
     return r != 0 ? r : add_inputs(c, m);
@@ -378,7 +378,7 @@ uint32_t tc_capture_flow(struct tc_context *x, struct tc_call *c, uint8_t ret[16
     struct tc_material *m = &c->material;
     uint32_t r;
 
-    tc_material_init(m, x->material, &x->hash, tc_state.page->seed);
+    tc_material_init(m, x->material, &x->hash, x->call.seed);
     for (uint32_t i = 0; i < h->key_param_count; i++)
         tc_material_announce(m, h->params[h->key_params[i]].name.bytes);
     r = add_inputs(c, m);
@@ -407,7 +407,7 @@ static uint32_t compare_one(struct tc_context *x, struct tc_call *c, uint32_t pa
     size_t offset = 0;
     uint32_t r;
 
-    tc_material_init(&m, x->check, &x->hash, tc_state.page->seed);
+    tc_material_init(&m, x->check, &x->hash, x->call.seed);
     tc_material_announce(&m, k->head.name_bytes);
     if (k->head.form == 1)
         m.bytes = TC_MATERIAL_BYTES - m.reserved; /* no room: a digest, as the first time */

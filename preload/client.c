@@ -11,24 +11,28 @@
 /* No request takes longer. */
 #define LONGEST_NS 1000000000ll
 
-static struct {
+/* One to the service of each storage. */
+struct link {
     uint32_t lock;     /* 0 free, else the owner's tid */
     int64_t locked_ns; /* atomic: since when, 0: only just */
-    int fd;            /* -1: none */
+    int has_fd;        /* 0: `fd` is nothing */
+    int fd;
     uint64_t dev, ino;
     int greeted;
     uint64_t seq;
     int64_t closed_until_ns; /* atomic */
-} conn = {.fd = -1};
+};
 
-static void open_breaker(void)
+static struct link links[TC_MAX_STORAGES];
+
+static void open_breaker(struct link *l)
 {
-    __atomic_store_n(&conn.closed_until_ns, tc_monotonic_ns() + BREAKER_NS, __ATOMIC_RELAXED);
+    __atomic_store_n(&l->closed_until_ns, tc_monotonic_ns() + BREAKER_NS, __ATOMIC_RELAXED);
 }
 
-static int breaker_is_open(int64_t now_ns)
+static int breaker_is_open(struct link *l, int64_t now_ns)
 {
-    return now_ns < __atomic_load_n(&conn.closed_until_ns, __ATOMIC_RELAXED);
+    return now_ns < __atomic_load_n(&l->closed_until_ns, __ATOMIC_RELAXED);
 }
 
 /* What has a standard stream's number would be written to by the host. */
@@ -56,13 +60,14 @@ static int same_uid(int fd)
            peer.uid == tc_state.uid;
 }
 
-static int open_link(void)
+static int open_link(struct link *l)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     struct tc_file_id id;
     int fd, r;
 
-    r = tc_socket_path(tc_state.runtime_dir, tc_state.cache_id, a.sun_path, sizeof a.sun_path);
+    r = tc_socket_path(tc_state.runtime_dir, tc_cache_id_of((uint32_t)(l - links)), a.sun_path,
+                       sizeof a.sun_path);
     if (r < 0)
         return r;
     fd =
@@ -80,42 +85,43 @@ static int open_link(void)
         tc_sys_close(fd);
         return r;
     }
-    conn.fd = fd;
-    conn.dev = id.dev;
-    conn.ino = id.ino;
-    conn.greeted = 0;
+    l->fd = fd;
+    l->has_fd = 1;
+    l->dev = id.dev;
+    l->ino = id.ino;
+    l->greeted = 0;
     return 0;
 }
 
 /* Is the number still our socket? */
-static int link_is_ours(void)
+static int link_is_ours(struct link *l)
 {
     struct tc_file_id id;
 
-    return conn.fd >= 0 && tc_sys_fd_id(conn.fd, &id, NULL, NULL) == 0 && id.dev == conn.dev &&
-           id.ino == conn.ino;
+    return l->has_fd && tc_sys_fd_id(l->fd, &id, NULL, NULL) == 0 && id.dev == l->dev &&
+           id.ino == l->ino;
 }
 
-static void drop_link(void)
+static void drop_link(struct link *l)
 {
-    if (link_is_ours())
-        tc_sys_close(conn.fd);
-    conn.fd = -1;
-    open_breaker();
+    if (link_is_ours(l))
+        tc_sys_close(l->fd);
+    l->has_fd = 0;
+    open_breaker(l);
 }
 
-static int ready_link(void)
+static int ready_link(struct link *l)
 {
     int r;
 
-    if (link_is_ours())
+    if (link_is_ours(l))
         return 0;
-    conn.fd = -1;
-    if (breaker_is_open(tc_monotonic_ns()))
+    l->has_fd = 0;
+    if (breaker_is_open(l, tc_monotonic_ns()))
         return -EAGAIN;
-    r = open_link();
+    r = open_link(l);
     if (r < 0)
-        open_breaker();
+        open_breaker(l);
     return r;
 }
 
@@ -141,59 +147,59 @@ static int64_t patient(int64_t deadline_ns)
 
 /* A turn that a cancelled thread or a jump out of a signal handler left never ends by itself: it is
  * over when its thread is gone, or when it has taken longer than any may. */
-static int is_over(uint32_t owner)
+static int is_over(struct link *l, uint32_t owner)
 {
-    int64_t since = __atomic_load_n(&conn.locked_ns, __ATOMIC_ACQUIRE);
+    int64_t since = __atomic_load_n(&l->locked_ns, __ATOMIC_ACQUIRE);
 
     return is_gone(owner) || (since != 0 && tc_monotonic_ns() - since > 2 * patient(LONGEST_NS));
 }
 
 /* Nobody waits for a turn of its own thread: that is what this one has interrupted. Who waits in
  * vain opens the breaker, so that the next ones don't wait too. */
-static int lock_link(int64_t until_ns)
+static int lock_link(struct link *l, int64_t until_ns)
 {
     uint32_t me = (uint32_t)tc_sys_gettid(), owner = 0;
 
-    while (!__atomic_compare_exchange_n(&conn.lock, &owner, me, 0, __ATOMIC_ACQUIRE,
-                                        __ATOMIC_RELAXED)) {
-        if (owner == 0 || is_over(owner))
+    while (
+        !__atomic_compare_exchange_n(&l->lock, &owner, me, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+        if (owner == 0 || is_over(l, owner))
             continue; /* takes it over, if it is still the same one's */
         int64_t left = until_ns - tc_monotonic_ns();
         if (owner == me)
             return -EAGAIN;
         if (left <= 0) {
-            open_breaker();
+            open_breaker(l);
             return -ETIMEDOUT;
         }
         struct timespec t = {0, left < 1000000 ? left : 1000000};
-        TC_SYS(SYS_futex, &conn.lock, FUTEX_WAIT_PRIVATE, owner, &t, 0, 0);
+        TC_SYS(SYS_futex, &l->lock, FUTEX_WAIT_PRIVATE, owner, &t, 0, 0);
         owner = 0;
     }
-    __atomic_store_n(&conn.locked_ns, tc_monotonic_ns(), __ATOMIC_RELEASE);
+    __atomic_store_n(&l->locked_ns, tc_monotonic_ns(), __ATOMIC_RELEASE);
     return 0;
 }
 
-static int lock_link_at_once(void)
+static int lock_link_at_once(struct link *l)
 {
     uint32_t free = 0;
 
-    if (!__atomic_compare_exchange_n(&conn.lock, &free, (uint32_t)tc_sys_gettid(), 0,
+    if (!__atomic_compare_exchange_n(&l->lock, &free, (uint32_t)tc_sys_gettid(), 0,
                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         return -EAGAIN;
-    __atomic_store_n(&conn.locked_ns, tc_monotonic_ns(), __ATOMIC_RELEASE);
+    __atomic_store_n(&l->locked_ns, tc_monotonic_ns(), __ATOMIC_RELEASE);
     return 0;
 }
 
-static void unlock_link(void)
+static void unlock_link(struct link *l)
 {
     uint32_t me = (uint32_t)tc_sys_gettid();
 
-    __atomic_store_n(&conn.locked_ns, 0, __ATOMIC_RELEASE);
-    if (__atomic_compare_exchange_n(&conn.lock, &me, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
-        TC_SYS(SYS_futex, &conn.lock, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+    __atomic_store_n(&l->locked_ns, 0, __ATOMIC_RELEASE);
+    if (__atomic_compare_exchange_n(&l->lock, &me, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        TC_SYS(SYS_futex, &l->lock, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
 }
 
-static long send_message(const struct tc_outgoing *m, uint64_t seq)
+static long send_message(struct link *l, const struct tc_outgoing *m, uint64_t seq)
 {
     struct iovec io[3] = {{m->head, m->head_bytes}};
     struct msghdr h = {.msg_iov = io, .msg_iovlen = 1};
@@ -222,14 +228,14 @@ static long send_message(const struct tc_outgoing *m, uint64_t seq)
         h.msg_control = &control;
         h.msg_controllen = sizeof control;
     }
-    return TC_SYS(SYS_sendmsg, conn.fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0, 0);
+    return TC_SYS(SYS_sendmsg, l->fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0, 0);
 }
 
-static int receive_reply(uint64_t seq, int64_t until_ns, struct tc_reply *ret)
+static int receive_reply(struct link *l, uint64_t seq, int64_t until_ns, struct tc_reply *ret)
 {
     for (;;) {
         struct tc_reply reply;
-        long n = TC_SYS(SYS_recvfrom, conn.fd, &reply, sizeof reply, MSG_DONTWAIT, 0, 0);
+        long n = TC_SYS(SYS_recvfrom, l->fd, &reply, sizeof reply, MSG_DONTWAIT, 0, 0);
         if (n == (long)sizeof reply && reply.head.magic == TC_WIRE_MAGIC &&
             reply.head.type == TC_MSG_REPLY) {
             if (reply.head.seq != seq)
@@ -242,28 +248,29 @@ static int receive_reply(uint64_t seq, int64_t until_ns, struct tc_reply *ret)
         int64_t left = until_ns - tc_monotonic_ns();
         if (left <= 0)
             return -ETIMEDOUT;
-        struct pollfd p = {.fd = conn.fd, .events = POLLIN};
+        struct pollfd p = {.fd = l->fd, .events = POLLIN};
         struct timespec t = {left / 1000000000, left % 1000000000};
         TC_SYS(SYS_ppoll, &p, 1, &t, 0, 0, 0);
-        if (!link_is_ours()) /* closed meanwhile: the number may be somebody else's by now */
+        if (!link_is_ours(l)) /* closed meanwhile: the number may be somebody else's by now */
             return -ENOTCONN;
     }
 }
 
-static int exchange(const struct tc_outgoing *m, int64_t until_ns, struct tc_reply *ret)
+static int exchange(struct link *l, const struct tc_outgoing *m, int64_t until_ns,
+                    struct tc_reply *ret)
 {
-    uint64_t seq = ret != NULL ? ++conn.seq : 0;
-    long n = send_message(m, seq);
+    uint64_t seq = ret != NULL ? ++l->seq : 0;
+    long n = send_message(l, m, seq);
     int r = n < 0 ? (int)n : 0;
 
     if (r == 0 && ret != NULL)
-        r = receive_reply(seq, until_ns, ret);
+        r = receive_reply(l, seq, until_ns, ret);
     /* A full socket or a late answer leaves the connection usable, but the breaker opens; anything
      * else ends it. */
     if (r == -EAGAIN || r == -ETIMEDOUT)
-        open_breaker();
+        open_breaker(l);
     else if (r < 0)
-        drop_link();
+        drop_link(l);
     return r;
 }
 
@@ -276,7 +283,7 @@ static int may_talk(void)
     return tc_sys_getpid() == tc_state.pid ? 0 : -ECHILD;
 }
 
-static int say_hello(int64_t until_ns)
+static int say_hello(struct link *l, int64_t until_ns)
 {
     struct tc_hello h = {.head.type = TC_MSG_HELLO, .pid = (uint32_t)tc_state.pid};
     struct tc_outgoing m = {.head = &h.head, .head_bytes = sizeof h, .fd = -1};
@@ -284,65 +291,69 @@ static int say_hello(int64_t until_ns)
     int r;
 
     memcpy(h.program, tc_state.program, sizeof h.program);
-    conn.greeted = 1;
-    r = exchange(&m, until_ns, &reply);
+    l->greeted = 1;
+    r = exchange(l, &m, until_ns, &reply);
     return r < 0 ? r : reply.status;
 }
 
-static int with_link(const struct tc_outgoing *m, int64_t deadline_ns, struct tc_reply *ret)
+static int with_link(struct link *l, const struct tc_outgoing *m, int64_t deadline_ns,
+                     struct tc_reply *ret)
 {
     int64_t now = tc_monotonic_ns(), until = now + patient(deadline_ns);
     int r = may_talk();
 
     if (r < 0)
         return r;
-    r = breaker_is_open(now) ? -EAGAIN : lock_link(until);
+    r = breaker_is_open(l, now) ? -EAGAIN : lock_link(l, until);
     if (r < 0)
         return r;
-    r = ready_link();
-    if (r == 0 && !conn.greeted)
-        r = say_hello(until);
+    r = ready_link(l);
+    if (r == 0 && !l->greeted)
+        r = say_hello(l, until);
     if (r == 0 && m != NULL)
-        r = exchange(m, until, ret);
-    unlock_link();
+        r = exchange(l, m, until, ret);
+    unlock_link(l);
     return r;
 }
 
 int tc_request(const struct tc_outgoing *m, int64_t deadline_ns, struct tc_reply *ret_reply)
 {
-    return with_link(m, deadline_ns, ret_reply);
+    return with_link(&links[m->storage], m, deadline_ns, ret_reply);
 }
 
 int tc_tell(const struct tc_outgoing *m)
 {
-    return with_link(m, TC_REPLY_NS, NULL);
+    return with_link(&links[m->storage], m, TC_REPLY_NS, NULL);
 }
 
 void tc_tell_at_once(const struct tc_outgoing *m)
 {
+    struct link *l = &links[m->storage];
     int64_t now = tc_monotonic_ns();
 
-    if (may_talk() < 0 || breaker_is_open(now) || lock_link_at_once() < 0)
+    if (may_talk() < 0 || breaker_is_open(l, now) || lock_link_at_once(l) < 0)
         return;
-    if (conn.greeted && link_is_ours() && send_message(m, 0) == -EPIPE)
-        drop_link();
-    unlock_link();
+    if (l->greeted && link_is_ours(l) && send_message(l, m, 0) == -EPIPE)
+        drop_link(l);
+    unlock_link(l);
 }
 
-int tc_greet(void)
+int tc_greet(uint32_t storage)
 {
-    return with_link(NULL, TC_REPLY_NS, NULL);
+    return with_link(&links[storage], NULL, TC_REPLY_NS, NULL);
 }
 
 /* The connection is the parent's: this process closes its own copy of the descriptor and opens
  * another when it needs one. */
 void tc_client_after_fork(void)
 {
-    if (link_is_ours())
-        tc_sys_close(conn.fd);
-    conn.lock = 0;
-    conn.locked_ns = 0;
-    conn.fd = -1;
-    conn.greeted = 0;
-    conn.closed_until_ns = 0;
+    for (struct link *l = links; l < links + TC_MAX_STORAGES; l++) {
+        if (link_is_ours(l))
+            tc_sys_close(l->fd);
+        l->lock = 0;
+        l->locked_ns = 0;
+        l->has_fd = 0;
+        l->greeted = 0;
+        l->closed_until_ns = 0;
+    }
 }

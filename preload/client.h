@@ -24,7 +24,8 @@ struct tc_outgoing {
     size_t head_bytes;
     const void *part[2];
     size_t part_bytes[2];
-    int fd; /* to pass along, or -1 */
+    int fd;           /* to pass along, or -1 */
+    uint32_t storage; /* whose service; 0: the cache's */
 };
 
 /* Sends and waits for the reply. 0 and *ret_reply, or a negative errno: -ENOTCONN (no service),
@@ -40,10 +41,11 @@ void tc_tell_at_once(const struct tc_outgoing *m);
 
 /* Greets the service once in this process (and once more after it came back), waiting for its
  * answer. */
-int tc_greet(void);
+int tc_greet(uint32_t storage);
 
-/* Starts a service (constructor only); tc_request then finds it. */
-int tc_start_service(void);
+/* Starts a service (constructor only); tc_request then finds it. `cache`: of this directory; NULL:
+ * of the config. */
+int tc_start_service(const char *cache);
 
 void tc_client_after_fork(void);
 

@@ -32,6 +32,7 @@ struct tc_flight {
     int32_t errno_before;
     uint32_t no_store; /* enum tc_reason, 0: store it */
     uint32_t refresh;
+    uint32_t storage;
     uint32_t found; /* enum tc_found: why it missed */
     int64_t expired_ns;
     uint64_t record_id;      /* not 0: the body runs although there is this record, to verify it */
@@ -58,6 +59,8 @@ struct tc_call {
     uint64_t block[TC_MAX_OUTPUTS]; /* of owned outputs (owned.h): the block; 0: there is none */
     uint32_t out_count;
     int probing;
+    uint32_t storage;           /* where its result is kept */
+    uint64_t seed;              /* of that storage */
     const struct tc_flow *flow; /* it belongs to, NULL: the process run */
     uint64_t result;
     uint8_t result_type;
@@ -78,6 +81,7 @@ struct tc_call {
 struct tc_known_file {
     struct tc_file_id id; /* ino 0: none */
     struct tc_hash128 digest;
+    uint64_t seed;
 };
 #define TC_KNOWN_FILES 16u
 

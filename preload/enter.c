@@ -94,6 +94,7 @@ static uint32_t run(struct tc_context *x, struct tc_call *c)
         return bypass(c, TC_R_TOO_DEEP);
     f->errno_before = x->errno_place != NULL ? *x->errno_place : 0;
     f->refresh = c->hook->active.refresh;
+    f->storage = c->storage;
     f->found = c->found;
     f->expired_ns = c->expired_ns;
     c->frame->serial = f->serial;
@@ -106,23 +107,39 @@ static uint32_t run(struct tc_context *x, struct tc_call *c)
 }
 
 /* What other processes stored before this one began is committed when the greeting is answered. */
-static void greet_once(void)
+static void greet_once(uint32_t storage)
 {
+    uint32_t *greeted = storage == 0 ? &tc_state.greeted : &tc_state.storages[storage - 1].greeted;
+
     /* Read first: threads would take the line from each other with every call. */
-    if (__atomic_load_n(&tc_state.greeted, __ATOMIC_RELAXED) != 0)
+    if (__atomic_load_n(greeted, __ATOMIC_RELAXED) != 0)
         return;
-    if (__atomic_exchange_n(&tc_state.greeted, 1, __ATOMIC_RELAXED) == 0 && !tc_is_sandboxed())
-        tc_greet();
+    if (__atomic_exchange_n(greeted, 1, __ATOMIC_RELAXED) == 0 && !tc_is_sandboxed())
+        tc_greet(storage);
+}
+
+/* From here on the call's key is one of this storage. */
+static uint32_t choose_storage(struct tc_call *c, uint32_t storage)
+{
+    const struct tc_shared_page *page = tc_page_of(storage);
+
+    c->storage = storage;
+    if (page == NULL)
+        return TC_R_NO_STORAGE;
+    c->seed = page->seed;
+    return 0;
 }
 
 /* What the task's call has of the flow that it is in. */
 static uint32_t enter_scope(struct tc_context *x, struct tc_call *c)
 {
     const struct tc_hook *h = c->hook;
-    uint32_t r;
+    uint32_t r = choose_storage(c, h->task->storage);
 
     c->flow = NULL;
-    if (!tc_state.flows_not_yet && !tc_state.flows_transact && !h->in_flow &&
+    if (r != 0)
+        return r;
+    if (!tc_state.flows_not_yet && !tc_state.flows_matter && !h->in_flow &&
         !(h->active.policy & (TC_POLICY_RUN_ID | TC_POLICY_FLOW_PARAMETERS)))
         return 0;
     r = tc_flow_of(x, c->frame->entry, &c->flow);
@@ -130,7 +147,9 @@ static uint32_t enter_scope(struct tc_context *x, struct tc_call *c)
         return r;
     if (c->flow != NULL && c->flow->not_yet)
         return TC_R_NOT_YET_BYPASS;
-    return h->in_flow && (c->flow == NULL || c->flow->persist != TC_TRUE) ? TC_R_CACHING_OFF : 0;
+    if (h->in_flow && (c->flow == NULL || c->flow->persist != TC_TRUE))
+        return TC_R_CACHING_OFF;
+    return c->flow != NULL && h->task->storage == 0 ? choose_storage(c, c->flow->storage) : 0;
 }
 
 static uint8_t digest_flow(struct tc_context *x, struct tc_call *c, uint8_t ret[16])
@@ -185,6 +204,7 @@ static uint32_t enter_flow(struct tc_context *x, struct tc_frame *f, struct tc_h
     c->bad_param = UINT32_MAX;
     c->bad_detail = NULL;
     c->probing = 0;
+    (void)choose_storage(c, 0);
     tc_capture_arguments(c);
     serial = tc_next_serial();
     flow = tc_flow_open(x, f, serial);
@@ -195,6 +215,8 @@ static uint32_t enter_flow(struct tc_context *x, struct tc_frame *f, struct tc_h
     if (h->task->persist != TC_UNSET)
         flow->persist = h->task->persist;
     flow->not_yet |= (h->task->flags & TC_TASK_NOT_YET) != 0;
+    if (h->task->storage != 0)
+        flow->storage = h->task->storage;
     if (h->task->commit_mode != TC_COMMIT_NONE)
         begin_transaction(x, c, flow);
     prepare_call(c);
@@ -226,7 +248,7 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
         r = tc_capture_key(x, c);
     if (r != 0)
         return bypass(c, r);
-    greet_once();
+    greet_once(c->storage);
     c->found = TC_FOUND_UNWANTED;
     c->record_id = 0;
     c->verifying = tc_verify_chosen(x, h);
@@ -235,7 +257,7 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
             return run(x, c);
         if (done.set_errno && x->errno_place != NULL)
             *x->errno_place = done.err;
-        tc_store_warm(c->key.low);
+        tc_store_warm(c->storage, c->key.low);
         TC_COUNT(h, hits, 1);
         TC_COUNT(h, saved_ns, (uint64_t)done.duration_ns);
         tc_report_hit(c, &done);

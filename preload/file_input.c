@@ -42,7 +42,8 @@ static const struct tc_known_file *find_known(const struct tc_context *x,
                                               const struct tc_file_id *id)
 {
     for (uint32_t i = 0; i < TC_KNOWN_FILES; i++)
-        if (x->files[i].id.ino != 0 && same_file(&x->files[i].id, id))
+        if (x->files[i].id.ino != 0 && x->files[i].seed == x->call.seed &&
+            same_file(&x->files[i].id, id))
             return &x->files[i];
     return NULL;
 }
@@ -52,6 +53,7 @@ static void remember(struct tc_context *x, const struct tc_file_id *id, struct t
     struct tc_known_file *f = &x->files[x->next_file++ % TC_KNOWN_FILES];
 
     f->id = *id;
+    f->seed = x->call.seed;
     f->digest = digest;
 }
 
@@ -64,7 +66,7 @@ static int read_whole(struct tc_context *x, int fd, uint64_t *ret_size)
 {
     uint64_t at = 0;
 
-    tc_hash_begin(&x->hash, tc_state.page->seed);
+    tc_hash_begin(&x->hash, x->call.seed);
     for (;;) {
         long n = tc_sys_pread(fd, x->scratch, sizeof x->scratch, at);
         if (n == -EINTR)

@@ -170,6 +170,7 @@ struct tc_flow *tc_flow_open(struct tc_context *x, const struct tc_frame *frame,
     struct tc_flows *s = &x->flows;
     struct tc_flow *f;
     uint8_t persist = TC_UNSET, not_yet = 0;
+    uint32_t storage = 0;
 
     if (!on_own_stack(x, frame->entry))
         return NULL;
@@ -184,6 +185,7 @@ struct tc_flow *tc_flow_open(struct tc_context *x, const struct tc_frame *frame,
             return NULL;
         persist = f->persist;
         not_yet = f->not_yet;
+        storage = f->storage;
     }
     f = &s->at[s->count];
     *f = (struct tc_flow){
@@ -197,6 +199,7 @@ struct tc_flow *tc_flow_open(struct tc_context *x, const struct tc_frame *frame,
         .lost = s->count == TC_MAX_FLOWS - 1,
         .persist = persist,
         .not_yet = not_yet,
+        .storage = storage,
     };
     s->count++;
     return f;

@@ -28,10 +28,10 @@ enum tc_flow_parameters {
 /* A flow that is a transaction, see transaction.h. */
 struct tc_flow_transaction {
     uint64_t id[2];
-    uint8_t mode;    /* enum tc_commit_mode; TC_COMMIT_NONE: the flow is none */
-    uint8_t touched; /* atomic, as are the next two: something was sent for it */
-    uint8_t begun;   /* the service said that it knows it */
-    uint8_t broken;  /* it will come to nothing */
+    uint32_t mode;    /* enum tc_commit_mode; TC_COMMIT_NONE: the flow is none */
+    uint32_t touched; /* atomic, as are the next two; by storage: something was sent for it */
+    uint32_t begun;   /* by storage: its service said that it knows it */
+    uint32_t broken;  /* it will come to nothing */
 };
 
 struct tc_flow {
@@ -47,6 +47,7 @@ struct tc_flow {
     uint8_t persist;    /* enum tc_tristate, the enclosing flow's where it says nothing */
     uint8_t not_yet;    /* uses what isn't built */
     uint8_t digest[16]; /* of the arguments */
+    uint32_t storage;   /* where its tasks' results are kept, the enclosing flow's; 0: the cache */
     struct tc_flow_transaction transaction;
 };
 

@@ -161,6 +161,8 @@ static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struc
     h->task_hash = tc_hash64(h->identity, h->identity_bytes);
     h->active = tc_activation(t, &tc_state.switches);
     consider_flows(h);
+    if (h->active.reason == 0 && tc_page_of(t->storage) == NULL && t->storage != 0)
+        h->active.reason = TC_R_NO_STORAGE;
     h->probation = TC_PROBATION;
     h->gives_blocks = gives_blocks(h);
     tc_task_digest(t->space.off != 0 ? tc_task_str(h, t->space) : NULL, h->identity,
@@ -236,6 +238,8 @@ static void hook_task(const struct tc_plan *plan, const struct tc_flat *plans, u
     /* Who wrote `persist_result: false` knows. */
     if (h->active.reason == TC_R_CACHING_OFF && h->task->persist != TC_FALSE)
         tc_log_reason(TC_LOG_WARN, h->identity, TC_R_CACHING_OFF, "");
+    if (h->active.reason == TC_R_NO_STORAGE)
+        tc_log_reason(TC_LOG_WARN, h->identity, TC_R_NO_STORAGE, tc_cache_dir_of(h->task->storage));
 }
 
 /* The jump in front of the function first; `jump` gets the short one to it. */

@@ -21,7 +21,7 @@ static struct tc_key_text keep(struct tc_context *x, uint32_t place, const struc
         memcpy(to, f->bytes, f->count);
         return (struct tc_key_text){to, (uint32_t)f->count, TC_TAG_STRING};
     }
-    tc_hash_begin(&x->hash, tc_state.page->seed);
+    tc_hash_begin(&x->hash, x->call.seed);
     tc_hash_add(&x->hash, f->bytes, f->count);
     digest = tc_hash_end128(&x->hash);
     memcpy(to, &digest, sizeof digest);

@@ -66,6 +66,8 @@ static void restore_call(struct tc_context *x, struct tc_frame *frame, const str
         c->arg_type[i] = h->params[i].type == TC_MEMBERS ? TC_PTR : h->params[i].type;
     memcpy(c->old, p + f->olds, h->old_count * 8);
     c->key = (struct tc_key){f->key_low, f->key_high};
+    c->storage = f->storage;
+    c->seed = tc_page_of(f->storage)->seed;
     c->result_type = type;
     c->result = type == TC_F32 || type == TC_F64 ? frame->xmm[0][0] : frame->rax;
     if (type == TC_MEMBERS)

@@ -23,7 +23,7 @@ enum {
     TRIES = 8,
 };
 
-static const struct mapping *current; /* atomic */
+static const struct mapping *current[TC_MAX_STORAGES]; /* atomic */
 
 /* How long a mapping may be: as far as the next ones don't take the host's own address space. */
 static size_t room_for(size_t bytes)
@@ -34,9 +34,10 @@ static size_t room_for(size_t bytes)
     if (TC_SYS(SYS_prlimit64, 0, RLIMIT_AS, NULL, &limit, 0, 0) < 0 ||
         limit.rlim_cur == RLIM_INFINITY)
         return bytes * 2 > (1u << 20) ? bytes * 2 : 1u << 20;
-    for (const struct mapping *m = __atomic_load_n(&current, __ATOMIC_ACQUIRE); m != NULL;
-         m = m->previous)
-        mapped += m->bytes;
+    for (uint32_t i = 0; i < TC_MAX_STORAGES; i++)
+        for (const struct mapping *m = __atomic_load_n(&current[i], __ATOMIC_ACQUIRE); m != NULL;
+             m = m->previous)
+            mapped += m->bytes;
     return mapped + bytes <= limit.rlim_cur / 4 ? bytes : 0;
 }
 
@@ -55,9 +56,9 @@ static void *map_unlocked(size_t bytes, int fd)
     return NULL;
 }
 
-static int map_data(const struct tc_shared_page *page, uint64_t generation, size_t bytes,
-                    struct mapping *ret)
+static int map_data(uint32_t storage, uint64_t generation, size_t bytes, struct mapping *ret)
 {
+    const struct tc_shared_page *page = tc_page_of(storage);
     char name[sizeof page->data_file];
     struct tc_file_id id;
     void *p = NULL;
@@ -65,7 +66,7 @@ static int map_data(const struct tc_shared_page *page, uint64_t generation, size
 
     memcpy(name, page->data_file, sizeof name);
     name[sizeof name - 1] = 0;
-    if (tc_join(ret->path, sizeof ret->path, tc_state.cache_dir, "/", name, NULL) < 0)
+    if (tc_join(ret->path, sizeof ret->path, tc_cache_dir_of(storage), "/", name, NULL) < 0)
         return -ENAMETOOLONG;
     fd = tc_sys_open(ret->path, O_RDONLY, 0);
     if (fd < 0)
@@ -98,10 +99,9 @@ static void undo(struct mapping *m)
     tc_sys_munmap(m, sizeof *m);
 }
 
-static const struct mapping *remap(const struct tc_shared_page *page, uint64_t generation,
-                                   size_t bytes)
+static const struct mapping *remap(uint32_t storage, uint64_t generation, size_t bytes)
 {
-    const struct mapping *before = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
+    const struct mapping *before = __atomic_load_n(&current[storage], __ATOMIC_ACQUIRE);
     struct mapping *m;
     struct tc_lmdb db;
 
@@ -110,48 +110,50 @@ static const struct mapping *remap(const struct tc_shared_page *page, uint64_t g
     m = tc_sys_mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
     if (m == NULL)
         return NULL;
-    if (map_data(page, generation, bytes, m) < 0) {
+    if (map_data(storage, generation, bytes, m) < 0) {
         undo(m);
         return NULL;
     }
     db = (struct tc_lmdb){m->map, bytes};
     m->previous = before;
-    if (tc_lmdb_check(&db) == 0 &&
-        __atomic_compare_exchange_n(&current, &before, m, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    if (tc_lmdb_check(&db) == 0 && __atomic_compare_exchange_n(&current[storage], &before, m, 0,
+                                                               __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return m;
     undo(m);
     return reaches(before, generation, bytes) ? before : NULL;
 }
 
-static int map_current(const struct tc_shared_page *page, uint64_t generation, struct tc_lmdb *ret)
+static int map_current(uint32_t storage, uint64_t generation, struct tc_lmdb *ret)
 {
-    const struct mapping *m = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
+    const struct tc_shared_page *page = tc_page_of(storage);
+    const struct mapping *m = __atomic_load_n(&current[storage], __ATOMIC_ACQUIRE);
     uint64_t bytes = __atomic_load_n(&page->data_bytes, __ATOMIC_ACQUIRE);
 
     if (generation & 1 || bytes == 0)
         return -EAGAIN;
     if (!reaches(m, generation, bytes))
-        m = remap(page, generation, bytes);
+        m = remap(storage, generation, bytes);
     if (m == NULL || __atomic_load_n(&page->generation, __ATOMIC_ACQUIRE) != generation)
         return -ENODEV;
     *ret = (struct tc_lmdb){m->map, bytes};
     return 0;
 }
 
-int tc_store_open(const struct tc_store_view *last, struct tc_store_view *ret)
+int tc_store_open(uint32_t storage, const struct tc_store_view *last, struct tc_store_view *ret)
 {
-    const struct tc_shared_page *page = tc_state.page;
+    const struct tc_shared_page *page = tc_page_of(storage);
 
     for (int i = 0; i < TRIES; i++) {
         uint64_t generation = __atomic_load_n(&page->generation, __ATOMIC_ACQUIRE);
         uint64_t ceiling = __atomic_load_n(&page->ceiling, __ATOMIC_ACQUIRE);
         int r;
 
-        if (last->db.map != NULL && last->ceiling == ceiling && last->generation == generation) {
+        if (last->db.map != NULL && last->storage == storage && last->ceiling == ceiling &&
+            last->generation == generation) {
             *ret = *last;
             return 0;
         }
-        r = map_current(page, generation, &ret->db);
+        r = map_current(storage, generation, &ret->db);
         if (r < 0)
             return r;
         r = tc_lmdb_snapshot(&ret->db, ceiling, &ret->snapshot);
@@ -159,6 +161,7 @@ int tc_store_open(const struct tc_store_view *last, struct tc_store_view *ret)
         /* Any change means that the meta page may have been overwritten while it was read. */
         if (__atomic_load_n(&page->ceiling, __ATOMIC_ACQUIRE) != ceiling)
             continue;
+        ret->storage = storage;
         ret->generation = generation;
         ret->ceiling = ceiling;
         ret->has_records = 0;
@@ -169,7 +172,7 @@ int tc_store_open(const struct tc_store_view *last, struct tc_store_view *ret)
 
 void tc_store_remember(struct tc_store_view *last, const struct tc_store_view *v)
 {
-    if (last->db.map != v->db.map || last->ceiling != v->ceiling ||
+    if (last->db.map != v->db.map || last->storage != v->storage || last->ceiling != v->ceiling ||
         last->generation != v->generation)
         *last = *v;
 }
@@ -209,12 +212,12 @@ int tc_store_chunk(const struct tc_store_view *v, uint64_t number, const void **
 int tc_store_was_protected(const struct tc_store_view *v)
 {
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    return __atomic_load_n(&tc_state.page->floor, __ATOMIC_ACQUIRE) <= v->snapshot.txnid;
+    return __atomic_load_n(&tc_page_of(v->storage)->floor, __ATOMIC_ACQUIRE) <= v->snapshot.txnid;
 }
 
-void tc_store_warm(uint64_t key_low)
+void tc_store_warm(uint32_t storage, uint64_t key_low)
 {
-    struct tc_shared_page *page = tc_state.page;
+    struct tc_shared_page *page = tc_page_of(storage);
     uint8_t *heat = &page->heat[key_low % TC_PAGE_HEAT];
     uint8_t now = __atomic_load_n(&page->heat_epoch, __ATOMIC_RELAXED);
 

@@ -12,6 +12,7 @@
 #include "cache/lmdb_read.h"
 
 struct tc_store_view {
+    uint32_t storage;
     struct tc_lmdb db; /* db.map NULL: nothing is remembered here */
     struct tc_lmdb_snapshot snapshot;
     uint64_t generation, ceiling; /* of the shared page: the view holds while they do */
@@ -19,10 +20,10 @@ struct tc_store_view {
     int has_records; /* it was looked up */
 };
 
-/* A consistent view of the store as it is now: 0, or a negative errno (no store, nothing readable
+/* A consistent view of a storage as it is now: 0, or a negative errno (no store, nothing readable
  * at this moment). `last` is one that was remembered: nothing is read if nothing was committed
  * since. */
-int tc_store_open(const struct tc_store_view *last, struct tc_store_view *ret);
+int tc_store_open(uint32_t storage, const struct tc_store_view *last, struct tc_store_view *ret);
 
 /* Keeps a view for the next call. It must have been found protected, and been good for a look-up.
  */
@@ -44,6 +45,6 @@ int tc_store_chunk(const struct tc_store_view *v, uint64_t number, const void **
 int tc_store_was_protected(const struct tc_store_view *v);
 
 /* The hit leaves its mark for eviction. */
-void tc_store_warm(uint64_t key_low);
+void tc_store_warm(uint32_t storage, uint64_t key_low);
 
 #endif

@@ -128,7 +128,8 @@ void tc_miss_wrong(struct tc_context *x, const struct tc_call *c, const struct t
                               .head_bytes = sizeof m,
                               .part = {c->hook->identity, x->scratch},
                               .part_bytes = {c->hook->identity_bytes, f->material_bytes},
-                              .fd = -1};
+                              .fd = -1,
+                              .storage = f->storage};
     struct tc_reply reply;
 
     if (m.miss.text_bytes > TC_MISS_TEXT)

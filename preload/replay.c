@@ -408,7 +408,7 @@ static int replay_staged(struct tc_context *x, struct tc_call *c, const struct t
 
     c->verifying = 0; /* what is staged may land, or go, while the body runs */
     for (; f != NULL && r == -ENOENT; f = tc_transaction_of(x, tc_flow_around(x, f))) {
-        if (!__atomic_load_n(&f->transaction.touched, __ATOMIC_RELAXED))
+        if (!(__atomic_load_n(&f->transaction.touched, __ATOMIC_RELAXED) >> c->storage & 1))
             continue;
         r = tc_store_find_staged(store, f->transaction.id, c->key.low, &value, &bytes);
         if (r == 0)
@@ -425,7 +425,7 @@ int tc_replay(struct tc_context *x, struct tc_call *c, struct tc_replayed *ret, 
         struct tc_store_view store;
         const void *value;
         size_t bytes;
-        int r = tc_store_open(&x->store, &store);
+        int r = tc_store_open(c->storage, &x->store, &store);
         if (r < 0) {
             c->found = TC_FOUND_NO_STORE;
             *ret_why = TC_R_NO_STORE;
@@ -575,7 +575,7 @@ int tc_replay_compare(struct tc_context *x, struct tc_call *c, uint64_t record_i
         const void *value;
         size_t bytes;
         *ret = (struct tc_compared){.differs = TC_DIFFERS_NOT};
-        r = tc_store_open(&x->store, &store);
+        r = tc_store_open(c->storage, &x->store, &store);
         if (r == 0)
             r = tc_store_find(&store, c->key.low, &value, &bytes);
         if (r == 0)

@@ -259,7 +259,8 @@ static uint32_t send_draft(struct draft *d, uint64_t bytes, struct tc_context *x
 {
     struct tc_store_request q = {
         .head.type = TC_MSG_STORE, .draft_bytes = bytes, .pid = (uint32_t)tc_state.pid};
-    struct tc_outgoing m = {.head = &q.head, .head_bytes = sizeof q, .fd = -1};
+    struct tc_outgoing m = {
+        .head = &q.head, .head_bytes = sizeof q, .fd = -1, .storage = c->storage};
     struct tc_reply reply;
     int r;
 
@@ -269,7 +270,7 @@ static uint32_t send_draft(struct draft *d, uint64_t bytes, struct tc_context *x
     m.part[0] = x->check;
     m.part_bytes[0] = (q.head_bytes + 7u) & ~7u;
     if (result->transaction != NULL)
-        tc_transaction_sends(result->transaction, &q);
+        tc_transaction_sends(result->transaction, c->storage, &q);
     if (d->fd >= 0) {
         q.flags |= TC_STORE_MEMFD;
         m.fd = d->fd;
@@ -280,7 +281,7 @@ static uint32_t send_draft(struct draft *d, uint64_t bytes, struct tc_context *x
     }
     r = tc_request(&m, d->fd >= 0 ? 20 * TC_REPLY_NS : TC_REPLY_NS, &reply);
     if (r == 0 && result->transaction != NULL &&
-        tc_transaction_sent(result->transaction, reply.status) < 0)
+        tc_transaction_sent(result->transaction, c->storage, reply.status) < 0)
         return TC_R_TRANSACTION_LOST;
     return reason_of(r, &reply);
 }
@@ -300,7 +301,7 @@ uint32_t tc_send_result(struct tc_context *x, struct tc_call *c, const struct tc
     bytes = sizeof h + h.identity_bytes + h.material_bytes + c->out_count * sizeof *c->out +
             h.output_bytes;
     if (bytes > sizeof x->scratch &&
-        (!file_size_allowed(bytes) || h.output_bytes > tc_state.page->max_size_bytes))
+        (!file_size_allowed(bytes) || h.output_bytes > tc_page_of(c->storage)->max_size_bytes))
         return TC_R_TOO_LARGE;
     r = tc_send_probe(c);
     if (r == 0)

@@ -65,9 +65,10 @@ static long fork_silently(void)
 }
 
 /* In the child: everything that the service shouldn't inherit goes. It makes itself a daemon. */
-static void become_service(const char *path)
+static void become_service(const char *path, const char *cache)
 {
-    const char *argv[] = {path, "--config", tc_state.config_path, NULL};
+    const char *argv[] = {path, cache != NULL ? "--cache" : "--config",
+                          cache != NULL ? cache : tc_state.config_path, NULL};
     const char *env[MAX_ENV];
 
     choose_environment(env);
@@ -83,7 +84,7 @@ static void become_service(const char *path)
     TC_SYS(SYS_exit_group, 127, 0, 0, 0, 0, 0);
 }
 
-int tc_start_service(void)
+int tc_start_service(const char *cache)
 {
     char path[TC_PATH_BYTES];
     long child;
@@ -93,7 +94,7 @@ int tc_start_service(void)
         return -ENOENT;
     child = fork_silently();
     if (child == 0)
-        become_service(path);
+        become_service(path, cache);
     if (child < 0)
         return (int)child;
     while (TC_SYS(SYS_wait4, child, &status, __WCLONE, NULL, 0, 0) == -EINTR)

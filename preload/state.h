@@ -21,7 +21,16 @@
 #define TC_PREFIX_BYTES                                                                          \
     464u /* all inside: 37 of "=flow", 28 of "=fpenv", 39 of "=linked", 278 of "=run_id", 39, 37 \
           */
-#define TC_PROBATION 16u /* calls of a task whose inputs are probed before they are read */
+#define TC_PROBATION    16u /* calls of a task whose inputs are probed before they are read */
+
+/* Where results may be kept, by index. 0 is the cache itself; the others are the storages that the
+ * config names, in their order. */
+#define TC_MAX_STORAGES (1u + TC_MAX_NAMED_STORAGES)
+struct tc_named_storage {
+    char cache_dir[TC_PATH_BYTES], cache_id[48];
+    struct tc_shared_page *page; /* NULL: it can't be used */
+    uint32_t greeted;            /* atomic */
+};
 
 /* One patched function. Constant once it is live, but for the atomic fields. */
 struct tc_hook {
@@ -82,6 +91,7 @@ struct tc_state {
     uint8_t flow_parameters[16];  /* their digest, under the storage's seed */
     uint32_t flows_not_yet;       /* a flow uses what isn't built */
     uint32_t flows_transact;      /* a flow is a transaction */
+    uint32_t flows_matter;        /* ... or says where results are kept */
     uint32_t flows_persist;       /* a flow says `persist_result: true` */
     uint32_t flows_have_digests;  /* a task may ask for FLOW_PARAMETERS */
     struct tc_file_id config_id;
@@ -95,6 +105,7 @@ struct tc_state {
     uint32_t plans_in_use; /* hooks point into the mapping */
     struct tc_shared_page *page;
     struct tc_run_page *run_page;
+    struct tc_named_storage storages[TC_MAX_NAMED_STORAGES];
     uint32_t *wiped_on_fork; /* 1 in the process that made it, 0 in forked children, 1 in vfork
                                 children */
     uint32_t greeted;        /* atomic: the service was greeted by this process */
@@ -110,6 +121,19 @@ extern uint32_t tc_sandboxed __attribute__((visibility("hidden")));
 static inline int tc_is_sandboxed(void)
 {
     return __atomic_load_n(&tc_sandboxed, __ATOMIC_RELAXED) != 0;
+}
+
+static inline struct tc_shared_page *tc_page_of(uint32_t storage)
+{
+    return storage == 0 ? tc_state.page : tc_state.storages[storage - 1].page;
+}
+static inline const char *tc_cache_dir_of(uint32_t storage)
+{
+    return storage == 0 ? tc_state.cache_dir : tc_state.storages[storage - 1].cache_dir;
+}
+static inline const char *tc_cache_id_of(uint32_t storage)
+{
+    return storage == 0 ? tc_state.cache_id : tc_state.storages[storage - 1].cache_id;
 }
 
 /* Is the function's entry patched, rather than its symbol? */

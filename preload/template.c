@@ -9,13 +9,14 @@ struct sink {
     unsigned char *text;
     size_t bytes;
     struct tc_hash_state *state;
+    uint64_t seed;
     int hashing;
 };
 
 static void put(struct sink *s, const void *data, size_t bytes)
 {
     if (!s->hashing && bytes > TC_KEY_TEXT - s->bytes) {
-        tc_hash_begin(s->state, tc_state.page->seed);
+        tc_hash_begin(s->state, s->seed);
         tc_hash_add(s->state, s->text, s->bytes);
         s->hashing = 1;
     }
@@ -116,7 +117,7 @@ static uint32_t put_part(struct sink *s, struct tc_call *c, const struct tc_key_
 
 uint32_t tc_template_text(struct tc_context *x, struct tc_call *c, struct tc_key_text *ret)
 {
-    struct sink s = {.text = x->check, .state = &x->hash};
+    struct sink s = {.text = x->check, .state = &x->hash, .seed = c->seed};
     struct tc_hash128 digest;
     uint32_t r = 0;
 

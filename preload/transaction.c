@@ -8,14 +8,19 @@
 
 #define COMMIT_NS (20 * TC_REPLY_NS) /* it may be long */
 
-static uint8_t get(const uint8_t *field)
+static uint32_t get(const uint32_t *field)
 {
     return __atomic_load_n(field, __ATOMIC_ACQUIRE);
 }
 
-static void set(uint8_t *field)
+static void set(uint32_t *field, uint32_t storage)
 {
-    __atomic_store_n(field, 1, __ATOMIC_RELEASE);
+    __atomic_fetch_or(field, 1u << storage, __ATOMIC_ACQ_REL);
+}
+
+static int has(const uint32_t *field, uint32_t storage)
+{
+    return get(field) >> storage & 1;
 }
 
 void tc_transaction_begin(struct tc_flow *flow, uint8_t mode)
@@ -62,22 +67,22 @@ uint32_t tc_transaction_for(struct tc_context *x, uint64_t entry, struct tc_flow
     return 0;
 }
 
-void tc_transaction_sends(struct tc_flow *flow, struct tc_store_request *q)
+void tc_transaction_sends(struct tc_flow *flow, uint32_t storage, struct tc_store_request *q)
 {
     q->flags |= TC_STORE_STAGE;
-    if (!get(&flow->transaction.begun))
+    if (!has(&flow->transaction.begun, storage))
         q->flags |= TC_STORE_BEGINS;
     memcpy(q->transaction, flow->transaction.id, sizeof q->transaction);
-    set(&flow->transaction.touched);
+    set(&flow->transaction.touched, storage);
 }
 
-int tc_transaction_sent(struct tc_flow *flow, int status)
+int tc_transaction_sent(struct tc_flow *flow, uint32_t storage, int status)
 {
     if (status == -ESTALE) {
-        set(&flow->transaction.broken);
+        set(&flow->transaction.broken, storage);
         return -ESTALE;
     }
-    set(&flow->transaction.begun);
+    set(&flow->transaction.begun, storage);
     return 0;
 }
 
@@ -89,13 +94,15 @@ static void fill(struct tc_transaction_request *q, const struct tc_flow *flow, u
     memcpy(q->transaction, flow->transaction.id, sizeof q->transaction);
 }
 
-static void drop(const struct tc_flow *flow)
+static void drop(const struct tc_flow *flow, uint32_t storages)
 {
     struct tc_transaction_request q;
     struct tc_outgoing m = {.head = &q.head, .head_bytes = sizeof q, .fd = -1};
 
     fill(&q, flow, TC_TRANSACTION_DROP);
-    (void)tc_tell(&m);
+    for (m.storage = 0; storages >> m.storage != 0; m.storage++)
+        if (storages >> m.storage & 1)
+            (void)tc_tell(&m);
 }
 
 /* The transaction that a lazy one becomes a part of; NULL: it is the outermost one. */
@@ -108,24 +115,39 @@ static struct tc_flow *transaction_around(struct tc_context *x, const struct tc_
     return t;
 }
 
-static int commit(struct tc_flow *flow, struct tc_flow *around)
+static int commit(struct tc_flow *flow, struct tc_flow *around, uint32_t storage)
 {
     struct tc_transaction_request q;
-    struct tc_outgoing m = {.head = &q.head, .head_bytes = sizeof q, .fd = -1};
+    struct tc_outgoing m = {.head = &q.head, .head_bytes = sizeof q, .fd = -1, .storage = storage};
     struct tc_reply reply;
     int r;
 
     fill(&q, flow, around != NULL ? TC_TRANSACTION_MERGE : TC_TRANSACTION_COMMIT);
     if (around != NULL) {
         memcpy(q.parent, around->transaction.id, sizeof q.parent);
-        q.begins = !get(&around->transaction.begun);
-        set(&around->transaction.touched);
+        q.begins = !has(&around->transaction.begun, storage);
+        set(&around->transaction.touched, storage);
     }
     r = tc_request(&m, COMMIT_NS, &reply);
     if (r == 0)
         r = reply.status;
     if (r == 0 && around != NULL)
-        set(&around->transaction.begun);
+        set(&around->transaction.begun, storage);
+    return r;
+}
+
+/* In all storages; where one fails, no further one is committed. */
+static int commit_all(struct tc_flow *flow, struct tc_flow *around, uint32_t storages)
+{
+    int r = 0;
+
+    for (uint32_t i = 0; storages >> i != 0 && r == 0; i++) {
+        if (!(storages >> i & 1))
+            continue;
+        r = commit(flow, around, i);
+        storages &= ~(1u << i);
+    }
+    drop(flow, storages);
     return r;
 }
 
@@ -142,18 +164,19 @@ void tc_transaction_end(struct tc_context *x, struct tc_hook *h, struct tc_flow 
 {
     struct tc_flow_transaction *t = &flow->transaction;
     struct tc_flow *around = transaction_around(x, flow);
-    int lost = success && get(&t->broken);
+    uint32_t touched = get(&t->touched), begun = get(&t->begun);
+    int lost = success && get(&t->broken) != 0;
 
-    if (!get(&t->touched) || flow->pid != (uint32_t)tc_state.pid)
+    if (touched == 0 || flow->pid != (uint32_t)tc_state.pid)
         return;
-    if (success && !lost && t->mode == TC_COMMIT_LAZY && get(&t->begun)) {
-        t->touched = 0; /* however that ends, there is nothing more to do about it */
-        lost = commit(flow, around) < 0;
-        if (lost && around != NULL)
-            set(&around->transaction.broken); /* all or nothing */
+    t->touched = 0; /* however that ends, there is nothing more to do about it */
+    if (!success || lost || t->mode != TC_COMMIT_LAZY) {
+        drop(flow, touched);
     } else {
-        t->touched = 0;
-        drop(flow);
+        drop(flow, touched & ~begun);
+        lost = commit_all(flow, around, begun) < 0;
+        if (lost && around != NULL)
+            set(&around->transaction.broken, 0); /* all or nothing */
     }
     if (lost)
         tell_lost(h);
@@ -162,5 +185,5 @@ void tc_transaction_end(struct tc_context *x, struct tc_hook *h, struct tc_flow 
 void tc_transaction_abandon(const struct tc_flow *flow)
 {
     if (flow->transaction.touched && flow->pid == (uint32_t)tc_state.pid && !tc_is_sandboxed())
-        drop(flow);
+        drop(flow, flow->transaction.touched);
 }

@@ -6,6 +6,8 @@
  * A transaction is known by the flow's id. A forked child has no part in its parent's. What was
  * left by a non-local exit is dropped when that is noticed, or when the process ends.
  *
+ * Each storage has its own: what goes to two of them lands in one after the other.
+ *
  * Under the context's guard; async-signal-safe. Waits for the service like any store.
  */
 #ifndef TC_PRELOAD_TRANSACTION_H
@@ -25,8 +27,8 @@ struct tc_flow *tc_transaction_of(struct tc_context *x, const struct tc_flow *f)
 uint32_t tc_transaction_for(struct tc_context *x, uint64_t entry, struct tc_flow **ret);
 
 /* Around the request that stages a result. -ESTALE: the transaction is lost. */
-void tc_transaction_sends(struct tc_flow *flow, struct tc_store_request *q);
-int tc_transaction_sent(struct tc_flow *flow, int status);
+void tc_transaction_sends(struct tc_flow *flow, uint32_t storage, struct tc_store_request *q);
+int tc_transaction_sent(struct tc_flow *flow, uint32_t storage, int status);
 
 /* The flow function has returned: commits, hands over to the transaction around it, or drops. */
 void tc_transaction_end(struct tc_context *x, struct tc_hook *h, struct tc_flow *flow, int success);

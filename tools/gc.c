@@ -76,7 +76,7 @@ static int run_gc(const struct tc_command *self, int argc, char **argv)
     if (parsed.words.count)
         return tc_usage(self, "it takes no arguments");
     status = TC_EXIT_USAGE;
-    if (tc_session_inspect(&session, parsed.common.config, 0)) {
+    if (tc_session_inspect(&session, parsed.common.config, parsed.common.storage, 0)) {
         if (!*session.id)
             report(parsed.common.json, "removed", 0, dry);
         status = !*session.id ? TC_EXIT_DONE
@@ -88,6 +88,7 @@ static int run_gc(const struct tc_command *self, int argc, char **argv)
 }
 
 const struct tc_command tc_command_gc = {
+    .storage = true,
     .name = "gc",
     .summary = "Remove what has expired, and what is above the size limit",
     .usage = "gc [OPTION...]",

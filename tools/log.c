@@ -192,7 +192,7 @@ static int run_log(const struct tc_command *self, int argc, char **argv)
     if (parsed.words.count || (l.json && l.follow))
         return tc_usage(self, l.json ? "--json goes without -f" : "it takes no arguments");
     status = TC_EXIT_USAGE;
-    if (tc_session_inspect(&session, parsed.common.config, 0)) {
+    if (tc_session_inspect(&session, parsed.common.config, parsed.common.storage, 0)) {
         (void)snprintf(l.path, sizeof l.path, "%s/log", session.cache);
         (void)snprintf(l.older, sizeof l.older, "%s/log.1", session.cache);
         show_log(&l, session.cache);
@@ -203,6 +203,7 @@ static int run_log(const struct tc_command *self, int argc, char **argv)
 }
 
 const struct tc_command tc_command_log = {
+    .storage = true,
     .name = "log",
     .summary = "Show the log of the service and its targets",
     .usage = "log [OPTION...]",

@@ -133,7 +133,7 @@ static int run_ls(const struct tc_command *self, int argc, char **argv)
     if (!tc_options_parse(self, NULL, TC_OPTIONS_ANYWHERE, argc, argv, &parsed, &status))
         return status;
     status = TC_EXIT_USAGE;
-    if (tc_session_inspect(&session, parsed.common.config, 0)) {
+    if (tc_session_inspect(&session, parsed.common.config, parsed.common.storage, 0)) {
         /* Once connected, all that targets have sent is stored. */
         (void)tc_session_connect(&session);
         status = list(&session, &parsed);
@@ -143,6 +143,7 @@ static int run_ls(const struct tc_command *self, int argc, char **argv)
 }
 
 const struct tc_command tc_command_ls = {
+    .storage = true,
     .name = "ls",
     .summary = "List the stored results",
     .usage = "ls [OPTION...] [TASK-GLOB...]",

@@ -35,7 +35,7 @@ int tc_usage(const struct tc_command *command, const char *format, ...)
 struct reader {
     const struct tc_command *command;
     const struct tc_option *own;
-    struct tc_option common[5];
+    struct tc_option common[6];
     const char *color;
     bool help;
     char **argv;
@@ -138,8 +138,10 @@ static bool read_words(struct reader *r, enum tc_options_mode mode, struct tc_wo
 void tc_command_help(const struct tc_command *command)
 {
     printf("usage: cachectl %s\n\n%s.\n\n%s", command->usage, command->summary, command->help);
-    fputs("  -c, --config FILE          the config; its cache is meant\n"
-          "      --json                 for programs: plain ns and bytes\n"
+    puts("  -c, --config FILE          the config; its cache is meant");
+    if (command->storage)
+        puts("      --storage NAME         not the cache, but this storage of the config");
+    fputs("      --json                 for programs: plain ns and bytes\n"
           "      --color WHEN           auto, always or never\n"
           "  -h, --help                 this text\n",
           stdout);
@@ -156,6 +158,7 @@ bool tc_options_parse(const struct tc_command *command, const struct tc_option *
         {0, "json", TC_OPTION_FLAG, &ret->common.json},
         {0, "color", TC_OPTION_VALUE, &r.color},
         {'h', "help", TC_OPTION_FLAG, &r.help},
+        {0, command->storage ? "storage" : NULL, TC_OPTION_VALUE, &ret->common.storage},
         {0, NULL, TC_OPTION_FLAG, NULL},
     };
     _Static_assert(sizeof common == sizeof r.common, "both hold the table and its end");

@@ -36,7 +36,8 @@ struct tc_option {
 
 /* What all sub-commands take. */
 struct tc_common {
-    const char *config; /* -c */
+    const char *config;  /* -c */
+    const char *storage; /* --storage, where the command has it */
     bool json;
 };
 

@@ -154,9 +154,10 @@ static int run_rm(const struct tc_command *self, int argc, char **argv)
     if (tc_options_parse(self, options, TC_OPTIONS_ANYWHERE, argc, argv, &rm.parsed, &status)) {
         status = check_usage(self, &rm);
         if (status == 0)
-            status = tc_session_inspect(&session, rm.parsed.common.config, 0)
-                         ? remove_records(&rm, &session)
-                         : TC_EXIT_USAGE;
+            status =
+                tc_session_inspect(&session, rm.parsed.common.config, rm.parsed.common.storage, 0)
+                    ? remove_records(&rm, &session)
+                    : TC_EXIT_USAGE;
     }
     tc_keys_free(&rm.keys);
     tc_parsed_free(&rm.parsed);
@@ -164,6 +165,7 @@ static int run_rm(const struct tc_command *self, int argc, char **argv)
 }
 
 const struct tc_command tc_command_rm = {
+    .storage = true,
     .name = "rm",
     .summary = "Remove stored results",
     .usage = "rm [OPTION...] [TASK-GLOB | KEY]...",

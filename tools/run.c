@@ -126,11 +126,31 @@ static void warn_of_refusals(struct run *run)
 }
 
 /* The service shall live until the program has greeted it, or has ended. */
-static void attach(struct run *run)
+static void attach(struct tc_session *session)
 {
     struct tc_attach m = {.pid = (uint32_t)getpid()};
     struct tc_reply reply;
-    (void)tc_client_request(&run->session.client, &m.head, TC_MSG_ATTACH, sizeof m, 1000, &reply);
+    (void)tc_client_request(&session->client, &m.head, TC_MSG_ATTACH, sizeof m, 1000, &reply);
+}
+
+/* Each has a service of its own. Tasks of one that can't be used run uncached. */
+static void prepare_storages(struct run *run)
+{
+    const struct tc_config *c = run->session.config;
+    const struct tc_storage *list =
+        tc_flat_at(&run->session.config_flat, c->storages.off, c->storages.count, sizeof *list);
+    for (uint32_t i = 0; list && i < c->storages.count; i++) {
+        struct tc_session storage = {.client.fd = -1};
+        struct tc_cause cause;
+        if (list[i].kind != TC_STORAGE_LMDB || !list[i].used)
+            continue;
+        int r = tc_session_of_storage(&run->session, &list[i], &storage, &cause);
+        if (r == 0)
+            attach(&storage);
+        else
+            tc_warning(&cause);
+        tc_client_close(&storage.client);
+    }
 }
 
 /* False: it must not run. */
@@ -144,7 +164,8 @@ static bool prepare_cache(struct run *run)
         tc_warning(&cause);
     else
         warn_of_refusals(run);
-    attach(run);
+    attach(&run->session);
+    prepare_storages(run);
     return true;
 }
 

@@ -59,7 +59,7 @@ static int run_service(const struct tc_command *self, int argc, char **argv)
     if (strcmp(what, "status") != 0 && strcmp(what, "stop") != 0)
         return tc_usage(self, "status or stop?");
     status = TC_EXIT_USAGE;
-    if (tc_session_inspect(&session, parsed.common.config, 0))
+    if (tc_session_inspect(&session, parsed.common.config, parsed.common.storage, 0))
         status =
             strcmp(what, "stop") == 0 ? stop(&session) : status_of(&session, parsed.common.json);
     tc_session_close(&session);
@@ -67,6 +67,7 @@ static int run_service(const struct tc_command *self, int argc, char **argv)
 }
 
 const struct tc_command tc_command_service = {
+    .storage = true,
     .name = "service",
     .summary = "Ask the service for its state, or end it",
     .usage = "service status|stop",

@@ -101,16 +101,43 @@ static int compile_config(struct tc_session *s, struct tc_cause *ret_cause)
     return 0;
 }
 
+static int find_id(struct tc_session *s)
+{
+    struct stat st;
+    *s->id = 0;
+    return stat(s->cache, &st) == 0 ? tc_cache_id(st.st_dev, st.st_ino, s->id, sizeof s->id) : 0;
+}
+
 static int find_cache(struct tc_session *s, struct tc_cause *ret_cause)
 {
     const char *path = s->config ? tc_flat_str(&s->config_flat, s->config->cache_path) : "";
-    struct stat st;
     int r = tc_cache_dir(environ, *path ? path : NULL, s->cache, sizeof s->cache);
     if (r < 0)
         return tc_cause_set(ret_cause, -r, TC_R_NO_CACHE_DIR, "cache", NULL);
-    if (stat(s->cache, &st) == 0)
-        (void)tc_cache_id(st.st_dev, st.st_ino, s->id, sizeof s->id);
-    return 0;
+    return find_id(s);
+}
+
+int tc_session_choose_storage(struct tc_session *s, const char *name, struct tc_cause *ret_cause)
+{
+    const struct tc_storage *list = NULL;
+    if (!s->config && s->config_path)
+        (void)compile_config(s, ret_cause);
+    if (s->config)
+        list = tc_flat_at(&s->config_flat, s->config->storages.off, s->config->storages.count,
+                          sizeof *list);
+    for (uint32_t i = 0; list && i < s->config->storages.count; i++) {
+        if (strcmp(tc_flat_str(&s->config_flat, list[i].name), name) != 0)
+            continue;
+        if (list[i].kind != TC_STORAGE_LMDB)
+            return tc_cause_set(ret_cause, ENOSYS, TC_R_NOT_YET_KEY, name,
+                                "storages of this type aren't built yet");
+        tc_client_close(&s->client);
+        s->is_storage = true;
+        (void)snprintf(s->cache, sizeof s->cache, "%s", tc_flat_str(&s->config_flat, list[i].path));
+        return find_id(s);
+    }
+    return tc_cause_set(ret_cause, ENOENT, TC_R_BAD_VALUE, name,
+                        "the config lists no such storage");
 }
 
 int tc_session_connect(struct tc_session *s)
@@ -124,9 +151,9 @@ int tc_session_ensure_service(struct tc_session *s, struct tc_cause *ret_cause)
 {
     if (tc_session_connect(s) == 0)
         return 0;
-    int r = tc_service_start(s->config_path, s->cache, ret_cause);
+    int r = tc_service_start(s->is_storage ? NULL : s->config_path, s->cache, ret_cause);
     if (r == 0)
-        r = find_cache(s, ret_cause);
+        r = s->is_storage ? find_id(s) : find_cache(s, ret_cause);
     if (r < 0)
         return r;
     r = tc_session_connect(s);
@@ -134,6 +161,19 @@ int tc_session_ensure_service(struct tc_session *s, struct tc_cause *ret_cause)
         return tc_cause_set(ret_cause, -r, TC_R_SERVICE_FAILED, s->cache,
                             "the service doesn't answer: %s", strerror(-r));
     return 0;
+}
+
+int tc_session_of_storage(const struct tc_session *s, const struct tc_storage *storage,
+                          struct tc_session *ret, struct tc_cause *ret_cause)
+{
+    *ret = (struct tc_session){.client.fd = -1, .is_storage = true};
+    (void)snprintf(ret->runtime, sizeof ret->runtime, "%s", s->runtime);
+    (void)snprintf(ret->cache, sizeof ret->cache, "%s",
+                   tc_flat_str(&s->config_flat, storage->path));
+    int r = find_id(ret);
+    if (r < 0)
+        return tc_cause_set(ret_cause, -r, TC_R_NO_CACHE_DIR, ret->cache, NULL);
+    return tc_session_ensure_service(ret, ret_cause);
 }
 
 int tc_session_open(struct tc_session *s, const char *config, unsigned want,
@@ -191,12 +231,15 @@ unsigned tc_session_print_problems(const struct tc_session *s)
     return errors;
 }
 
-bool tc_session_inspect(struct tc_session *s, const char *config, unsigned want)
+bool tc_session_inspect(struct tc_session *s, const char *config, const char *storage,
+                        unsigned want)
 {
     struct tc_cause cause;
     int r = tc_session_open(s, config, want, &cause);
     /* A config that wasn't asked for by name hinders nobody who only wants to look. */
     bool ours = config || want & TC_WANT_CONFIG;
+    if (r == 0 && storage)
+        r = tc_session_choose_storage(s, storage, &cause);
     unsigned errors = ours ? tc_session_print_problems(s) : 0;
     if (r < 0 && errors == 0)
         tc_problem(&cause);

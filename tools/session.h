@@ -25,6 +25,7 @@ struct tc_session {
     char runtime[TC_PATH_BYTES];
     char cache[TC_PATH_BYTES]; /* "": not known */
     char id[64];               /* "": the directory doesn't exist */
+    bool is_storage;           /* `cache` is that of a storage, which has no config of its own */
     struct tc_client client;
 };
 
@@ -40,6 +41,10 @@ int tc_session_connect(struct tc_session *s);
 /* Starts the service if none runs, and connects. */
 int tc_session_ensure_service(struct tc_session *s, struct tc_cause *ret_cause);
 
+/* A session about this storage alone, connected to its service, which is started if need be. */
+int tc_session_of_storage(const struct tc_session *s, const struct tc_storage *storage,
+                          struct tc_session *ret, struct tc_cause *ret_cause);
+
 /* The tasks of the config. */
 const struct tc_task *tc_session_tasks(const struct tc_session *s, uint32_t *ret_count);
 /* Prints the config's problems on stderr; returns how many were errors. */
@@ -47,6 +52,10 @@ unsigned tc_session_print_problems(const struct tc_session *s);
 
 /* For the commands that inspect: opens the cache with or without config and service, prints what is
  * wrong. True: go on. */
-bool tc_session_inspect(struct tc_session *s, const char *config, unsigned want);
+bool tc_session_inspect(struct tc_session *s, const char *config, const char *storage,
+                        unsigned want);
+
+/* From now on the session is about this storage of the config. */
+int tc_session_choose_storage(struct tc_session *s, const char *name, struct tc_cause *ret_cause);
 
 #endif

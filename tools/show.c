@@ -363,7 +363,7 @@ static int show_in(struct show *s, struct tc_session *session)
     struct tc_reader reader = {0};
     struct tc_catalog catalog = {0};
     int status = TC_EXIT_USAGE;
-    if (!tc_session_inspect(session, s->parsed.common.config, 0))
+    if (!tc_session_inspect(session, s->parsed.common.config, s->parsed.common.storage, 0))
         return status;
     /* Once connected, all that targets have sent is stored. */
     (void)tc_session_connect(session);
@@ -392,6 +392,7 @@ static int run_show(const struct tc_command *self, int argc, char **argv)
 }
 
 const struct tc_command tc_command_show = {
+    .storage = true,
     .name = "show",
     .summary = "Show a stored result: its task, inputs and outputs",
     .usage = "show [OPTION...] KEY",

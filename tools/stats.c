@@ -142,13 +142,14 @@ static int run_stats(const struct tc_command *self, int argc, char **argv)
     if (parsed.words.count)
         return tc_usage(self, "it takes no arguments");
     status = TC_EXIT_USAGE;
-    if (tc_session_inspect(&session, parsed.common.config, 0))
+    if (tc_session_inspect(&session, parsed.common.config, parsed.common.storage, 0))
         status = show_stats(&session, &parsed, verbose);
     tc_session_close(&session);
     return status;
 }
 
 const struct tc_command tc_command_stats = {
+    .storage = true,
     .name = "stats",
     .summary = "Say what was replayed, and how much time that saved",
     .usage = "stats [OPTION...]",

@@ -180,7 +180,7 @@ static int run_verify(const struct tc_command *self, int argc, char **argv)
     if (parsed.words.count)
         return tc_usage(self, "it takes no arguments");
     status = TC_EXIT_USAGE;
-    if (tc_session_inspect(&session, parsed.common.config, 0)) {
+    if (tc_session_inspect(&session, parsed.common.config, parsed.common.storage, 0)) {
         (void)tc_session_connect(&session);
         status = verify_store(&session, parsed.common.json, remove);
     }
@@ -189,6 +189,7 @@ static int run_verify(const struct tc_command *self, int argc, char **argv)
 }
 
 const struct tc_command tc_command_verify = {
+    .storage = true,
     .name = "verify",
     .summary = "Check the checksums of all stored results",
     .usage = "verify [OPTION...]",

@@ -264,7 +264,7 @@ static int why_in(struct why *w, struct tc_session *session, size_t limit)
 {
     int status = TC_EXIT_USAGE;
     w->session = session;
-    if (!tc_session_inspect(session, w->parsed.common.config, 0))
+    if (!tc_session_inspect(session, w->parsed.common.config, w->parsed.common.storage, 0))
         return status;
     /* Once connected, all that targets have sent is stored. */
     (void)tc_session_connect(session);
@@ -299,6 +299,7 @@ static int run_why(const struct tc_command *self, int argc, char **argv)
 }
 
 const struct tc_command tc_command_why = {
+    .storage = true,
     .name = "why",
     .summary = "Say why calls ran instead of being replayed",
     .usage = "why [OPTION...] [TASK-GLOB... | KEY [KEY2]]",

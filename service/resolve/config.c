@@ -266,6 +266,7 @@ static int finish(struct tc_load *l)
     l->config.tasks = tc_flat_add(l->out, l->tasks, l->task_count, sizeof l->tasks[0]);
     l->config.deps = tc_flat_add(l->out, l->deps, l->dep_count, sizeof l->deps[0]);
     l->config.problems = tc_flat_add(l->out, l->problems, l->problem_count, sizeof l->problems[0]);
+    l->config.storages = tc_flat_add(l->out, l->storages, l->storage_count, sizeof l->storages[0]);
     l->config.errors = l->errors;
     l->config.warnings = l->warnings;
     l->config.plugins = tc_list_plugin_files(l);

@@ -218,23 +218,38 @@ static enum tc_tristate tristate(const struct making *m, enum tc_task_key key)
     return tc_boolean(text_of(m, key));
 }
 
-static void check_storage(struct making *m)
+/* `at`: in the text of `n` that names it. */
+static uint32_t find_storage(struct making *m, const char *name, const struct tc_yaml_node *n,
+                             size_t at)
 {
-    const struct tc_yaml_node *n = given(m, TC_KEY_RESULT_STORAGE), *s;
-    const char *known[65] = {NULL}, *near;
-    size_t count = 0;
+    uint32_t storage = tc_config_storage(m->l, name);
+    const char *near;
 
-    if (n == NULL)
-        return;
-    for (s = m->l->storages ? m->l->storages->first : NULL; s != NULL; s = s->next) {
-        if (strcmp(s->key, n->text) == 0)
-            return;
-        if (count < 64)
-            known[count++] = s->key;
+    if (storage == 0) {
+        near = tc_nearest(name, strlen(name), m->l->storage_names);
+        tc_problem_in(m->l, TC_SEV_ERROR, TC_R_BAD_VALUE, n, at, near ? near : "",
+                      "no storage '%.60s' is listed under `storages:`", name);
+        return 0;
     }
-    near = tc_nearest(n->text, n->bytes, known);
-    tc_problem_in(m->l, TC_SEV_ERROR, TC_R_BAD_VALUE, n, 0, near ? near : "",
-                  "no storage '%.60s' is listed under `storages:`", n->text);
+    if (m->l->storages[storage - 1].kind != TC_STORAGE_LMDB)
+        m->used_not_yet = 1;
+    m->l->storages[storage - 1].used = 1;
+    return storage;
+}
+
+static void make_storages(struct making *m)
+{
+    const struct tc_yaml_node *n = given(m, TC_KEY_RESULT_STORAGE);
+    const char *headers = m->policy.settings.at[TC_SETTING_KEY_STORAGE];
+
+    if (n != NULL)
+        m->task.storage = find_storage(m, n->text, n, 0);
+    /* Part of the policy, so without effect where something else gives the key. */
+    if (headers != NULL && m->key == NULL)
+        m->task.key_storage = find_storage(m, headers, given(m, TC_KEY_CACHE_POLICY), 0);
+    /* Who says where a flow's results are kept wants them kept. */
+    if (m->is_flow && n != NULL && m->task.persist == TC_UNSET)
+        m->task.persist = TC_TRUE;
 }
 
 static void make_switches(struct making *m)
@@ -509,8 +524,9 @@ static void digest_texts(struct making *m)
 {
     const struct tc_yaml_node *params = given(m, TC_KEY_PARAMS);
     const struct tc_task *t = &m->task;
-    const int64_t numbers[] = {t->flags,         t->policy,      t->persist, t->refresh,
-                               t->expiration_ns, t->commit_mode, t->verify};
+    const int64_t numbers[] = {t->flags,   t->policy,        t->persist,
+                               t->refresh, t->expiration_ns, t->commit_mode,
+                               t->storage, t->key_storage,   t->verify};
 
     tc_hash_add(m->l->resolve, numbers, sizeof numbers);
     digest_text(m->l, built(m, t->space));
@@ -563,10 +579,12 @@ static void compile(struct making *m)
         return;
     }
     make_switches(m);
-    check_storage(m);
     if (make_policy(m) < 0)
         return;
-    if (make_key(m) < 0 || make_prototype(m) < 0)
+    if (make_key(m) < 0)
+        return;
+    make_storages(m);
+    if (make_prototype(m) < 0)
         return;
     make_not_yet(m);
     make_excluded(m);

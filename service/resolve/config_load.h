@@ -67,7 +67,9 @@ struct tc_load {
     struct tc_task_values defaults;
     struct tc_named_policy *policies;
     unsigned policy_count;
-    const struct tc_yaml_node *storages;
+    struct tc_storage storages[TC_MAX_NAMED_STORAGES];
+    const char *storage_names[TC_MAX_NAMED_STORAGES + 1]; /* NULL behind the last */
+    uint32_t storage_count;
     struct tc_listed_plugin plugins[TC_MAX_PLUGINS];
     unsigned plugin_count;
     struct tc_listed_task *plugin_tasks, **plugin_tail;

@@ -42,6 +42,9 @@ void tc_compile_task(struct tc_load *l, const struct tc_task_values *values,
 const char *tc_config_policy(const struct tc_load *l, struct tc_slice name,
                              struct tc_policy_settings *ret, int *not_yet);
 
+/* The place of a storage in the list, from 1; 0: there is none of that name. */
+uint32_t tc_config_storage(struct tc_load *l, const char *name);
+
 /* A path as written: relative to the file, `~/` for the home directory. NULL after telling why it
  * can't be. */
 const char *tc_config_relative(struct tc_load *l, const struct tc_yaml_node *n);

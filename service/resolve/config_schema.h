@@ -49,7 +49,7 @@ struct tc_config_key {
     X(CACHE_EXPIRATION, "cache_expiration", DURATION, TC_BUILT, NULL, NULL)       \
     X(REFRESH_CACHE, "refresh_cache", BOOL, TC_BUILT, NULL, NULL)                 \
     X(PERSIST_RESULT, "persist_result", BOOL, TC_BUILT, NULL, NULL)               \
-    X(RESULT_STORAGE, "result_storage", TEXT, TC_UNCACHED, NULL, NULL)            \
+    X(RESULT_STORAGE, "result_storage", TEXT, TC_BUILT, NULL, NULL)               \
     X(RESULT_STORAGE_KEY, "result_storage_key", TEXT, TC_BUILT, NULL, NULL)       \
     X(RESULT_SERIALIZER, "result_serializer", WORD, TC_IGNORED, serializers, raw) \
     X(SUCCESS, "success", CODE, TC_BUILT, NULL, NULL)                             \

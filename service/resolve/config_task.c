@@ -135,7 +135,7 @@ void tc_compile_flows(struct tc_load *l)
         [PROTOTYPE] = {"prototype", TC_VALUE_CODE},
         [PARAMS] = {"params", TC_VALUE_MAP},
         [PERSIST_RESULT] = {"persist_result", TC_VALUE_BOOL},
-        [RESULT_STORAGE] = {"result_storage", TC_VALUE_TEXT, TC_UNCACHED},
+        [RESULT_STORAGE] = {"result_storage", TC_VALUE_TEXT},
         [SUCCESS] = {"success", TC_VALUE_CODE},
         [TRANSACTION] = {"transaction", TC_VALUE_BOOL},
         [COMMIT_MODE] = {"commit_mode", TC_VALUE_WORD, TC_BUILT, modes},

@@ -120,30 +120,81 @@ static void read_children(struct tc_load *l, const struct tc_yaml_node *n)
                       "`children` is follow, no, or a list of programs' names");
 }
 
+static const char *setting(const struct tc_yaml_node *n)
+{
+    return n != NULL && n->kind == TC_YAML_TEXT ? n->text : NULL;
+}
+
+enum {
+    STORAGE_TYPE,
+    STORAGE_PATH,
+    STORAGE_COUNT = 9
+};
+
+static void read_storage(struct tc_load *l, const struct tc_yaml_node *n, struct tc_storage *ret)
+{
+    static const struct tc_config_key keys[STORAGE_COUNT + 1] = {
+        [STORAGE_TYPE] = {"type", TC_VALUE_TEXT},
+        [STORAGE_PATH] = {"path", TC_VALUE_TEXT},
+        {"bucket", TC_VALUE_TEXT},
+        {"prefix", TC_VALUE_TEXT},
+        {"region", TC_VALUE_TEXT},
+        {"endpoint", TC_VALUE_TEXT},
+        {"url", TC_VALUE_TEXT},
+        {"mode", TC_VALUE_TEXT},
+        {"secret", TC_VALUE_TEXT},
+        {NULL, 0},
+    };
+    const struct tc_yaml_node *v[STORAGE_COUNT];
+    const char *type, *path;
+
+    if (tc_read_map(l, n, "a storage", keys, v) < 0)
+        return;
+    type = setting(v[STORAGE_TYPE]);
+    path = setting(v[STORAGE_PATH]);
+    if (type == NULL) {
+        tc_problem_at(l, TC_SEV_ERROR, TC_R_BAD_VALUE, n->key_at, "type: lmdb",
+                      "storage '%.60s' has no `type`", n->key);
+    } else if (strcmp(type, "lmdb") != 0) {
+        tc_problem_at(l, TC_SEV_WARNING, TC_R_NOT_YET_KEY, n->key_at, NULL,
+                      "storages of type '%.30s' aren't built yet: '%.60s' isn't used", type,
+                      n->key);
+    } else if (path == NULL) {
+        tc_problem_at(l, TC_SEV_ERROR, TC_R_BAD_VALUE, n->key_at, "path: /a/directory",
+                      "storage '%.60s' has no `path`", n->key);
+    } else if ((path = tc_config_relative(l, v[STORAGE_PATH])) != NULL) {
+        ret->path = tc_flat_add_str(l->out, path);
+        ret->kind = TC_STORAGE_LMDB;
+    }
+}
+
 static void read_storages(struct tc_load *l, const struct tc_yaml_node *map)
 {
-    static const struct tc_config_key keys[] = {
-        {"type", TC_VALUE_TEXT},   {"path", TC_VALUE_TEXT},
-        {"bucket", TC_VALUE_TEXT}, {"prefix", TC_VALUE_TEXT},
-        {"region", TC_VALUE_TEXT}, {"endpoint", TC_VALUE_TEXT},
-        {"url", TC_VALUE_TEXT},    {"mode", TC_VALUE_TEXT},
-        {"secret", TC_VALUE_TEXT}, {NULL, 0},
-    };
-    const struct tc_yaml_node *v[sizeof keys / sizeof keys[0]];
+    const struct tc_yaml_node *n = map != NULL && map->kind == TC_YAML_MAP ? map->first : NULL;
 
-    if (map == NULL || map->kind != TC_YAML_MAP)
-        return;
-    l->storages = map;
-    for (const struct tc_yaml_node *n = map->first; n != NULL; n = n->next) {
+    for (; n != NULL; n = n->next) {
+        struct tc_storage *s = &l->storages[l->storage_count];
+
         if (n->spoilt)
             continue;
-        tc_problem_at(l, TC_SEV_WARNING, TC_R_NOT_YET_KEY, n->key_at, NULL,
-                      "storages aren't built yet: '%.60s' isn't used", n->key);
-        if (tc_read_map(l, n, "a storage", keys, v) == 0 &&
-            (v[0] == NULL || v[0]->kind == TC_YAML_NULL))
-            tc_problem_at(l, TC_SEV_ERROR, TC_R_BAD_VALUE, n->key_at, "type: s3",
-                          "storage '%.60s' has no `type`", n->key);
+        if (l->storage_count == TC_MAX_NAMED_STORAGES) {
+            tc_problem_at(l, TC_SEV_ERROR, TC_R_TOO_MANY, n->key_at, "",
+                          "a config has at most %u storages", TC_MAX_NAMED_STORAGES);
+            return;
+        }
+        *s = (struct tc_storage){.name = tc_flat_add_str(l->out, n->key),
+                                 .kind = TC_STORAGE_NOT_YET};
+        l->storage_names[l->storage_count++] = n->key;
+        read_storage(l, n, s);
     }
+}
+
+uint32_t tc_config_storage(struct tc_load *l, const char *name)
+{
+    for (uint32_t i = 0; i < l->storage_count; i++)
+        if (strcmp(l->storage_names[i], name) == 0)
+            return i + 1;
+    return 0;
 }
 
 enum {
@@ -154,11 +205,6 @@ enum {
     POLICY_COUNT
 };
 
-static const char *setting(const struct tc_yaml_node *n)
-{
-    return n != NULL && n->kind == TC_YAML_TEXT ? n->text : NULL;
-}
-
 static void read_policy(struct tc_load *l, const struct tc_yaml_node *map,
                         struct tc_named_policy *ret)
 {
@@ -166,7 +212,7 @@ static void read_policy(struct tc_load *l, const struct tc_yaml_node *map,
     static const char *const built_levels[] = {"READ_COMMITTED", NULL};
     static const struct tc_config_key keys[] = {
         [POLICY_TEXT] = {"policy", TC_VALUE_TEXT},
-        [POLICY_KEY_STORAGE] = {"key_storage", TC_VALUE_TEXT, TC_UNCACHED},
+        [POLICY_KEY_STORAGE] = {"key_storage", TC_VALUE_TEXT},
         [POLICY_ISOLATION] = {"isolation_level", TC_VALUE_WORD, TC_UNCACHED, levels, built_levels},
         [POLICY_LOCK_MANAGER] = {"lock_manager", TC_VALUE_TEXT, TC_UNCACHED},
         [POLICY_COUNT] = {NULL},

@@ -33,6 +33,7 @@ class Case:
         self.says, self.counts = collections.Counter(), {}
         self.texts = []
         self.store = self.status = None
+        self.stores = {}  # of storages
         self.differs = self.later = self.disk = ""
         self.by_hand = False
 
@@ -69,6 +70,8 @@ class Case:
             self.counts[reason] = int(times)
         elif key == "store":
             self.store = int(rest)
+        elif key.startswith("store@"):
+            self.stores[key[6:]] = int(rest)
         elif key == "status":
             self.status = int(rest)
         elif key in ("differs", "later", "disk"):
@@ -273,6 +276,8 @@ class Run:
             pass
         elif name == "rm":
             t.ctl("rm", "-c", self.write_config(), value or "--all")
+        elif name.startswith("rm@"):
+            t.ctl("rm", "-c", self.write_config(), "--storage", name[3:], value or "--all")
         elif name == "corrupt":
             self.corrupt(bytes.fromhex(value))
         elif name == "service" and value == "stop":
@@ -369,7 +374,7 @@ class Run:
 
     def log_files(self):
         if not self.case.disk:
-            return list((self.t.dir / "cache").rglob("log"))
+            return [*(self.t.dir / "cache").rglob("log"), *self.t.dir.glob("*/log")]
         return [p for pid in self.t.service_pids()
                 for p in pathlib.Path(f"/proc/{pid}/root{self.t.dir}/cache").rglob("log")]
 
@@ -390,6 +395,8 @@ def run_case(t, case):
     config = ["-c", run.write_config()]
     if case.store is not None:
         must("records in the store", len(json.loads(t.ctl("ls", *config, "--json").out)), case.store)
+    for name, wanted in case.stores.items():
+        must(f"records in {name}", len(json.loads(t.ctl("ls", *config, "--storage", name, "--json").out)), wanted)
     if case.counts:
         reasons = json.loads(t.ctl("stats", *config, "--json").out)["bypass_reasons"]
         must("bypasses", {k: reasons.get(k, 0) for k in case.counts}, case.counts)

@@ -1,0 +1,108 @@
+"""Storages of type lmdb: cache directories beside the cache, each with a service of its own."""
+import json
+import os
+import signal
+
+from harness import contains, equal, lacks
+
+PROGRAM = r"""
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+static void ran(void)
+{
+    int fd = open(getenv("BODY_LOG"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (fd < 0 || write(fd, "f\n", 2) < 0)
+        _exit(99);
+    close(fd);
+}
+__attribute__((noinline, noclone)) int f(int x)
+{
+    ran();
+    return x * 10;
+}
+int main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        printf("%d\n", f(atoi(argv[i])));
+    return 0;
+}
+"""
+CONFIG = """
+storages: { fast: { type: lmdb, path: fast } }
+tasks:
+  - symbol: f
+    prototype: |
+      int f(int x)
+    cache_policy: INPUTS
+    result_storage: fast
+"""
+
+
+def pid_of(t, directory):
+    for pid in t.service_pids():
+        words = open(f"/proc/{pid}/cmdline").read().split("\0")
+        if directory in words:
+            return pid
+    return None
+
+
+def test_the_tools_look_into_a_storage(t):
+    program, config = t.cc(PROGRAM), t.config(CONFIG)
+    t.run([program, 1, 2, 3], config=config)
+    equal(t.bodies(), 3)
+    equal(t.records(config), [])
+    there = ["-c", config, "--storage", "fast"]
+    records = json.loads(t.ctl("ls", *there, "--json").out)
+    equal(len(records), 3)
+    contains(t.ctl("show", *there, records[0]["key"]).text, "f@")
+    equal(json.loads(t.ctl("stats", *there, "--json").out)["records"], 3)
+    stats = t.stats(config)
+    equal((stats["misses"], stats["records"]), (3, 0), "calls are counted in the cache")
+    contains(t.ctl("verify", *there).text, "3 records")
+    contains(t.ctl("gc", *there).text, "removed 0")
+    contains(t.ctl("rm", *there, records[0]["key"]).text, "removed 1")
+    contains(t.ctl("ls", "-c", config, "--storage", "slow", status=2).errors, "bad-value")
+    t.run([program, 1, 2, 3], config=config)
+    equal(t.bodies(), 1)
+
+
+def test_a_directory_that_others_could_write_isnt_used(t):
+    program, config = t.cc(PROGRAM), t.config(CONFIG)
+    (t.dir / "fast").mkdir()
+    (t.dir / "fast").chmod(0o777)
+    for _ in range(2):
+        r = t.run([program, 1], config=config)
+        equal((r.text, t.bodies()), ("10\n", 1))
+        contains(r.errors, "untrusted")
+    (t.dir / "fast").chmod(0o700)
+    r = t.run([program, 1], config=config)
+    equal((r.text, t.bodies(), r.errors), ("10\n", 1, ""))
+    equal(t.run([program, 1], config=config).text, "10\n")
+    equal(t.bodies(), 0)
+
+
+def test_the_storages_service_is_killed(t):
+    """Hits go on from the mapped store; the next run starts a service."""
+    program, config = t.cc(PROGRAM), t.config(CONFIG)
+    t.run([program, 1], config=config)
+    equal(t.bodies(), 1)
+    directory = str(t.dir / "fast")
+    os.kill(pid_of(t, directory), signal.SIGKILL)
+    t.wait(lambda: pid_of(t, directory) is None, "the storage's service to die")
+    env = {"TASKCACHE_AUTOSTART": "0"}
+    r = t.preload([program, 1, 2], config, env=env)
+    equal((r.text, t.bodies()), ("10\n20\n", 1))
+    t.run([program, 1, 2], config=config)
+    equal(t.bodies(), 1)
+    t.run([program, 1, 2], config=config)
+    equal(t.bodies(), 0)
+
+
+def test_a_config_whose_tasks_use_no_storage_starts_none(t):
+    program = t.cc(PROGRAM)
+    config = t.config(CONFIG.replace("    result_storage: fast\n", ""))
+    t.run([program, 1], config=config)
+    equal((t.dir / "fast").exists(), False)
+    lacks(" ".join(open(f"/proc/{p}/cmdline").read() for p in t.service_pids()), "fast")
