@@ -10,8 +10,8 @@
 
 #include "cache/hash.h"
 
-/* What was added: where, how long, and its hash, so that few bytes are compared. A slot is free while
- * `off` is 0. */
+/* What was added: where, how long, and its hash, so that few bytes are compared. A slot is free
+ * while `off` is 0. */
 struct tc_flat_added {
     uint64_t hash;
     uint32_t off, bytes;

@@ -38,7 +38,8 @@ struct tc_span tc_flat_add(struct tc_flat_builder *b, const void *entries, size_
 struct tc_str tc_flat_add_str(struct tc_flat_builder *b, const char *s);
 struct tc_str tc_flat_add_strn(struct tc_flat_builder *b, const char *s, size_t bytes);
 
-/* The entry at `off`; valid until the next append. Equal entries are one: a change is one of all. */
+/* The entry at `off`; valid until the next append. Equal entries are one: a change is one of all.
+ */
 void *tc_flat_builder_at(struct tc_flat_builder *b, uint32_t off);
 
 /* Completes the header. The bytes stay the builder's. */

@@ -19,8 +19,10 @@
  * functions: 16 bytes that stand for their code (preload/function_input.h); NULL (of an output
  * too): tag TC_TAG_NULL, no content.
  *
- * Component names: "=task" (identity and prototype digest, or the namespace), "=source", "=linked"
- * (what the object is linked with),
+ * What a codec reads: u64 bytes, then the XXH3-128 of them under the seed (TC_TAG_CODEC).
+ *
+ * Component names: "=codec" (which codecs, and their data versions), "=task" (identity and
+ * prototype digest, or the namespace), "=source", "=linked" (what the object is linked with),
  * "=run_id",
  * "=flow", "=fpenv", "=key" (a template's text: its bytes with TC_TAG_STRING, a digest of them with
  * TC_TAG_BYTES), "=key.PLUGIN.FUNCTION" (what a key function gave, likewise), and the parameters'
@@ -46,6 +48,7 @@ enum tc_tag {
     TC_TAG_MEMBERS,
     TC_TAG_FILE,
     TC_TAG_FUNCTION,
+    TC_TAG_CODEC,
     TC_TAG_SCALAR = 32, /* + enum tc_scalar */
 };
 

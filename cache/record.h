@@ -13,7 +13,8 @@
  * here in its packed form, the result too; extents count those bytes. A NULL output pointer has
  * pieces 0, length 0 and flag TC_EXTENT_NULL. A block that the call gives away (TC_RESULT_MALLOC,
  * TC_RESULT_STATIC, TC_SHAPE_BLOCK, TC_SHAPE_TEXT) is one piece, its content, a string with its
- * NUL; where there was none, length 0 and TC_EXTENT_NO_BLOCK.
+ * NUL; where there was none, length 0 and TC_EXTENT_NO_BLOCK. What a codec made is one piece
+ * likewise.
  *
  * Decoding is freestanding; encoding too (into memory that the caller gives).
  */

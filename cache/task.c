@@ -160,6 +160,9 @@ static int shape_ok(const struct tc_task *task, const struct tc_param *p)
                (p->elem < TC_PTR || p->elem == TC_MEMBERS);
     case TC_SHAPE_TEXT:
         return p->type == TC_PTR && p->dir == TC_OUT && tc_scalar_bytes(p->elem) == 1;
+    case TC_SHAPE_CODEC:
+        return p->type == TC_PTR && (p->dir == TC_IN || p->dir == TC_OUT) && p->codec != 0 &&
+               p->codec <= task->functions.count;
     case TC_SHAPE_OPAQUE:
         return (p->type == TC_PTR && p->elem <= TC_PTR) ||
                (p->type == TC_MEMBERS && p->layout != 0);
@@ -190,8 +193,9 @@ static int param_ok(const struct tc_flat *f, const struct tc_task *task, const s
 
 static int owned_ok(const struct tc_flat *f, const struct tc_task *task, const struct code *c)
 {
-    if (task->result_kind != TC_RESULT_MALLOC && task->result_kind != TC_RESULT_STATIC)
-        return 1;
+    if (task->result_kind != TC_RESULT_MALLOC && task->result_kind != TC_RESULT_STATIC &&
+        task->result_kind != TC_RESULT_CODEC)
+        return task->owned.shape == 0;
     return tc_is_owned(&task->owned) && param_ok(f, task, c, &task->owned);
 }
 
@@ -309,6 +313,7 @@ static int result_ok(const struct tc_flat *f, const struct tc_task *task)
     case TC_RESULT_INTO_ARG:
     case TC_RESULT_MALLOC:
     case TC_RESULT_STATIC:
+    case TC_RESULT_CODEC:
         return task->result_type == TC_PTR;
     default:
         return 0;

@@ -46,6 +46,7 @@ enum tc_shape_kind {
                             elements; a result: the pointer to it */
     TC_SHAPE_TEXT,       /* the same, to a NUL-terminated string */
     TC_SHAPE_FUNCTION,   /* points at code, which is the input */
+    TC_SHAPE_CODEC,      /* points at what a plugin's codec reads (in) or makes (out) */
 };
 
 /*
@@ -117,7 +118,7 @@ struct tc_param {
     uint8_t second_loc; /* of the second eightbyte in a register; 0: none */
     uint8_t pad;
     uint16_t second_index;
-    uint32_t pad2;
+    uint32_t codec; /* 1 + index into the task's functions, TC_SHAPE_CODEC */
 };
 
 /* How the function returns (`result_type` says the scalar). */
@@ -127,12 +128,14 @@ enum tc_result_kind {
     TC_RESULT_INTO_ARG, /* a pointer into an output argument, kept as (argument, offset), or NULL */
     TC_RESULT_MALLOC,   /* a pointer to a block that the caller frees, or NULL: see `owned` */
     TC_RESULT_STATIC,   /* a pointer to memory of the function's own, or NULL: see `owned` */
+    TC_RESULT_CODEC,    /* a pointer to what a codec makes, or NULL: see `owned` */
 };
 
 /* Memory that a call gives away, whose size the call alone knows? */
 static inline int tc_is_owned(const struct tc_param *p)
 {
-    return p->shape == TC_SHAPE_BLOCK || p->shape == TC_SHAPE_TEXT;
+    return p->shape == TC_SHAPE_BLOCK || p->shape == TC_SHAPE_TEXT ||
+           (p->shape == TC_SHAPE_CODEC && p->dir == TC_OUT);
 }
 
 /* Members of a policy. */
@@ -259,8 +262,9 @@ struct tc_task {
     uint32_t key_storage;     /* where the headers of results are kept; 0: with the results */
     struct tc_span key_parts; /* struct tc_key_part, with TC_POLICY_KEY */
     struct tc_span functions; /* struct tc_task_function */
-    struct tc_param owned;    /* TC_RESULT_MALLOC and _STATIC: the result as an output, "return" */
-    uint32_t verify;          /* this share of the hits, of TC_ALL_HITS, is verified */
+    struct tc_param
+        owned;       /* TC_RESULT_MALLOC, _STATIC, _CODEC: the result as an output, "return" */
+    uint32_t verify; /* this share of the hits, of TC_ALL_HITS, is verified */
     uint32_t pad2;
 };
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "preload/codec.h"
 #include "preload/extent.h"
 #include "preload/file_input.h"
 #include "preload/function_input.h"
@@ -162,6 +163,23 @@ static uint32_t add_string(struct tc_call *c, const struct tc_param *p, uint64_t
     return 0;
 }
 
+static uint32_t add_codec(struct tc_call *c, const struct tc_param *p, uint64_t address,
+                          struct tc_material *m)
+{
+    struct tc_context *x =
+        (struct tc_context *)(void *)((char *)c - offsetof(struct tc_context, call));
+    struct tc_codec_content content;
+    uint32_t r = tc_codec_digest(x, c, p, address, &content);
+
+    if (r != 0)
+        return r;
+    if (tc_material_begin(m, tc_task_str(c->hook, p->name), p->name.bytes, TC_TAG_CODEC,
+                          sizeof content) < 0)
+        return TC_R_NO_KEY;
+    tc_material_content(m, &content, sizeof content);
+    return 0;
+}
+
 static uint32_t add_file(struct tc_call *c, const struct tc_param *p, uint64_t address,
                          struct tc_material *m)
 {
@@ -300,6 +318,8 @@ static uint32_t add_input(struct tc_call *c, uint32_t param, struct tc_material 
         r = add_function(c, p, v, m);
     } else if (p->shape == TC_SHAPE_FILE) {
         r = add_file(c, p, v, m);
+    } else if (p->shape == TC_SHAPE_CODEC) {
+        r = add_codec(c, p, v, m);
     } else if (p->shape == TC_SHAPE_STRING) {
         r = add_string(c, p, v, m);
     } else {

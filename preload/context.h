@@ -57,6 +57,7 @@ struct tc_call {
     uint64_t stride_bytes[TC_MAX_OUTPUTS];   /* from piece to piece in the caller's memory */
     uint64_t capacity_bytes[TC_MAX_OUTPUTS]; /* UINT64_MAX: the extent is exact; TC_ANY_SIZE */
     uint64_t block[TC_MAX_OUTPUTS]; /* of owned outputs (owned.h): the block; 0: there is none */
+    uint64_t encoded_bytes[TC_MAX_OUTPUTS]; /* of a codec's output at block[], mapped; 0: none */
     uint32_t out_count;
     int probing;
     uint32_t storage;           /* where its result is kept */

@@ -124,6 +124,27 @@ static void prepare_key(struct tc_hook *h)
     }
 }
 
+/* Which codecs the task's values go through, and which version of their bytes. */
+static void digest_codecs(struct tc_hook *h)
+{
+    static unsigned char text[TC_MAX_FUNCTIONS * 2 * 72]; /* one hook at a time is filled in */
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < h->task->functions.count; i++) {
+        const struct tc_task_function *f = &h->functions[i];
+        if (f->kind != TC_FUNCTION_CODEC || f->plugin.bytes > 63 || f->name.bytes > 63)
+            continue;
+        memcpy(text + n, tc_task_str(h, f->plugin), f->plugin.bytes + 1);
+        n += f->plugin.bytes + 1;
+        memcpy(text + n, tc_task_str(h, f->name), f->name.bytes + 1);
+        n += f->name.bytes + 1;
+        memcpy(text + n, &f->data_version, sizeof f->data_version);
+        n += sizeof f->data_version;
+    }
+    h->has_codecs = n != 0;
+    h->codecs = tc_hash128(text, n, 0);
+}
+
 static uint32_t gives_blocks(const struct tc_hook *h)
 {
     for (uint32_t i = 0; i < h->param_count; i++)
@@ -168,6 +189,7 @@ static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struc
     tc_task_digest(t->space.off != 0 ? tc_task_str(h, t->space) : NULL, h->identity,
                    t->prototype_digest, h->task_digest);
     h->linked = linked;
+    digest_codecs(h);
     prepare_key(h);
     if (t->flags & TC_TASK_FLOW)
         return; /* it isn't counted among the tasks */

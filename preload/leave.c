@@ -6,6 +6,7 @@
 
 #include "preload/capture.h"
 #include "preload/client.h"
+#include "preload/codec.h"
 #include "preload/context.h"
 #include "preload/miss.h"
 #include "preload/report.h"
@@ -58,6 +59,8 @@ static void restore_call(struct tc_context *x, struct tc_frame *frame, const str
     c->frame = frame;
     c->bad_param = UINT32_MAX;
     c->bad_detail = NULL;
+    c->out_count = 0;
+    memset(c->encoded_bytes, 0, sizeof c->encoded_bytes);
     /* A block's pointer comes from the function, which may have left it as it was. */
     c->probing = (h->gives_blocks || __atomic_load_n(&h->probation, __ATOMIC_RELAXED) != 0) &&
                  !tc_is_sandboxed();
@@ -121,7 +124,10 @@ static uint32_t keep(struct tc_context *x, struct tc_frame *frame, struct tc_fli
     if (r == 0)
         r = check_extents(c, f);
     if (f->record_id == 0)
-        return r != 0 ? r : tc_send_result(x, c, &result);
+        if (r == 0)
+            r = tc_send_result(x, c, &result);
+    tc_codec_forget(c);
+    return r;
     if (r == 0)
         r = tc_send_probe(c);
     return tc_verify_result(x, c, &result, r);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "preload/capture.h"
+#include "preload/codec.h"
 #include "preload/extent.h"
 #include "preload/layout.h"
 
@@ -44,6 +45,13 @@ uint32_t tc_owned_extent(struct tc_call *c, uint32_t i, int after)
     c->block[i] = 0;
     if (!after)
         return 0;
+    if (p->shape == TC_SHAPE_CODEC && e->param == UINT32_MAX && c->result == 0) {
+        e->flags |= TC_EXTENT_NO_BLOCK;
+        return 0;
+    }
+    if (p->shape == TC_SHAPE_CODEC)
+        return tc_codec_encode(
+            (struct tc_context *)(void *)((char *)c - offsetof(struct tc_context, call)), c, i);
     r = block_of(c, i, &c->block[i]);
     if (r != 0)
         return r;
@@ -136,6 +144,14 @@ static uint64_t static_memory(struct tc_context *x, const struct tc_hook *h, uin
 
 /* ---- on a hit ---- */
 
+/* What a codec makes, it allocates. */
+static int is_codec(const struct tc_call *c, uint32_t i)
+{
+    const struct tc_param *p = tc_output_param(c, &c->out[i]);
+
+    return p != NULL && p->shape == TC_SHAPE_CODEC;
+}
+
 static int is_static(const struct tc_call *c, uint32_t i)
 {
     return c->out[i].param == UINT32_MAX && c->hook->task->result_kind == TC_RESULT_STATIC;
@@ -147,7 +163,7 @@ void tc_owned_release(struct tc_call *c)
         (struct tc_context *)(void *)((char *)c - offsetof(struct tc_context, call));
 
     for (uint32_t i = 0; i < c->out_count; i++) {
-        uint64_t block = tc_output_is_owned(c, i) ? c->block[i] : 0;
+        uint64_t block = tc_output_is_owned(c, i) && !is_codec(c, i) ? c->block[i] : 0;
 
         c->block[i] = 0;
         if (block != 0 && !is_static(c, i))
@@ -164,7 +180,8 @@ int tc_owned_allocate(struct tc_context *x, struct tc_call *c)
         struct tc_element element;
         uint64_t bytes;
 
-        if (!tc_output_is_owned(c, i) || e->flags & (TC_EXTENT_NULL | TC_EXTENT_NO_BLOCK))
+        if (!tc_output_is_owned(c, i) || is_codec(c, i) ||
+            e->flags & (TC_EXTENT_NULL | TC_EXTENT_NO_BLOCK))
             continue;
         element = tc_element_of(c->hook, tc_output_param(c, e));
         bytes = tc_element_span(&element, e->piece_bytes);

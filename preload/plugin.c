@@ -236,8 +236,8 @@ static void put_number(char *ret, int v)
     *ret = 0;
 }
 
-static uint32_t complain(struct tc_context *x, struct tc_call *c, const struct tc_loaded_plugin *p,
-                         const char *what, const char *why)
+uint32_t tc_plugin_complain(struct tc_context *x, struct tc_call *c,
+                            const struct tc_loaded_plugin *p, const char *what, const char *why)
 {
     tc_plugin_say(p, what, why, x->plugin_area);
     c->bad_detail = x->plugin_area->why;
@@ -262,7 +262,7 @@ uint32_t tc_plugin_call(struct tc_context *x, struct tc_call *c, struct tc_loade
         put_number(number, status);
         tc_join(causes, sizeof causes, "returned ", number, NULL, NULL);
     }
-    return complain(x, c, p, what, causes);
+    return tc_plugin_complain(x, c, p, what, causes);
 }
 
 static int is_intact(const unsigned char *guard)
@@ -327,9 +327,9 @@ uint32_t tc_plugin_fill(struct tc_context *x, struct tc_call *c, struct tc_loade
             break;
         /* What it makes may have grown in between: a few times. */
         if (used > max || i == MAX_TRIES) {
-            r = complain(x, c, p, what,
-                         used > max ? "asked for more room than there is"
-                                    : "never had enough room");
+            r = tc_plugin_complain(x, c, p, what,
+                                   used > max ? "asked for more room than there is"
+                                              : "never had enough room");
             break;
         }
         room = used;

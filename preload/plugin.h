@@ -14,13 +14,19 @@
 #include "cache/plugin_table.h"
 #include "preload/context.h"
 
+/* What host->add() adds to. */
+struct taskcache_digest {
+    struct tc_hash_state *state;
+    uint64_t bytes;
+};
+
 #define TC_PLUGIN_ROOM  4096u /* what a cursor has at first */
 #define TC_PLUGIN_GUARD 1024u /* bytes behind it that must stay as they are */
 
 /* A thread's memory for calls of plugins, mapped at its first. */
 struct tc_plugin_area {
     struct taskcache_call call;
-    struct taskcache_value values[TC_MAX_PARAMS];
+    struct taskcache_value values[TC_MAX_PARAMS + 1];
     struct taskcache_error error;
     struct taskcache_cursor cursor;
     char why[400];
@@ -62,6 +68,10 @@ uint32_t tc_plugin_fill(struct tc_context *x, struct tc_call *c, struct tc_loade
                         const char *what, struct tc_host_call *call, unsigned cursor_at,
                         uint64_t max, struct tc_filled *ret);
 void tc_plugin_filled_free(struct tc_filled *f);
+
+/* An error of the plugin that it didn't see itself. */
+uint32_t tc_plugin_complain(struct tc_context *x, struct tc_call *c,
+                            const struct tc_loaded_plugin *p, const char *what, const char *why);
 
 /* It did what can't be trusted any more. */
 uint32_t tc_plugin_switch_off(struct tc_context *x, struct tc_call *c, struct tc_loaded_plugin *p,

@@ -95,15 +95,10 @@ static const struct taskcache_option *option(const struct taskcache_host *host, 
 
 static void add(struct taskcache_digest *digest, const void *bytes, uint64_t count)
 {
-    struct {
-        struct tc_hash_state *state;
-        uint64_t bytes;
-    } *d = (void *)digest;
-
-    if (d == NULL)
+    if (digest == NULL)
         return;
-    tc_hash_add(d->state, bytes, count);
-    d->bytes += count;
+    tc_hash_add(digest->state, bytes, count);
+    digest->bytes += count;
 }
 
 static void *allocate(uint64_t bytes)

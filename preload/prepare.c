@@ -8,7 +8,7 @@
 #define FPENV "=fpenv"
 
 enum {
-    MAX_NAMED = 7 + TC_MAX_KEY_FUNCTIONS,
+    MAX_NAMED = 8 + TC_MAX_KEY_FUNCTIONS,
 };
 
 /* Stands for the content of "=fpenv" until a call fills it in. */
@@ -47,6 +47,8 @@ static int list_named(const struct tc_hook *h, const struct scope *s, struct nam
     uint32_t policy = h->active.policy;
     int n = 0;
 
+    if (h->has_codecs)
+        ret[n++] = (struct named){"=codec", &h->codecs, sizeof h->codecs, 0};
     if (policy & TC_POLICY_FLOW_PARAMETERS && s->parameters != NULL)
         ret[n++] = (struct named){"=flow", s->parameters, 16, 0};
     if (h->task->flags & TC_TASK_FLOAT)

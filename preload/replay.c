@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "preload/capture.h"
+#include "preload/codec.h"
 #include "preload/layout.h"
 #include "preload/owned.h"
+#include "preload/report.h"
 #include "preload/send.h"
 #include "preload/transaction.h"
 
@@ -219,11 +221,25 @@ static int replay_output(const struct tc_call *c, uint32_t i, struct tc_extent e
     return 0;
 }
 
+/* What a codec made of its bytes is there already. */
+static int replay_decoded(struct tc_call *c, uint32_t i, struct tc_extent e, struct source *s)
+{
+    s->at += e.piece_bytes;
+    s->left -= e.piece_bytes;
+    if (e.param == UINT32_MAX)
+        c->frame->rax = c->block[i];
+    return 0;
+}
+
 /* The block's content, then its address to where the caller looks for it. */
 static int replay_block(struct tc_call *c, uint32_t i, struct tc_extent e, struct source *s)
 {
     uint64_t block = c->block[i];
-    int r = block != 0 ? replay_output(c, i, e, s) : 0;
+    int r;
+
+    if (tc_output_param(c, &e)->shape == TC_SHAPE_CODEC)
+        return replay_decoded(c, i, e, s);
+    r = block != 0 ? replay_output(c, i, e, s) : 0;
 
     if (r < 0)
         return r;
@@ -278,6 +294,7 @@ static int replay_all(struct tc_call *c, struct source *s)
  * and only then the caller's memory be touched. */
 static int replay_sound(struct tc_context *x, struct tc_call *c, struct source *s)
 {
+    uint32_t why;
     int r;
 
     if (!c->hook->gives_blocks)
@@ -285,7 +302,10 @@ static int replay_sound(struct tc_context *x, struct tc_call *c, struct source *
     r = tc_owned_allocate(x, c);
     if (r < 0)
         return r;
-    r = replay_all(c, s);
+    why = tc_codec_decode(x, c, s->at);
+    if (why != 0)
+        (void)tc_report_bypass(c, why);
+    r = why != 0 ? -EPROTO : replay_all(c, s);
     if (r < 0)
         tc_owned_release(c);
     return r;

@@ -77,11 +77,11 @@ static int tell_mistake(struct tc_call *c, uint32_t reason)
 
     if (__atomic_fetch_or(&c->hook->told, 1ull << reason % 64, __ATOMIC_RELAXED) >> reason % 64 & 1)
         return 0;
-    if (c->bad_param < c->hook->param_count)
+    if (c->bad_detail != NULL)
+        tc_join(detail, sizeof detail, c->bad_detail, NULL, NULL, NULL);
+    else if (c->bad_param < c->hook->param_count)
         tc_join(detail, sizeof detail, "parameter '",
                 tc_task_str(c->hook, c->hook->params[c->bad_param].name), "'", NULL);
-    else if (c->bad_detail != NULL)
-        tc_join(detail, sizeof detail, c->bad_detail, NULL, NULL, NULL);
     else if (c->hook->gives_blocks && (reason == TC_R_UNREADABLE || reason == TC_R_BAD_EXTENT))
         tc_join(detail, sizeof detail, "the result", NULL, NULL, NULL);
     tc_log_reason(TC_LOG_ERROR, c->hook->identity, reason, detail);

@@ -17,10 +17,10 @@
 #include "preload/arch/arch.h"
 #include "preload/sys.h"
 
-#define TC_MAX_HOOKS 4096u
-#define TC_PREFIX_BYTES                                                                          \
-    464u /* all inside: 37 of "=flow", 28 of "=fpenv", 39 of "=linked", 278 of "=run_id", 39, 37 \
-          */
+#define TC_MAX_HOOKS    4096u
+/* All inside: 38 of "=codec", 37 of "=flow", 28 of "=fpenv", 39 of "=linked", 278 of "=run_id", 39,
+ * 37. */
+#define TC_PREFIX_BYTES 504u
 #define TC_PROBATION    16u /* calls of a task whose inputs are probed before they are read */
 
 /* Where results may be kept, by index. 0 is the cache itself; the others are the storages that the
@@ -61,6 +61,8 @@ struct tc_hook {
     struct tc_counters *run_counters; /* in the run's page, or NULL */
     uint8_t task_digest[16];          /* content of the component "=task" */
     struct tc_hash128 linked;         /* of "=linked", linked.h */
+    struct tc_hash128 codecs;         /* of "=codec" */
+    uint32_t has_codecs;
     /* Of key material, see prepare.h. */
     uint32_t prefix_bytes; /* 0: the policy gives no key */
     uint32_t fpenv_at;     /* offset of the content of "=fpenv", 0: there is none */

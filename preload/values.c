@@ -126,6 +126,17 @@ static uint32_t put_value(struct tc_call *c, uint32_t param, struct taskcache_va
     return 0;
 }
 
+/* As the registers hold it: above a narrow type's bits is whatever was there. */
+static void put_result(const struct tc_call *c, struct taskcache_value *ret)
+{
+    if (c->result_type != TC_PTR) {
+        put_scalar((uint64_t)tc_widen(c->result, c->result_type), c->result_type, ret);
+        return;
+    }
+    ret->kind = c->result != 0 ? TASKCACHE_POINTER : TASKCACHE_NULL;
+    ret->data = (const void *)(uintptr_t)c->result;
+}
+
 uint32_t tc_values_of(struct tc_call *c, struct taskcache_value *values,
                       struct taskcache_call *call)
 {
@@ -143,5 +154,13 @@ uint32_t tc_values_of(struct tc_call *c, struct taskcache_value *values,
     call->function = (const void *)(uintptr_t)(c->hook->base + c->hook->plan->entry_vaddr);
     call->values = values;
     call->value_count = c->hook->param_count;
+    if (c->result_type != TC_VOID && c->result_type != TC_MEMBERS) {
+        struct taskcache_value *v = &values[TC_MAX_PARAMS];
+        memset(v, 0, sizeof *v);
+        v->name = "return";
+        v->direction = TASKCACHE_OUT;
+        put_result(c, v);
+        call->result = v;
+    }
     return 0;
 }

@@ -10,7 +10,7 @@
 #include "plugin-api/include/taskcache/value.h"
 #include "preload/context.h"
 
-/* `values` has room for TC_MAX_PARAMS; `call` points into it afterwards. */
+/* `values` has room for TC_MAX_PARAMS and the result; `call` points into it afterwards. */
 uint32_t tc_values_of(struct tc_call *c, struct taskcache_value *values,
                       struct taskcache_call *call);
 

@@ -328,7 +328,8 @@ static const char *joined_types(struct making *m)
  * program runs without the task. What is wrong in the text stops it. */
 static enum tc_severity severity_of(enum tc_reason reason)
 {
-    return reason == TC_R_NOT_YET || reason == TC_R_VARIADIC || reason == TC_R_VECTOR_TYPE
+    return reason == TC_R_NOT_YET || reason == TC_R_VARIADIC || reason == TC_R_VECTOR_TYPE ||
+                   reason == TC_R_PLUGIN_INIT
                ? TC_SEV_WARNING
                : TC_SEV_ERROR;
 }
@@ -406,12 +407,15 @@ static int keep_texts(struct making *m)
 
 static int make_prototype(struct making *m)
 {
+    struct tc_codecs codecs = {.l = m->l, .keys = m->task.functions.count};
     struct tc_proto_text text = {
         .prototype = text_of(m, TC_KEY_PROTOTYPE),
         .types = joined_types(m),
         .skip = text_of(m, TC_KEY_SKIP),
         .success = text_of(m, TC_KEY_SUCCESS),
         .key = m->key ? m->key->text : NULL,
+        .codec = tc_find_codec,
+        .codec_ctx = &codecs,
     };
     struct tc_text_error e = {.reason = TC_R_NONE};
     enum tc_proto_field field = TC_PROTO_PROTOTYPE;
@@ -438,6 +442,8 @@ static int make_prototype(struct making *m)
         m->l->no_memory = 1;
     else if (r < 0)
         tell_prototype(m, &e, field);
+    else
+        tc_keep_codecs(&codecs, &m->task);
     return r;
 }
 

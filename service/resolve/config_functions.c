@@ -114,3 +114,104 @@ int tc_compile_key_functions(struct tc_load *l, const struct tc_yaml_node *n,
     task->functions = tc_flat_add(l->out, functions, count, sizeof functions[0]);
     return 0;
 }
+
+/* Does `name` mean this function of the plugin: NAME, or PLUGIN.NAME? */
+static int is_meant(const struct tc_listed_plugin *p, const char *function, const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    size_t bytes = dot != NULL ? (size_t)(dot - name) : 0;
+
+    if (dot == NULL)
+        return strcmp(function, name) == 0;
+    return strlen(p->name) == bytes && memcmp(p->name, name, bytes) == 0 &&
+           strcmp(function, dot + 1) == 0;
+}
+
+static int lacks_a_method(const struct tc_registered *f, int is_input)
+{
+    return is_input ? !f->can_digest : !f->can_encode || !f->can_decode;
+}
+
+/* A plugin whose code was refused may be the one that has it. */
+static int no_codec(const struct tc_load *l, const char *name, struct tc_text_error *e)
+{
+    for (unsigned i = 0; i < l->plugin_count; i++)
+        if (l->plugins[i].is_refused)
+            return tc_text_fail(e, TC_R_PLUGIN_INIT, 0, "",
+                                "there is no codec '%.60s': the code "
+                                "of plugin '%.60s' isn't used",
+                                name, l->plugins[i].name);
+    return tc_text_fail(e, TC_R_NO_SUCH_FUNCTION, 0, "list its plugin under `plugins:`",
+                        "no listed plugin registers a codec '%.80s'", name);
+}
+
+static int find_codec(struct tc_load *l, const char *name, int is_input, struct tc_codec_found *ret,
+                      struct tc_text_error *e)
+{
+    const struct tc_listed_plugin *p = NULL;
+    const struct tc_registered *found = NULL;
+
+    for (unsigned i = 0; i < l->plugin_count; i++) {
+        const struct tc_probed *all = l->plugins[i].found;
+        for (uint32_t k = 0; all != NULL && k < all->count; k++) {
+            if (all->function[k].kind != TC_FUNCTION_CODEC ||
+                !is_meant(&l->plugins[i], all->function[k].name, name))
+                continue;
+            if (found != NULL)
+                return tc_text_fail(e, TC_R_NO_SUCH_FUNCTION, 0, "write codec(PLUGIN.NAME)",
+                                    "plugins '%.50s' and '%.50s' both register a codec '%.50s'",
+                                    p->name, l->plugins[i].name, name);
+            p = &l->plugins[i];
+            found = &all->function[k];
+        }
+    }
+    if (found == NULL)
+        return no_codec(l, name, e);
+    if (lacks_a_method(found, is_input))
+        return tc_text_fail(e, TC_R_NO_SUCH_FUNCTION, 0, "",
+                            "codec '%.60s' of plugin '%.60s' can't be used for an %s: it has no %s",
+                            found->name, p->name, is_input ? "input" : "output",
+                            is_input ? "digest()" : "encode() and decode()");
+    *ret = (struct tc_codec_found){p->name, found->name,
+                                   tc_config_print(l, "%s.%s", p->name, found->name),
+                                   found->data_version};
+    return ret->full != NULL ? 0 : tc_text_fail(e, TC_R_NO_SUCH_FUNCTION, 0, "", "out of memory");
+}
+
+int tc_find_codec(void *codecs, const char *name, int is_input, struct tc_proto_codec *ret,
+                  struct tc_text_error *e)
+{
+    struct tc_codecs *c = codecs;
+    struct tc_codec_found found;
+    uint32_t i = 0;
+
+    if (find_codec(c->l, name, is_input, &found, e) < 0)
+        return -EINVAL;
+    while (i < c->count && strcmp(c->at[i].full, found.full) != 0)
+        i++;
+    if (i == sizeof c->at / sizeof c->at[0])
+        return tc_text_fail(e, TC_R_TOO_MANY, 0, "", "a task uses at most %u codecs", i);
+    if (i == c->count)
+        c->at[c->count++] = found;
+    *ret = (struct tc_proto_codec){found.full, c->keys + i + 1};
+    return 0;
+}
+
+void tc_keep_codecs(const struct tc_codecs *c, struct tc_task *task)
+{
+    struct tc_task_function functions[TC_MAX_FUNCTIONS];
+    struct tc_flat_builder *out = c->l->out;
+    const void *keys = c->keys != 0 ? tc_flat_builder_at(out, task->functions.off) : NULL;
+
+    if (c->count == 0 || (c->keys != 0 && keys == NULL))
+        return;
+    if (c->keys != 0)
+        memcpy(functions, keys, c->keys * sizeof functions[0]);
+    for (uint32_t i = 0; i < c->count; i++)
+        functions[c->keys + i] =
+            (struct tc_task_function){.plugin = tc_flat_add_str(out, c->at[i].plugin),
+                                      .name = tc_flat_add_str(out, c->at[i].name),
+                                      .kind = TC_FUNCTION_CODEC,
+                                      .data_version = c->at[i].data_version};
+    task->functions = tc_flat_add(out, functions, c->keys + c->count, sizeof functions[0]);
+}

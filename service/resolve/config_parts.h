@@ -7,6 +7,7 @@
 
 #include "cache/policy.h"
 #include "service/resolve/config_load.h"
+#include "service/resolve/proto.h"
 
 /* The top level. `ret_plugins` and `ret_tasks` get the lists, NULL if there are none. */
 void tc_read_top(struct tc_load *l, const struct tc_yaml_node **ret_plugins,
@@ -19,6 +20,22 @@ void tc_read_plugins(struct tc_load *l, const struct tc_yaml_node *list);
  * text, NULL for the default one. 0; 1: the code was refused, no key; -EINVAL after telling why. */
 int tc_compile_key_functions(struct tc_load *l, const struct tc_yaml_node *n,
                              const struct tc_policy *policy, struct tc_task *task);
+
+/* The codecs of one task's prototype, in the order in which they are found there. */
+struct tc_codecs {
+    struct tc_load *l;
+    uint32_t keys; /* key functions, which come before them */
+    struct tc_codec_found {
+        const char *plugin, *name, *full; /* last as long as the run */
+        uint32_t data_version;
+    } at[TC_MAX_FUNCTIONS - TC_MAX_KEY_FUNCTIONS];
+    uint32_t count;
+};
+/* As tc_proto_text's `codec`: PLUGIN.NAME, or NAME where one listed plugin alone has it. */
+int tc_find_codec(void *codecs, const char *name, int is_input, struct tc_proto_codec *ret,
+                  struct tc_text_error *e);
+/* Adds them to the task's functions. */
+void tc_keep_codecs(const struct tc_codecs *codecs, struct tc_task *task);
 
 /* The listed plugins with code, for the root table. */
 struct tc_span tc_list_plugin_files(struct tc_load *l);

@@ -57,6 +57,8 @@ static uint8_t element_of(const struct proto_param *x)
 {
     if (!x->is_pointer)
         return TC_VOID;
+    if (x->shape == TC_SHAPE_CODEC)
+        return TC_U8; /* its encoding */
     if (x->layout != 0)
         return TC_MEMBERS;
     if (x->elem->kind == K_POINTER)
@@ -94,6 +96,7 @@ static struct tc_param param_entry(struct proto *p, struct tc_flat_builder *b,
     t.layout = x->layout;
     t.second_loc = x->second_loc;
     t.second_index = x->second_index;
+    t.codec = x->codec_number;
     return t;
 }
 

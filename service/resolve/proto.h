@@ -12,12 +12,22 @@
 #include "cache/flat_build.h"
 #include "cache/task.h"
 
+/* A codec that was found: what to call it, and its number from 1 on (struct tc_param, codec). */
+struct tc_proto_codec {
+    const char *name;
+    uint32_t number;
+};
+
 struct tc_proto_text {
     const char *prototype;
     const char *types;   /* C declarations, or NULL */
     const char *skip;    /* expression, or NULL */
     const char *success; /* expression, or NULL */
     const char *key;     /* template with {expression}, or NULL */
+    /* Finds codec(name); -EINVAL with `e`. NULL: there are none. */
+    int (*codec)(void *ctx, const char *name, int is_input, struct tc_proto_codec *ret,
+                 struct tc_text_error *e);
+    void *codec_ctx;
 };
 
 /* Which of the texts an error is about. */

@@ -208,7 +208,8 @@ struct proto_param {
     /* Qualifiers as written; an offset of 0 in a *_at can't be told from none, so: has_*. */
     uint8_t dir; /* enum tc_dir, 0: none */
     bool file, is_malloc;
-    const char *codec;
+    const char *codec;     /* as written, then as found */
+    uint32_t codec_number; /* 0: none */
     proto_at qualifier_at; /* of the last one */
 
     /* From the check. */
@@ -231,6 +232,7 @@ struct proto_function {
     proto_at at, result_at;
     struct proto_type *result;
     bool result_malloc, result_static;
+    const char *result_codec;
     bool result_static_word; /* C's storage class, which may mean the same: proto_owned.c */
     proto_at result_qualifier_at;
     struct proto_expr *result_extent; /* of `malloc(EXTENT)`, `static(EXTENT)` */
@@ -398,6 +400,11 @@ void proto_check_shape(struct proto *p, struct proto_param *x);
 /* The parameter that most likely says how many elements `x` has, for remedies. */
 const char *proto_count_hint(const struct proto *p, const struct proto_param *x);
 struct proto_expr *proto_product(struct proto *p, struct proto_expr *a, struct proto_expr *b);
+
+/* proto_codec.c */
+const char *proto_codec_name(struct proto *p);
+void proto_check_codec(struct proto *p, struct proto_param *x);
+bool proto_check_codec_result(struct proto *p);
 
 /* proto_owned.c: memory that changes hands */
 static inline bool proto_is_owned(const struct proto_param *x)

@@ -84,7 +84,7 @@ static void check_result(struct proto *p)
     struct proto_function *f = p->fn;
     const struct proto_type *t = f->result;
 
-    if (proto_check_owned_result(p))
+    if (proto_check_codec_result(p) || proto_check_owned_result(p))
         return;
     switch (t->kind) {
     case K_VOID:

@@ -84,17 +84,6 @@ static void direction(struct proto *p, struct proto_param *x, enum tc_dir dir)
     x->dir = (uint8_t)dir;
 }
 
-static void codec(struct proto *p, struct proto_param *x)
-{
-    p->tok++;
-    proto_expect(p, '(', "`(` and the codec's name");
-    if (!proto_is(p, TOK_WORD))
-        proto_unexpected(p, "the codec's name");
-    x->codec = p->tok++->word;
-    if (!proto_is(p, ')'))
-        proto_unexpected(p, "`)`");
-}
-
 static void qualifiers(struct proto *p, struct proto_param *x)
 {
     static const struct {
@@ -114,8 +103,10 @@ static void qualifiers(struct proto *p, struct proto_param *x)
             x->file = true;
         else if (proto_is_word(p, "malloc"))
             x->is_malloc = true;
-        else if (proto_is_word(p, "codec"))
-            codec(p, x);
+        else if (proto_is_word(p, "codec")) {
+            p->tok++;
+            x->codec = proto_codec_name(p);
+        }
     }
 }
 

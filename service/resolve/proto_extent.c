@@ -105,6 +105,10 @@ static void param_programs(struct proto *p, struct proto_param *x)
         return;
     }
 
+    if (x->shape == TC_SHAPE_CODEC) {
+        x->code_pieces = x->code_length = x->code_stride = x->code_capacity = TC_NO_EXPR;
+        return;
+    }
     if (x->shape == TC_SHAPE_OPAQUE)
         check_unused(p, x);
     x->after = x->direction == TC_OUT &&
@@ -130,8 +134,8 @@ void proto_compile_all(struct proto *p, const struct proto_expr *skip,
 {
     for (uint32_t i = 0; i < p->fn->param_count; i++)
         param_programs(p, &p->fn->params[i]);
-    if (proto_is_owned(&p->fn->owned))
-        owned_programs(p, &p->fn->owned);
+    if (p->fn->owned.shape != 0)
+        param_programs(p, &p->fn->owned);
     p->skip = skip == NULL ? TC_NO_EXPR : proto_program(p, skip, WHEN_SKIP, false);
     p->success = success == NULL ? TC_NO_EXPR : proto_program(p, success, WHEN_AFTER, false);
 }

@@ -64,6 +64,11 @@ static void result_qualifiers(struct proto *p, struct proto_function *f)
 
         bool is_malloc = proto_is_word(p, "malloc");
 
+        if (proto_is_word(p, "codec") && next->kind == '(') {
+            f->result_qualifier_at = p->tok++->at;
+            f->result_codec = proto_codec_name(p);
+            continue;
+        }
         if (!is_malloc && !(proto_is_word(p, "static") && next->kind == '('))
             return;
         if (f->result_malloc || f->result_static)

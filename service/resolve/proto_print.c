@@ -175,6 +175,13 @@ static void put_block(const struct printer *w, const struct proto_param *x)
     put_extents(w, x);
 }
 
+static void put_codec(const struct printer *w, const struct proto_param *x)
+{
+    put(w, "codec(");
+    put(w, x->codec);
+    put(w, ") ");
+}
+
 /* What stands in front of a result that is given away. */
 static void put_ownership(const struct printer *w, const struct proto_function *f)
 {
@@ -182,6 +189,10 @@ static void put_ownership(const struct printer *w, const struct proto_function *
 
     if (x->shape == 0)
         return;
+    if (x->shape == TC_SHAPE_CODEC) {
+        put_codec(w, x);
+        return;
+    }
     put(w, f->result_kind == TC_RESULT_MALLOC ? "malloc" : "static");
     if (x->shape == TC_SHAPE_BLOCK) {
         put(w, "(");
@@ -210,6 +221,8 @@ static void put_param(const struct printer *w, const struct proto_param *x)
         put(w, "file const ");
     else if (is_array || x->shape == TC_SHAPE_STRING)
         put(w, "const ");
+    if (x->shape == TC_SHAPE_CODEC)
+        put_codec(w, x);
     put_type(w, is_array ? x->elem : x->value, x->name);
     if (is_array)
         put_extents(w, x);

@@ -195,8 +195,6 @@ static void take_extents(struct proto *p, struct proto_param *x, const struct di
 
 static void refuse_qualifiers(struct proto *p, const struct proto_param *x)
 {
-    if (x->codec != NULL)
-        not_yet(p, x, x->qualifier_at, NULL, "codecs aren't");
     if (x->dir == TC_HIDDEN)
         bad(p, x, x->qualifier_at, "", "isn't a length: `hidden` is for integers");
 }
@@ -383,9 +381,9 @@ void proto_check_shape(struct proto *p, struct proto_param *x)
         x->elem = x->value;
         x->value = proto_pointer_to(p, x->elem);
     }
-    if (!x->is_pointer && x->codec != NULL)
-        not_yet(p, x, x->qualifier_at, NULL, "codecs aren't");
-    if (x->is_pointer)
+    if (x->codec != NULL && x->dir != TC_IGNORE)
+        proto_check_codec(p, x);
+    else if (x->is_pointer)
         pointer_shape(p, x, &d);
     else
         value_shape(p, x);

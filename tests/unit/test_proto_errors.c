@@ -341,7 +341,7 @@ static void not_yet(void **state)
         {"int parse(file const int *@path)", TC_R_BAD_PROTOTYPE, "isn't a path",
          "file const char *path"},
         {"int parse(out @file char *path)", TC_R_BAD_PROTOTYPE, "only inputs", ""},
-        {"int f(@codec(image) void *p)", TC_R_NOT_YET, "codecs", NULL},
+        {"int f(@codec(image) void *p)", TC_R_NOT_YET, "codecs", "write its `prototype`"},
         {"int f(@struct s s)", TC_R_NOT_YET, "is empty", NULL, "struct s { };"},
         {"int f(@struct s s)", TC_R_NOT_YET, "eightbyte", NULL,
          "struct s { int : 30; int a; int : 3; };"},

@@ -58,6 +58,8 @@ struct taskcache_call {
     const void *values;   /* in the prototype's order; use taskcache_value_at() */
     uint32_t value_count;
     uint32_t reserved;
+    const struct taskcache_value *result; /* after the body; NULL: before it, or none. Pointers: the
+                                             address alone */
 };
 
 static inline const struct taskcache_value *taskcache_value_at(const struct taskcache_call *call,
