@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cache/blake2s.h"
+
 #define DIGEST_BYTES 16u
 
 int tc_material_next(const unsigned char *material, size_t bytes, size_t *offset,
@@ -105,6 +107,18 @@ int tc_material_end(struct tc_material *m)
         m->digesting = 0;
     }
     return 0;
+}
+
+size_t tc_material_private(const struct tc_material *m, unsigned char *ret)
+{
+    const struct tc_component_head head = {.name_bytes = sizeof TC_PRIVATE - 1,
+                                           .tag = TC_TAG_BYTES,
+                                           .content_bytes = TC_BLAKE2S_BYTES};
+
+    memcpy(ret, &head, sizeof head);
+    memcpy(ret + sizeof head, TC_PRIVATE, head.name_bytes);
+    tc_blake2s(&m->seed, sizeof m->seed, m->memory, m->bytes, ret + sizeof head + head.name_bytes);
+    return TC_PRIVATE_BYTES;
 }
 
 struct tc_key tc_material_key(const struct tc_material *m)

@@ -94,6 +94,13 @@ int tc_material_begin(struct tc_material *m, const char *name, size_t name_bytes
                       uint64_t content_bytes);
 void tc_material_content(struct tc_material *m, const void *data, size_t bytes);
 int tc_material_end(struct tc_material *m);
+/* What is kept of the material of a `private:` task, and compared on a hit: one component
+ * "=private" whose content is the BLAKE2s-256 of all of it, keyed by the seed. `ret` has room for
+ * TC_PRIVATE_BYTES; returns how many it is. */
+#define TC_PRIVATE       "=private"
+#define TC_PRIVATE_BYTES (sizeof(struct tc_component_head) + sizeof TC_PRIVATE - 1 + 32)
+size_t tc_material_private(const struct tc_material *m, unsigned char *ret);
+
 struct tc_key tc_material_key(const struct tc_material *m);
 
 /* The content of "=task": what every key holds. A namespace (else NULL) stands for identity and

@@ -40,6 +40,7 @@ struct tc_flight {
     uint32_t bytes;          /* of this entry with what follows it */
     uint32_t previous;       /* offset of the entry before, or TC_NO_FLIGHT */
     uint32_t args, olds, extents, material, material_bytes; /* offsets from the entry's start */
+    uint32_t kept, kept_bytes; /* likewise: what a record keeps of the material */
 };
 #define TC_NO_FLIGHT 0xffffffffu
 
@@ -67,12 +68,15 @@ struct tc_call {
     uint8_t result_type;
     struct tc_material material;
     struct tc_key key;
-    uint32_t bad_param;     /* whose capture failed */
-    const char *bad_detail; /* what else there is to say of it, NULL */
-    uint32_t found;         /* enum tc_found: what the look-up found instead of a hit */
-    int64_t expired_ns;     /* of an expired record that it found */
-    int verifying;          /* a record is only looked at */
-    uint64_t record_id;     /* of the one that was */
+    const unsigned char *kept; /* what a record keeps of the material */
+    size_t kept_bytes;
+    unsigned char private[TC_PRIVATE_BYTES]; /* ... of a private task's */
+    uint32_t bad_param;                      /* whose capture failed */
+    const char *bad_detail;                  /* what else there is to say of it, NULL */
+    uint32_t found;     /* enum tc_found: what the look-up found instead of a hit */
+    int64_t expired_ns; /* of an expired record that it found */
+    int verifying;      /* a record is only looked at */
+    uint64_t record_id; /* of the one that was */
 };
 
 #define TC_OWNER_FORKED    UINT32_MAX

@@ -65,7 +65,9 @@ static struct tc_flight *open_flight(struct tc_context *x, const struct tc_call 
     uint32_t args = align8(sizeof(struct tc_flight)), olds = args + h->param_count * 8;
     uint32_t extents = olds + h->old_count * 8,
              material = extents + c->out_count * (uint32_t)sizeof(struct tc_extent);
-    struct tc_flight *f = tc_flight_open(x, c->frame->entry, material + c->material.bytes);
+    uint32_t kept = c->kept == c->material.memory ? material : material + align8(c->material.bytes);
+    size_t bytes = kept == material ? material + c->material.bytes : kept + c->kept_bytes;
+    struct tc_flight *f = tc_flight_open(x, c->frame->entry, bytes);
     unsigned char *p = (unsigned char *)f;
 
     if (f == NULL)
@@ -79,10 +81,14 @@ static struct tc_flight *open_flight(struct tc_context *x, const struct tc_call 
     f->material = material;
     f->result_address = c->frame->rdi;
     f->material_bytes = (uint32_t)c->material.bytes;
+    f->kept = kept;
+    f->kept_bytes = (uint32_t)c->kept_bytes;
     memcpy(p + args, c->arg, h->param_count * 8);
     memcpy(p + olds, c->old, h->old_count * 8);
     memcpy(p + extents, c->out, c->out_count * sizeof *c->out);
     memcpy(p + material, c->material.memory, c->material.bytes);
+    if (kept != material)
+        memcpy(p + kept, c->kept, c->kept_bytes);
     return f;
 }
 
@@ -186,7 +192,8 @@ static void begin_transaction(struct tc_context *x, struct tc_call *c, struct tc
         return;
     tc_capture_probation(c);
     c->out_count = 0;
-    c->material.bytes = 0;
+    c->material.bytes = c->kept_bytes = 0;
+    c->kept = c->material.memory;
     f = tc_capture_olds(c) == 0 ? open_flight(x, c) : NULL;
     if (f != NULL)
         f->serial = flow->serial;
@@ -223,6 +230,16 @@ static uint32_t enter_flow(struct tc_context *x, struct tc_frame *f, struct tc_h
     return TC_ACTION_CALL;
 }
 
+static void keep_material(struct tc_call *c)
+{
+    c->kept = c->material.memory;
+    c->kept_bytes = c->material.bytes;
+    if (!(c->hook->task->flags & TC_TASK_PRIVATE))
+        return;
+    c->kept_bytes = tc_material_private(&c->material, c->private);
+    c->kept = c->private;
+}
+
 static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook *h)
 {
     struct tc_call *c = &x->call;
@@ -248,6 +265,7 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
         r = tc_capture_key(x, c);
     if (r != 0)
         return bypass(c, r);
+    keep_material(c);
     greet_once(c->storage);
     c->found = TC_FOUND_UNWANTED;
     c->record_id = 0;

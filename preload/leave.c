@@ -109,6 +109,7 @@ static uint32_t keep(struct tc_context *x, struct tc_frame *frame, struct tc_fli
     struct tc_result result = {
         .flight = f,
         .material = (const unsigned char *)f + f->material,
+        .kept = (const unsigned char *)f + f->kept,
         .duration_ns = duration_ns,
         .errno_after = x->errno_place != NULL ? *x->errno_place : 0,
     };

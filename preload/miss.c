@@ -70,9 +70,11 @@ static void describe(const struct tc_call *c, uint32_t reason, struct tc_miss_me
     m->miss.reason = reason;
     m->miss.task = c->hook->task_hash;
     m->miss.when_ns = tc_now_ns();
+    m->miss.identity_bytes = c->hook->identity_bytes;
+    if (c->hook->task->flags & TC_TASK_PRIVATE)
+        return;
     m->miss.pid = (uint32_t)tc_state.pid;
     memcpy(m->miss.program, tc_state.program, sizeof m->miss.program - 1);
-    m->miss.identity_bytes = c->hook->identity_bytes;
 }
 
 void tc_miss_unstored(const struct tc_call *c, const struct tc_flight *f, uint32_t reason,
@@ -82,12 +84,13 @@ void tc_miss_unstored(const struct tc_call *c, const struct tc_flight *f, uint32
                                          .key_high = f->key_high,
                                          .found = f->found,
                                          .expired_ns = f->expired_ns,
-                                         .material_bytes = f->material_bytes}};
+                                         .material_bytes = f->kept_bytes}};
     struct tc_outgoing out = {.head = &m.head,
                               .head_bytes = sizeof m,
-                              .part = {c->hook->identity, (const char *)f + f->material},
-                              .part_bytes = {c->hook->identity_bytes, f->material_bytes},
-                              .fd = -1};
+                              .part = {c->hook->identity, (const char *)f + f->kept},
+                              .part_bytes = {c->hook->identity_bytes, f->kept_bytes},
+                              .fd = -1,
+                              .storage = f->storage};
 
     if (tc_is_sandboxed() || !may_tell(c->hook, now_ns))
         return;
@@ -102,7 +105,8 @@ void tc_miss_bypassed(const struct tc_call *c, uint32_t reason)
                               .head_bytes = sizeof m,
                               .part = {c->hook->identity},
                               .part_bytes = {c->hook->identity_bytes},
-                              .fd = -1};
+                              .fd = -1,
+                              .storage = c->storage};
 
     if (tc_is_sandboxed())
         return;
@@ -122,20 +126,20 @@ void tc_miss_wrong(struct tc_context *x, const struct tc_call *c, const struct t
     struct tc_miss_message m = {.miss = {.key_low = f->key_low,
                                          .key_high = f->key_high,
                                          .record_id = f->record_id,
-                                         .material_bytes = f->material_bytes,
+                                         .material_bytes = f->kept_bytes,
                                          .text_bytes = text_bytes}};
     struct tc_outgoing out = {.head = &m.head,
                               .head_bytes = sizeof m,
                               .part = {c->hook->identity, x->scratch},
-                              .part_bytes = {c->hook->identity_bytes, f->material_bytes},
+                              .part_bytes = {c->hook->identity_bytes, f->kept_bytes},
                               .fd = -1,
                               .storage = f->storage};
     struct tc_reply reply;
 
     if (m.miss.text_bytes > TC_MISS_TEXT)
         m.miss.text_bytes = TC_MISS_TEXT;
-    memcpy(x->scratch, (const char *)f + f->material, f->material_bytes);
-    memcpy(x->scratch + f->material_bytes, text, m.miss.text_bytes);
+    memcpy(x->scratch, (const char *)f + f->kept, f->kept_bytes);
+    memcpy(x->scratch + f->kept_bytes, text, m.miss.text_bytes);
     out.part_bytes[1] += m.miss.text_bytes;
     describe(c, TC_R_VERIFY_DIFFERS, &m);
     (void)tc_request(&out, TC_REPLY_NS, &reply);

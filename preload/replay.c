@@ -352,8 +352,7 @@ static int is_this_call(const struct tc_call *c, const struct tc_record_view *v)
     const struct tc_record *h = &v->head;
 
     return h->key_low == c->key.low && h->key_high == c->key.high &&
-           h->material_bytes == c->material.bytes &&
-           memcmp(v->material, c->material.memory, c->material.bytes) == 0;
+           h->material_bytes == c->kept_bytes && memcmp(v->material, c->kept, c->kept_bytes) == 0;
 }
 
 /* In seccomp's strict mode the clock can't be read: the time stamp counter is switched off. */

@@ -175,7 +175,7 @@ static void fill_header(const struct tc_call *c, const struct tc_result *r, stru
         h->err = r->errno_after;
     }
     h->identity_bytes = c->hook->identity_bytes;
-    h->material_bytes = r->flight->material_bytes;
+    h->material_bytes = r->flight->kept_bytes;
     h->output_count = c->out_count;
     for (uint32_t i = 0; i < c->out_count; i++)
         h->output_bytes += bytes_of(&c->out[i]);
@@ -226,7 +226,7 @@ static uint32_t encode(struct draft *d, const struct tc_call *c, const struct tc
 {
     put(d, h, sizeof *h);
     put(d, c->hook->identity, h->identity_bytes);
-    put(d, r->material, h->material_bytes);
+    put(d, r->kept, h->material_bytes);
     put(d, c->out, c->out_count * sizeof *c->out);
     return encode_outputs(d, c);
 }
@@ -251,20 +251,22 @@ static void add_hints(struct tc_context *x, const struct tc_call *c, const struc
     q->found = r->flight->found;
     q->expired_ns = r->flight->expired_ns;
     q->heads = sizeof *q;
-    q->head_bytes = tc_miss_string_heads(c, r->material, r->flight->material_bytes, x->check);
+    q->head_bytes = tc_miss_string_heads(c, r->kept, r->flight->kept_bytes, x->check);
 }
 
 static uint32_t send_draft(struct draft *d, uint64_t bytes, struct tc_context *x,
                            const struct tc_call *c, const struct tc_result *result)
 {
-    struct tc_store_request q = {
-        .head.type = TC_MSG_STORE, .draft_bytes = bytes, .pid = (uint32_t)tc_state.pid};
+    struct tc_store_request q = {.head.type = TC_MSG_STORE, .draft_bytes = bytes};
     struct tc_outgoing m = {
         .head = &q.head, .head_bytes = sizeof q, .fd = -1, .storage = c->storage};
     struct tc_reply reply;
     int r;
 
-    memcpy(q.program, tc_state.program, sizeof q.program - 1);
+    if (!(c->hook->task->flags & TC_TASK_PRIVATE)) {
+        q.pid = (uint32_t)tc_state.pid;
+        memcpy(q.program, tc_state.program, sizeof q.program - 1);
+    }
     q.flags = result->flight->refresh ? TC_STORE_REPLACE : 0;
     add_hints(x, c, result, &q);
     m.part[0] = x->check;

@@ -9,6 +9,7 @@
 struct tc_result {
     const struct tc_flight *flight;
     const unsigned char *material;
+    const unsigned char *kept; /* of it, in the record */
     int64_t duration_ns;
     int32_t errno_after;
     struct tc_flow *transaction; /* it is staged for, NULL: for everybody */

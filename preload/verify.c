@@ -57,7 +57,10 @@ static void describe(const struct tc_call *c, const struct tc_compared *d, struc
     }
     tc_line_text(l, "' differs from byte ");
     tc_line_number(l, d->byte);
-    tc_line_text(l, " on: 0x");
+    tc_line_text(l, " on");
+    if (c->hook->task->flags & TC_TASK_PRIVATE)
+        return;
+    tc_line_text(l, ": 0x");
     tc_line_hex(l, d->was, 2);
     tc_line_text(l, " in the record, 0x");
     tc_line_hex(l, d->is, 2);

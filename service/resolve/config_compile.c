@@ -271,6 +271,8 @@ static void make_switches(struct making *m)
         m->task.flags |= strcmp(hook, "got") == 0 ? TC_TASK_HOOK_GOT : TC_TASK_HOOK_ENTRY;
     if (expiration != NULL && tc_parse_duration(expiration, &m->task.expiration_ns) == 0)
         m->task.flags |= TC_TASK_EXPIRES;
+    if (tristate(m, TC_KEY_PRIVATE) == TC_TRUE)
+        m->task.flags |= TC_TASK_PRIVATE;
     if (verify != NULL)
         (void)tc_share(verify, &m->task.verify);
     for (size_t i = 0; i < sizeof persisting / sizeof persisting[0]; i++)

@@ -57,7 +57,7 @@ struct tc_config_key {
     X(DEPENDS, "depends", ANY, TC_UNCACHED, NULL, NULL)                           \
     X(GLOBALS, "globals", ANY, TC_UNCACHED, NULL, NULL)                           \
     X(DEEP_STOP, "deep_stop", ANY, TC_UNCACHED, NULL, NULL)                       \
-    X(PRIVATE, "private", BOOL, TC_UNCACHED, NULL, off)                           \
+    X(PRIVATE, "private", BOOL, TC_BUILT, NULL, NULL)                             \
     X(ADAPTIVE, "adaptive", ANY, TC_IGNORED, NULL, off)                           \
     X(VERIFY, "verify", SHARE, TC_BUILT, NULL, NULL)                              \
     X(HOOK, "hook", WORD, TC_BUILT, hooks, NULL)                                  \

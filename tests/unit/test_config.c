@@ -336,9 +336,9 @@ static void not_yet(void **state)
          {"W taskcache.yaml:5:5: not-yet-key: `adaptive` isn't built yet: it has no effect\n"
           "    adaptive: true\n    ^"}},
         {"once in the defaults",
-         "defaults: { private: true }\n" F1 "  - { symbol: g, prototype: 'int g(int n)' }\n",
-         {"W taskcache.yaml:1:13: not-yet-key: `private` isn't built yet: every task stays "
-          "uncached\ndefaults: { private: true }\n            ^"}},
+         "defaults: { depends: [ x ] }\n" F1 "  - { symbol: g, prototype: 'int g(int n)' }\n",
+         {"W taskcache.yaml:1:13: not-yet-key: `depends` isn't built yet: every task stays "
+          "uncached\ndefaults: { depends: [ x ] }\n            ^"}},
         {"says what happens anyway",
          F1 "    private: false\n    hook: entry\n    store: wait\n    result_serializer: raw\n"
             "    adaptive: no\n    globals: ~\nlog: { level: debug, file: x.log }\n",

@@ -212,7 +212,7 @@ static void not_yet_flags(void **state)
         {"", "globals: [ x ]", TC_TASK_NOT_YET},
         {"", "deep_stop: [ x ]", TC_TASK_NOT_YET},
         {"", "depends: [ x ]", TC_TASK_NOT_YET},
-        {"", "private: true", TC_TASK_NOT_YET},
+        {"", "private: true", TC_TASK_PRIVATE},
         {"", "private: false", 0},
         {"", "cache_key_fn: x", TC_TASK_POLICY_GIVEN | TC_TASK_PERSIST_ON},
         {"", "result_storage_key: x", TC_TASK_POLICY_GIVEN | TC_TASK_PERSIST_ON},
