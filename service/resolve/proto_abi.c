@@ -50,6 +50,32 @@ static bool unnamed_bits(const struct proto_type *t)
     return t->record->has_unnamed_bits;
 }
 
+/* An array of structs, at any depth? */
+static bool has_struct_array(const struct proto_type *t, bool in_array)
+{
+    for (; t->kind == K_ARRAY; t = t->to)
+        in_array = true;
+    if (t->kind != K_RECORD)
+        return false;
+    if (in_array)
+        return true;
+    for (const struct proto_member *m = t->record->members; m != NULL; m = m->next)
+        if (has_struct_array(m->type, false))
+            return true;
+    return false;
+}
+
+/* A member that isn't aligned puts all in memory (3.2.3, 1). gcc looks at the first element of an
+ * array only (struct { float x; char c; } __attribute__((packed)) a[3]), clang at all of them. */
+static void check_unaligned(struct proto *p, const struct proto_type *t, proto_at at)
+{
+    if (has_struct_array(t, false))
+        proto_fail(p, TC_R_NOT_YET, at, NULL,
+                   "values of '%.60s' with an array of packed structs, about which compilers "
+                   "disagree, aren't built yet",
+                   p->fn->name);
+}
+
 static struct proto_classes classify(struct proto *p, const struct proto_type *t, uint32_t layout,
                                      proto_at at)
 {
@@ -66,8 +92,10 @@ static struct proto_classes classify(struct proto *p, const struct proto_type *t
     if (l->bytes > 16)
         return memory;
     for (uint32_t i = 0; i < l->count; i++)
-        if (!merge_member(&c, &p->members[l->first + i]))
+        if (!merge_member(&c, &p->members[l->first + i])) {
+            check_unaligned(p, t, at);
             return memory;
+        }
     /* Compilers disagree about what nobody can name. */
     if (unnamed_bits(t) || c.half[0] == CLASS_NONE ||
         (l->bytes > 8 && c.half[0] != CLASS_X87 && c.half[1] == CLASS_NONE))

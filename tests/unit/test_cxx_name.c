@@ -26,8 +26,8 @@ static const char *const linkage[] = {
     "_ZN2ns1VIiE3sumEi",
     "_ZN2ns1fEPKdm",
     "_ZN2ns1fEi",
-    "_ZN2ns1mERSt3mapINSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEEiSt4lessIS6_ESaISt4pairI"
-    "KS6_iEEE",
+    ("_ZN2ns1mERSt3mapINSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEEiSt4lessIS6_ESaISt4pairI"
+     "KS6_iEEE"),
     "_ZN2ns2twIdEET_S1_",
     "_ZN2ns2twIiEET_S1_",
     "_ZN2ns4nameERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEESt6vectorIdSaIdEE",
