@@ -124,14 +124,14 @@ static uint32_t keep(struct tc_context *x, struct tc_frame *frame, struct tc_fli
         r = tc_capture_outputs(c, 1);
     if (r == 0)
         r = check_extents(c, f);
-    if (f->record_id == 0)
-        if (r == 0)
-            r = tc_send_result(x, c, &result);
+    if (r == 0 && f->record_id != 0)
+        r = tc_send_probe(c);
+    if (f->record_id != 0)
+        r = tc_verify_result(x, c, &result, r);
+    else if (r == 0)
+        r = tc_send_result(x, c, &result);
     tc_codec_forget(c);
     return r;
-    if (r == 0)
-        r = tc_send_probe(c);
-    return tc_verify_result(x, c, &result, r);
 }
 
 /* A record that turned out right makes the call a hit that saved nothing. */
