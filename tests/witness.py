@@ -1,5 +1,5 @@
-"""A library to preload that tells when functions of another library run: each writes its name to $BODY_LOG at its first call in a
-process, and goes on to the real one. How a test proves that nothing was computed, where the functions themselves leave no trace."""
+"""A library to preload that tells when functions of another library run: each writes its name to $BODY_LOG, at its first
+call in a process or at every one, and goes on to the real one. How a test proves that nothing was computed, where the functions themselves leave no trace."""
 
 SOURCE = r"""
 #define _GNU_SOURCE
@@ -15,9 +15,9 @@ static void *real[sizeof names / sizeof names[0]];
 static char told[sizeof names / sizeof names[0]];
 
 /* Called with all argument registers kept. */
-__attribute__((used)) void *witness_called(unsigned i)
+static __attribute__((used)) void *witness_called(unsigned i)
 {
-    if (!__atomic_exchange_n(&told[i], 1, __ATOMIC_RELAXED)) {
+    if (!__atomic_exchange_n(&told[i], 1, __ATOMIC_RELAXED) || EACH) {
         char line[128];
         int n = snprintf(line, sizeof line, "%s\n", names[i]);
         int fd = open(getenv("BODY_LOG"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -62,8 +62,8 @@ STUBS
 STUB = '    ".globl {name}\\n.type {name},@function\\n{name}: mov ${i}, %r11d\\n    jmp witness_common\\n.size {name}, . - {name}\\n"\n'
 
 
-def build(t, names, library):
-    """The path of such a library for these functions of `library` (as the loader finds it)."""
-    source = SOURCE.replace("NAMES", ", ".join(f'"{n}"' for n in names)).replace("LIBRARY", f'"{library}"')
+def build(t, names, library, each=False):
+    """The path of such a library for these functions of `library` (as the loader finds it). `each`: it tells each call."""
+    source = SOURCE.replace("EACH", str(int(each))).replace("NAMES", ", ".join(f'"{n}"' for n in names)).replace("LIBRARY", f'"{library}"')
     source = source.replace("STUBS\n", "".join(STUB.format(name=n, i=i) for i, n in enumerate(names)))
     return t.cc(source, "witness.so", ["-O1", "-shared", "-fPIC", "-ldl"])
