@@ -50,14 +50,23 @@ void tc_report_hit(const struct tc_call *c, const struct tc_replayed *done)
 
 void tc_report_miss(const struct tc_call *c, uint32_t why)
 {
+    static const char found[][40] = {
+        [TC_FOUND_NOTHING] = "no record yet",
+        [TC_FOUND_EXPIRED] = "the record has expired",
+        [TC_FOUND_OTHER_SHAPE] = "the record has another shape",
+        [TC_FOUND_UNWANTED] = "refresh",
+        [TC_FOUND_DAMAGED] = "the record can't be read",
+        [TC_FOUND_OTHER_KEY] = "the record is of other inputs",
+        [TC_FOUND_NO_STORE] = "the store can't be read",
+        [TC_FOUND_CHANGING] = "the store changes too fast",
+    };
     struct tc_line l;
 
     if (!tc_log_wanted(TC_LOG_DEBUG))
         return;
     begin(&l, TC_LOG_DEBUG, c);
-    tc_line_text(&l, c->hook->active.refresh ? "refresh: the body runs"
-                     : why != 0              ? tc_reason_info(why)->sentence
-                                             : "no record yet: the body runs");
+    tc_line_text(&l, why != 0 ? tc_reason_info(why)->sentence : found[c->found]);
+    tc_line_text(&l, ": the body runs");
     tc_line_end(&l, TC_LOG_DEBUG);
 }
 
