@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "service/daemon.h"
+#include "service/describe_plugin.h"
 #include "service/service.h"
 
 /* The one line for who started us, and the descriptor's end. */
@@ -182,6 +183,8 @@ int main(int argc, char **argv)
 
     if (r != 0 || o->show_help || o->show_version)
         return r;
+    if (o->plugin != NULL)
+        return tc_describe_plugin(o->plugin, stdout);
     if (!o->foreground)
         tc_daemon_shed_preloads(argv);
     tc_daemon_clean(o->ready_fd);

@@ -28,6 +28,9 @@ static int take(struct tc_options *o, int option, struct tc_failure *f)
     case 'C':
         o->cache = optarg;
         return 0;
+    case 'p':
+        o->plugin = optarg;
+        return 0;
     case 'f':
         o->foreground = 1;
         return 0;
@@ -49,11 +52,15 @@ static int take(struct tc_options *o, int option, struct tc_failure *f)
 
 int tc_options_parse(struct tc_options *o, int argc, char **argv, struct tc_failure *f)
 {
-    static const struct option known[] = {
-        {"config", required_argument, NULL, 'c'},   {"cache", required_argument, NULL, 'C'},
-        {"ready-fd", required_argument, NULL, 'r'}, {"idle-exit", required_argument, NULL, 'i'},
-        {"foreground", no_argument, NULL, 'f'},     {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},        {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"config", required_argument, NULL, 'c'},
+                                          {"cache", required_argument, NULL, 'C'},
+                                          {"ready-fd", required_argument, NULL, 'r'},
+                                          {"idle-exit", required_argument, NULL, 'i'},
+                                          {"read-plugin", required_argument, NULL, 'p'},
+                                          {"foreground", no_argument, NULL, 'f'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'V'},
+                                          {NULL, 0, NULL, 0}};
     int option;
 
     memset(o, 0, sizeof *o);
@@ -67,7 +74,7 @@ int tc_options_parse(struct tc_options *o, int argc, char **argv, struct tc_fail
     }
     if (optind < argc)
         return tc_fail(f, TC_R_SYNTAX, EINVAL, "unexpected argument '%s'", argv[optind]);
-    if (o->show_help || o->show_version)
+    if (o->show_help || o->show_version || o->plugin != NULL)
         return 0;
     if (o->config == NULL && o->cache == NULL)
         return tc_fail(f, TC_R_NO_CONFIG, EINVAL, "give --config FILE or --cache DIR");
@@ -85,5 +92,6 @@ const char *tc_options_help(void)
            "  --ready-fd N         write \"ok\" or \"error REASON text\" to descriptor N\n"
            "  --foreground         stay in the session of the caller, log to stderr too\n"
            "  --idle-exit SECONDS  leave that long after the last client (60; 0: never)\n"
+           "  --read-plugin FILE   say what the plugin FILE says of itself, and leave\n"
            "  --version, --help\n";
 }

@@ -1,17 +1,21 @@
-/* cachectl plugins: the plugins that can be named without a path. Nothing of them is run or read.
- */
+/* cachectl plugins: those that can be named without a path, or those that are given; and a new one.
+ * Nothing of a plugin is run. */
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "plugin-api/include/taskcache/plugin.h"
 #include "tools/client.h"
 #include "tools/json.h"
-#include "tools/options.h"
+#include "tools/plugin_info.h"
+#include "tools/plugin_new.h"
 
 struct plugin {
     char *name, *path;
+    struct tc_plugin_info info;
 };
 
 struct plugins {
@@ -56,14 +60,21 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct plugin *)a)->name, ((const struct plugin *)b)->name);
 }
 
-static void print_text(const struct plugins *p)
+static void print_table(const struct plugins *p)
 {
     struct tc_table t;
-    tc_table_begin(&t, 2, 0);
-    tc_table_cell(&t, "PLUGIN");
-    tc_table_cell(&t, "FILE");
+    tc_table_begin(&t, 6, 1u << 3);
+    for (size_t i = 0; i < 6; i++)
+        tc_table_cell(&t, (const char *[]){"PLUGIN", "VERSION", "ABI", "TASKS", "CODE", "FILE"}[i]);
     for (size_t i = 0; i < p->count; i++) {
+        const struct tc_plugin_info *info = &p->plugin[i].info;
+        if (!info->name)
+            continue;
         tc_table_cell(&t, p->plugin[i].name);
+        tc_table_cell(&t, info->version);
+        tc_table_cell(&t, info->abi);
+        tc_table_cellf(&t, "%zu", info->tasks.count);
+        tc_table_cell(&t, info->has_code ? "yes" : "");
         tc_table_cell(&t, p->plugin[i].path);
     }
     if (p->count)
@@ -73,17 +84,56 @@ static void print_text(const struct plugins *p)
     tc_table_free(&t);
 }
 
+static void print_one(const struct plugin *p)
+{
+    const struct tc_plugin_info *info = &p->info;
+    printf("%s%s%s %s", tc_style(stdout, TC_BOLD), info->name, tc_style(stdout, TC_PLAIN),
+           info->version);
+    printf("%s%s\n", *info->description ? "  " : "", info->description);
+    printf("  file     %s\n  abi      %s\n", p->path, info->abi);
+    if (*info->licence)
+        printf("  licence  %s\n", info->licence);
+    if (info->has_code)
+        printf("  code     %s%s\n",
+               info->claims & TASKCACHE_THREAD_SAFE ? "thread-safe" : "one thread at a time",
+               info->claims & TASKCACHE_FORK_SAFE ? ", fork-safe" : "");
+    for (size_t i = 0; i < info->tasks.count; i++)
+        printf("  task     %s\n", info->tasks.word[i]);
+}
+
+static void json_one(struct tc_json *j, const struct plugin *p)
+{
+    const struct tc_plugin_info *info = &p->info;
+    tc_json_object(j, NULL);
+    tc_json_text(j, "name", p->name);
+    tc_json_text(j, "path", p->path);
+    if (info->name) {
+        tc_json_text(j, "version", info->version);
+        tc_json_text(j, "abi", info->abi);
+        tc_json_text(j, "licence", info->licence);
+        tc_json_text(j, "description", info->description);
+        tc_json_bool(j, "code", info->has_code);
+        tc_json_array(j, "tasks");
+        for (size_t i = 0; i < info->tasks.count; i++)
+            tc_json_text(j, NULL, info->tasks.word[i]);
+        tc_json_close_array(j);
+    }
+    if (info->refused.reason) {
+        tc_json_object(j, "refused");
+        tc_json_text(j, "reason", tc_reason_info(info->refused.reason)->id);
+        tc_json_text(j, "sentence", info->refused.sentence);
+        tc_json_close_object(j);
+    }
+    tc_json_close_object(j);
+}
+
 static void print_json(const struct plugins *p)
 {
     struct tc_json j;
     tc_json_begin(&j, stdout);
     tc_json_array(&j, NULL);
-    for (size_t i = 0; i < p->count; i++) {
-        tc_json_object(&j, NULL);
-        tc_json_text(&j, "name", p->plugin[i].name);
-        tc_json_text(&j, "path", p->plugin[i].path);
-        tc_json_close_object(&j);
-    }
+    for (size_t i = 0; i < p->count; i++)
+        json_one(&j, &p->plugin[i]);
     tc_json_close_array(&j);
     tc_json_end(&j);
 }
@@ -105,36 +155,100 @@ static void search_all(struct plugins *p)
             search(p, real);
     }
     search(p, TC_LIBDIR "/plugins");
+    if (p->count)
+        qsort(p->plugin, p->count, sizeof *p->plugin, by_name);
+}
+
+/* Those that the words mean: paths as they are, names among the installed ones. */
+static bool choose(const struct plugins *all, const struct tc_words *words, struct plugins *ret)
+{
+    bool found_all = true;
+    for (size_t i = 0; i < words->count; i++) {
+        const char *word = words->word[i];
+        char *path = tc_is_plugin_path(word) ? tc_copy(word) : NULL;
+        for (size_t k = 0; !path && k < all->count; k++)
+            if (strcmp(all->plugin[k].name, word) == 0)
+                path = tc_copy(all->plugin[k].path);
+        if (!path) {
+            struct tc_cause cause;
+            (void)tc_cause_set(&cause, ENOENT, TC_R_NO_SUCH_PLUGIN, word, NULL);
+            tc_problem(&cause);
+            found_all = false;
+            continue;
+        }
+        ret->plugin = tc_grow(ret->plugin, ret->count, &ret->allocated, sizeof *ret->plugin);
+        ret->plugin[ret->count++] = (struct plugin){.name = tc_copy(word), .path = path};
+    }
+    return found_all;
+}
+
+static void free_all(struct plugins *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        tc_plugin_info_free(&p->plugin[i].info);
+        free(p->plugin[i].name);
+        free(p->plugin[i].path);
+    }
+    free(p->plugin);
+}
+
+/* True: none of them is refused. */
+static bool read_all(struct plugins *p)
+{
+    bool fine = true;
+    for (size_t i = 0; i < p->count; i++) {
+        (void)tc_plugin_info_read(p->plugin[i].path, &p->plugin[i].info);
+        fine = fine && !p->plugin[i].info.refused.reason;
+    }
+    return fine;
+}
+
+static void print_text(const struct plugins *p, bool in_full)
+{
+    if (!in_full)
+        print_table(p);
+    for (size_t i = 0; i < p->count; i++) {
+        if (in_full && p->plugin[i].info.name)
+            print_one(&p->plugin[i]);
+        if (p->plugin[i].info.refused.reason)
+            tc_problem(&p->plugin[i].info.refused);
+    }
+}
+
+static int list(const struct tc_parsed *parsed)
+{
+    struct plugins all = {0}, chosen = {0}, *shown = parsed->words.count ? &chosen : &all;
+    bool fine = true;
+    search_all(&all);
+    if (parsed->words.count)
+        fine = choose(&all, &parsed->words, &chosen);
+    fine = read_all(shown) && fine;
+    if (parsed->common.json)
+        print_json(shown);
+    else
+        print_text(shown, parsed->words.count > 0);
+    free_all(&chosen);
+    free_all(&all);
+    return fine ? TC_EXIT_DONE : TC_EXIT_FOUND;
 }
 
 static int run_plugins(const struct tc_command *self, int argc, char **argv)
 {
-    struct plugins found = {0};
     TC_CLEANUP(tc_parsed_free) struct tc_parsed parsed;
     int status;
     if (!tc_options_parse(self, NULL, TC_OPTIONS_ANYWHERE, argc, argv, &parsed, &status))
         return status;
-    if (parsed.words.count)
-        return tc_usage(self, "it takes no arguments");
-    search_all(&found);
-    if (found.count)
-        qsort(found.plugin, found.count, sizeof *found.plugin, by_name);
-    if (parsed.common.json)
-        print_json(&found);
-    else
-        print_text(&found);
-    for (size_t i = 0; i < found.count; i++) {
-        free(found.plugin[i].name);
-        free(found.plugin[i].path);
-    }
-    free(found.plugin);
-    return TC_EXIT_DONE;
+    if (!parsed.words.count || strcmp(parsed.words.word[0], "new") != 0)
+        return list(&parsed);
+    if (parsed.words.count != 2)
+        return tc_usage(self, "`new` takes one name");
+    return tc_plugin_new(self, parsed.words.word[1]);
 }
 
 const struct tc_command tc_command_plugins = {
     .name = "plugins",
-    .summary = "List the plugins that can be named",
-    .usage = "plugins [OPTION...]",
+    .summary = "List plugins, or begin a new one",
+    .usage = "plugins [OPTION...] [NAME|FILE...]\n       cachectl plugins new NAME",
     .help = "",
     .run = run_plugins,
 };

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cache/hash.h"
+#include "tools/plugin_info.h"
 
 static char *trimmed(const char *s, size_t bytes)
 {
@@ -148,7 +149,8 @@ static int add_task(struct tc_text *to, const char *text, struct tc_cause *ret_c
 
 static int add_plugin(struct tc_text *to, const char *name, struct tc_cause *ret_cause)
 {
-    TC_CLEANUP(tc_free_text) char *path = strchr(name, '/') ? realpath(name, NULL) : tc_copy(name);
+    TC_CLEANUP(tc_free_text)
+    char *path = tc_is_plugin_path(name) ? realpath(name, NULL) : tc_copy(name);
     if (!path)
         return tc_cause_set(ret_cause, errno, TC_R_NO_SUCH_PLUGIN, name, "%s", strerror(errno));
     for (const char *p = path; *p; p++)
