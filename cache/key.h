@@ -16,8 +16,10 @@
  * count, then (u64 length, bytes) each; values with a layout, and elements of such arrays: their
  * members in packed form (struct tc_layout, cache/task.h); files: u64 size, then the XXH3-128 of
  * the content under the seed, nothing if there is no such file;
- * functions: 16 bytes that stand for their code (preload/function_input.h); NULL (of an output
- * too): tag TC_TAG_NULL, no content.
+ * in structs whose pointers are followed, in the pointer's place: u64 count of elements, or bytes
+ * of a string, UINT64_MAX for NULL, then these; such an array's shape counts elements instead of
+ * bytes; functions: 16 bytes that stand for their code (preload/function_input.h); NULL (of an
+ * output too): tag TC_TAG_NULL, no content.
  *
  * What a codec reads: u64 bytes, then the XXH3-128 of them under the seed (TC_TAG_CODEC).
  *

@@ -112,6 +112,7 @@ static int layout_ok(const struct tc_flat *f, const struct tc_task *task, const 
 {
     const struct tc_member *m = span_at(f, task->members, TC_MAX_MEMBERS, sizeof *m);
     uint64_t packed = 0;
+    int follows = 0;
 
     if (m == NULL || !str_ok(f, l->name) || l->bytes == 0 || l->bytes > TC_MAX_LAYOUT_BYTES ||
         l->first > task->members.count || l->count > task->members.count - l->first)
@@ -119,10 +120,12 @@ static int layout_ok(const struct tc_flat *f, const struct tc_task *task, const 
     for (uint32_t i = 0; i < l->count; i++) {
         if (!member_ok(f, &m[l->first + i], l))
             return 0;
-        packed += (uint64_t)m[l->first + i].count * tc_scalar_value_bytes(m[l->first + i].type);
+        follows |= m[l->first + i].follow > TC_FOLLOW_IGNORED;
+        if (m[l->first + i].follow == TC_FOLLOW_VALUE)
+            packed += (uint64_t)m[l->first + i].count * tc_scalar_value_bytes(m[l->first + i].type);
     }
-    return packed == l->packed_bytes && packed != 0 && packed <= UINT32_MAX &&
-           (!l->is_plain || packed == l->bytes);
+    return packed == l->packed_bytes && (packed != 0 || follows) && packed <= UINT32_MAX &&
+           (!l->is_plain || packed == l->bytes) && follows == (l->follows != 0);
 }
 
 static int layouts_ok(const struct tc_flat *f, const struct tc_task *task)
@@ -133,6 +136,14 @@ static int layouts_ok(const struct tc_flat *f, const struct tc_task *task)
         if (!layout_ok(f, task, &l[i]))
             return 0;
     return l != NULL;
+}
+
+/* Outputs have one packed form: nothing is followed there. */
+static int is_followed(const struct tc_flat *f, const struct tc_task *task, uint32_t layout)
+{
+    const struct tc_layout *l = layout_at(f, task, layout);
+
+    return l != NULL && l->follows != 0;
 }
 
 static int shape_ok(const struct tc_task *task, const struct tc_param *p)
@@ -183,12 +194,38 @@ static int expr_ok(const struct code *c, uint32_t first)
            (first < c->count && tc_expr_verify(c->insns, c->count, first, c->args, c->olds) == 0);
 }
 
+static int follow_ok(const struct tc_task *task, const struct code *c, const struct tc_member *m)
+{
+    struct code alone = {.insns = c->insns, .count = c->count, .args = 1, .olds = 0};
+
+    if (m->follow <= TC_FOLLOW_IGNORED)
+        return 1;
+    if (m->type != TC_PTR || m->bits != 0 || m->follow > TC_FOLLOW_STRINGS ||
+        !expr_ok(&alone, m->length))
+        return 0;
+    return m->follow != TC_FOLLOW_ARRAY ||
+           (m->elem == TC_MEMBERS ? m->layout != 0 && m->layout <= task->layouts.count
+                                  : m->elem != TC_VOID && m->elem < TC_PTR);
+}
+
+static int follows_ok(const struct tc_flat *f, const struct tc_task *task, const struct code *c)
+{
+    const struct tc_member *m = span_at(f, task->members, TC_MAX_MEMBERS, sizeof *m);
+
+    for (uint32_t i = 0; m != NULL && i < task->members.count; i++)
+        if (!follow_ok(task, c, &m[i]))
+            return 0;
+    return m != NULL && !is_followed(f, task, task->result_layout);
+}
+
 static int param_ok(const struct tc_flat *f, const struct tc_task *task, const struct code *c,
                     const struct tc_param *p)
 {
     return str_ok(f, p->name) && str_ok(f, p->type_text) && p->dir >= TC_IN &&
-           p->dir <= TC_HIDDEN && shape_ok(task, p) && expr_ok(c, p->pieces) &&
-           expr_ok(c, p->length) && expr_ok(c, p->stride) && expr_ok(c, p->capacity);
+           p->dir <= TC_HIDDEN && shape_ok(task, p) &&
+           (p->dir == TC_IN || p->dir >= TC_IGNORE || !is_followed(f, task, p->layout)) &&
+           expr_ok(c, p->pieces) && expr_ok(c, p->length) && expr_ok(c, p->stride) &&
+           expr_ok(c, p->capacity);
 }
 
 static int owned_ok(const struct tc_flat *f, const struct tc_task *task, const struct code *c)
@@ -365,8 +402,8 @@ int tc_task_ok(const struct tc_flat *f, const struct tc_task *task)
         (task->params.count < 32 && task->excluded >> task->params.count != 0))
         return 0;
     return c.insns != NULL && params_ok(f, task, &c) && owned_ok(f, task, &c) &&
-           sorted_ok(f, task) && programs_ok(f, task, &c) && key_parts_ok(f, task, &c) &&
-           functions_ok(f, task) && texts_ok(f, task);
+           follows_ok(f, task, &c) && sorted_ok(f, task) && programs_ok(f, task, &c) &&
+           key_parts_ok(f, task, &c) && functions_ok(f, task) && texts_ok(f, task);
 }
 
 static int strings_ok(const struct tc_flat *f, const struct tc_config *config)

@@ -54,7 +54,7 @@ enum tc_shape_kind {
  * leaves (structs inside are taken apart). The packed form of a value is its members one after the
  * other in the table's order, each whole array at once: what lies between them isn't in it. A long
  * double has 10 bytes there, a bit-field as many as its declared type, little-endian and extended
- * by its sign.
+ * by its sign. In a key a followed pointer is there as what it points at (cache/key.h).
  */
 struct tc_member {
     struct tc_str name;     /* "pos.x" */
@@ -64,14 +64,31 @@ struct tc_member {
     uint8_t type;           /* enum tc_scalar, at most TC_F80 */
     uint8_t bit, bits;      /* of a bit-field: its first bit (0..7), its width; 0: none */
     uint8_t is_char;
+    uint8_t follow;  /* enum tc_follow */
+    uint8_t elem;    /* enum tc_scalar of what TC_FOLLOW_ARRAY points at */
+    uint16_t layout; /* 1 + index, of elements that are TC_MEMBERS */
+    uint32_t length; /* program, whose one argument is the address of the struct: elements;
+                        TC_NO_EXPR: one */
+    uint32_t owner;  /* offset of that struct */
 };
+
+/* What counts of a member. */
+enum tc_follow {
+    TC_FOLLOW_VALUE = 0,
+    TC_FOLLOW_IGNORED, /* nothing: neither in keys nor in outputs */
+    TC_FOLLOW_STRING,  /* of a pointer what it points at: a NUL-terminated string */
+    TC_FOLLOW_ARRAY,   /* elements */
+    TC_FOLLOW_STRINGS, /* pointers to strings */
+};
+#define TC_MAX_DEPTH 8u /* pointers behind one another */
 
 struct tc_layout {
     struct tc_str name; /* "struct stats" */
     uint32_t bytes, packed_bytes;
     uint32_t first, count; /* among the task's members */
     uint32_t is_plain;     /* without gaps: the packed form is the memory as it is */
-    uint32_t pad;
+    uint32_t follows; /* pointers inside are followed: for inputs alone, and without a packed form
+                         of one length */
 };
 
 #define TC_MAX_LAYOUTS      64u

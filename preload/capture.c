@@ -6,6 +6,7 @@
 #include "preload/codec.h"
 #include "preload/extent.h"
 #include "preload/file_input.h"
+#include "preload/follow.h"
 #include "preload/function_input.h"
 #include "preload/layout.h"
 #include "preload/owned.h"
@@ -95,13 +96,37 @@ static void add_content(void *ctx, const void *data, uint64_t bytes)
     tc_material_content(ctx, data, bytes);
 }
 
-static void add_elements(const struct tc_element *e, uint64_t address, uint64_t bytes,
-                         struct tc_material *m)
+static uint32_t add_elements(struct tc_call *c, const struct tc_element *e, uint64_t address,
+                             uint64_t bytes, struct tc_material *m)
 {
+    if (tc_follows(e))
+        return tc_follow(c, e, address, bytes / e->bytes, add_content, m);
     if (e->layout == NULL)
         tc_material_content(m, (const void *)(uintptr_t)address, bytes);
     else
         tc_gather(e, address, bytes / e->bytes, add_content, m);
+    return 0;
+}
+
+static void count_content(void *ctx, const void *data, uint64_t bytes)
+{
+    uint64_t *sum = ctx;
+
+    (void)data;
+    *sum += bytes;
+}
+
+/* How many bytes the content is going to have. */
+static uint32_t measure(struct tc_call *c, const struct tc_element *e, const struct tc_runs *runs,
+                        uint64_t address, uint64_t *ret)
+{
+    uint32_t r = 0;
+
+    *ret = 0;
+    for (uint64_t i = 0; r == 0 && i < runs->pieces && runs->piece_bytes != 0; i++)
+        r = tc_follow(c, e, address + i * runs->stride_bytes, runs->piece_bytes / e->bytes,
+                      count_content, ret);
+    return r;
 }
 
 static uint32_t add_array(struct tc_call *c, const struct tc_param *p, uint64_t address,
@@ -109,7 +134,7 @@ static uint32_t add_array(struct tc_call *c, const struct tc_param *p, uint64_t 
 {
     struct tc_element element = tc_element_of(c->hook, p);
     struct tc_runs e;
-    uint64_t shape[2];
+    uint64_t shape[2], bytes;
     uint32_t r = tc_extent_of(c, p, &e);
 
     if (r != 0)
@@ -121,15 +146,20 @@ static uint32_t add_array(struct tc_call *c, const struct tc_param *p, uint64_t 
     tc_runs_join(&e);
     for (uint64_t i = 0; r == 0 && i < e.pieces && e.piece_bytes != 0; i++)
         r = probe(c, address + i * e.stride_bytes, e.piece_bytes);
+    bytes = shape[0] * shape[1];
+    if (r == 0 && tc_follows(&element)) {
+        shape[1] = e.piece_bytes / element.bytes;
+        r = measure(c, &element, &e, address, &bytes);
+    }
     if (r != 0)
         return r;
     if (tc_material_begin(m, tc_task_str(c->hook, p->name), p->name.bytes, TC_TAG_ARRAY,
-                          sizeof shape + shape[0] * shape[1]) < 0)
+                          sizeof shape + bytes) < 0)
         return TC_R_NO_KEY;
     tc_material_content(m, shape, sizeof shape);
-    for (uint64_t i = 0; i < e.pieces && e.piece_bytes != 0; i++)
-        add_elements(&element, address + i * e.stride_bytes, e.piece_bytes, m);
-    return 0;
+    for (uint64_t i = 0; r == 0 && i < e.pieces && e.piece_bytes != 0; i++)
+        r = add_elements(c, &element, address + i * e.stride_bytes, e.piece_bytes, m);
+    return r;
 }
 
 /* strlen() that asks first while the task is new. */
@@ -275,6 +305,12 @@ int tc_capture_overlaps(struct tc_call *c)
     for (uint32_t i = 0; i < c->hook->param_count; i++) {
         const struct tc_param *p = &c->hook->params[i];
         uint64_t at = c->arg[i], span = at != 0 && p->type == TC_PTR ? input_span(c, p, at) : 0;
+        struct tc_element element;
+
+        /* What is reached through pointers may be anything. */
+        element = tc_element_of(c->hook, p);
+        if (p->dir == TC_IN && at != 0 && tc_follows(&element))
+            return 1;
         for (uint32_t k = 0; span != 0 && k < c->out_count; k++) {
             const struct tc_extent *e = &c->out[k];
             if (e->param == UINT32_MAX || e->flags & TC_EXTENT_NULL || e->pieces == 0 ||
@@ -306,10 +342,15 @@ static uint32_t add_input(struct tc_call *c, uint32_t param, struct tc_material 
         r = 0;
     } else if (p->shape == TC_SHAPE_MEMBERS) {
         struct tc_element e = tc_element_of(c->hook, p);
-        if (v == 0 || tc_material_begin(m, name, p->name.bytes, TC_TAG_MEMBERS, e.packed_bytes) < 0)
+        struct tc_runs one = {1, e.bytes, 0};
+        uint64_t bytes = e.packed_bytes;
+
+        r = v != 0 && tc_follows(&e) ? measure(c, &e, &one, v, &bytes) : 0;
+        if (r != 0)
+            return r;
+        if (v == 0 || tc_material_begin(m, name, p->name.bytes, TC_TAG_MEMBERS, bytes) < 0)
             return TC_R_NO_KEY;
-        tc_gather(&e, v, 1, add_content, m);
-        r = 0;
+        r = add_elements(c, &e, v, e.bytes, m);
     } else if (v == 0) {
         r = tc_material_begin(m, name, p->name.bytes, TC_TAG_NULL, 0) < 0 ? TC_R_NO_KEY : 0;
     } else if (p->shape == TC_SHAPE_ARRAY) {
@@ -443,6 +484,13 @@ static uint32_t compare_one(struct tc_context *x, struct tc_call *c, uint32_t pa
                : 0;
 }
 
+static int is_followed(const struct tc_call *c, const struct tc_param *p)
+{
+    struct tc_element e = tc_element_of(c->hook, p);
+
+    return tc_follows(&e);
+}
+
 uint32_t tc_capture_compare(struct tc_context *x, struct tc_call *c, const unsigned char *material,
                             size_t bytes)
 {
@@ -455,7 +503,7 @@ uint32_t tc_capture_compare(struct tc_context *x, struct tc_call *c, const unsig
         uint32_t r;
 
         if (p == NULL || p->dir != TC_IN || p->shape == TC_SHAPE_SCALAR ||
-            p->shape == TC_SHAPE_MEMBERS || p->shape == TC_SHAPE_FUNCTION)
+            (p->shape == TC_SHAPE_MEMBERS && !is_followed(c, p)) || p->shape == TC_SHAPE_FUNCTION)
             continue;
         c->bad_param = (uint32_t)param;
         r = compare_one(x, c, (uint32_t)param, &k);

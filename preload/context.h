@@ -15,6 +15,7 @@
 #include "cache/record.h"
 #include "preload/arch/arch.h"
 #include "preload/flow.h"
+#include "preload/layout.h"
 #include "preload/lookup.h"
 #include "preload/state.h"
 
@@ -92,6 +93,13 @@ struct tc_known_file {
 
 struct tc_plugin_area;
 
+/* Where the way through an input's structs is, see follow.h. */
+struct tc_walk {
+    struct tc_element element;
+    uint64_t address, left; /* of this element; and how many with it */
+    uint32_t member, index; /* of the element; of the member, if it is several */
+};
+
 struct tc_context {
     /* tid; 0: nobody; TC_OWNER_FORKED: a thread of the parent process had it; TC_OWNER_ABANDONED: a
      * frame is at work in it, or was left by a jump, and its thread goes on with another one. */
@@ -105,6 +113,7 @@ struct tc_context {
     struct tc_call call;
     struct tc_store_view store; /* as the last look-up saw it */
     struct tc_hash_state hash;
+    struct tc_walk walk[TC_MAX_DEPTH + 1];
     struct tc_known_file files[TC_KNOWN_FILES];
     uint32_t next_file;
     struct tc_plugin_area *plugin_area; /* plugin.h; NULL: none yet */

@@ -48,6 +48,21 @@ uint32_t tc_evaluate(struct tc_call *c, uint32_t program, int64_t *ret)
     return is_constant(c->hook, program, ret) ? 0 : evaluate(c, program, ret);
 }
 
+uint32_t tc_evaluate_member(struct tc_call *c, uint32_t program, uint64_t owner, int64_t *ret)
+{
+    static const uint8_t type = TC_PTR;
+    struct tc_expr_env env = {
+        .code = c->hook->code,
+        .code_count = c->hook->code_count,
+        .arg = &owner,
+        .arg_type = &type,
+        .arg_count = 1,
+        .readable = c->probing ? readable : NULL,
+    };
+
+    return tc_expr_eval(&env, program, ret) < 0 ? TC_R_BAD_EXTENT : 0;
+}
+
 uint32_t tc_capture_skip(struct tc_call *c)
 {
     int64_t v = 0;

@@ -15,6 +15,9 @@ struct tc_runs {
     uint64_t pieces, piece_bytes, stride_bytes;
 };
 
+/* The extent of a struct's member: its program has the struct's address as its only argument. */
+uint32_t tc_evaluate_member(struct tc_call *c, uint32_t program, uint64_t owner, int64_t *ret);
+
 /* Of an array's parameter, as things are now. */
 uint32_t tc_extent_of(struct tc_call *c, const struct tc_param *p, struct tc_runs *ret);
 

@@ -23,17 +23,24 @@ struct tc_element tc_element_of(const struct tc_hook *h, const struct tc_param *
     return p->layout != 0 ? element(h, p->layout) : (struct tc_element){NULL, NULL, bytes, bytes};
 }
 
+struct tc_element tc_element_of_layout(const struct tc_hook *h, uint32_t layout)
+{
+    return element(h, layout);
+}
+
 struct tc_element tc_element_of_result(const struct tc_hook *h)
 {
     return element(h, h->task->result_layout);
 }
 
-static void gather_member(const struct tc_member *m, const unsigned char *at, tc_gather_fn *put,
-                          void *ctx)
+void tc_gather_member(const struct tc_member *m, const unsigned char *at, tc_gather_fn *put,
+                      void *ctx)
 {
     uint32_t bytes = tc_scalar_value_bytes(m->type);
     uint64_t v;
 
+    if (m->follow == TC_FOLLOW_IGNORED)
+        return;
     at += m->offset;
     if (m->bits == 0 && m->stride == bytes) {
         put(ctx, at, (uint64_t)bytes * m->count);
@@ -60,7 +67,7 @@ void tc_gather(const struct tc_element *e, uint64_t address, uint64_t count, tc_
     }
     for (uint64_t i = 0; i < count; i++, at += e->bytes)
         for (uint32_t k = 0; k < e->layout->count; k++)
-            gather_member(&e->members[k], at, put, ctx);
+            tc_gather_member(&e->members[k], at, put, ctx);
 }
 
 static int scatter_member(const struct tc_member *m, unsigned char *at, tc_scatter_fn *take,
@@ -69,6 +76,8 @@ static int scatter_member(const struct tc_member *m, unsigned char *at, tc_scatt
     uint32_t bytes = tc_scalar_value_bytes(m->type);
     int r = 0;
 
+    if (m->follow == TC_FOLLOW_IGNORED)
+        return 0;
     at += m->offset;
     if (m->bits == 0 && m->stride == bytes)
         return take(ctx, at, (uint64_t)bytes * m->count);

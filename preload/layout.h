@@ -19,6 +19,8 @@ struct tc_element {
 
 struct tc_element tc_element_of(const struct tc_hook *h, const struct tc_param *p);
 struct tc_element tc_element_of_result(const struct tc_hook *h);
+/* 1 + index. */
+struct tc_element tc_element_of_layout(const struct tc_hook *h, uint32_t layout);
 
 /* Bytes in memory for so many packed ones. */
 static inline uint64_t tc_element_span(const struct tc_element *e, uint64_t packed_bytes)
@@ -28,6 +30,8 @@ static inline uint64_t tc_element_span(const struct tc_element *e, uint64_t pack
 
 /* Takes `count` elements at `address` apart: runs of packed bytes, in order. */
 typedef void tc_gather_fn(void *ctx, const void *data, uint64_t bytes);
+void tc_gather_member(const struct tc_member *m, const unsigned char *at, tc_gather_fn *put,
+                      void *ctx);
 void tc_gather(const struct tc_element *e, uint64_t address, uint64_t count, tc_gather_fn *put,
                void *ctx);
 

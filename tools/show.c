@@ -84,8 +84,8 @@ static void describe_members(const struct show *s, uint32_t layout, struct tc_sh
         tc_flat_at(&s->record.config, task->layouts.off, task->layouts.count, sizeof *layouts);
     members =
         tc_flat_at(&s->record.config, task->members.off, task->members.count, sizeof *members);
-    if (!layouts || !members)
-        return;
+    if (!layouts || !members || layouts[layout - 1].follows)
+        return; /* followed pointers: shown as bytes */
     v->layout = &layouts[layout - 1];
     v->members = members + v->layout->first;
     v->flat = &s->record.config;

@@ -52,11 +52,15 @@ static void text_element(const struct tc_show_to *to, struct tc_text *t,
     size_t offset = 0;
     bool alone = v->layout->count == 1 && tc_flat_str(v->flat, v->members->name)[0] == '\0';
     tc_text_add(t, "%s", alone ? "" : "{");
+    const char *between = "";
     for (uint32_t i = 0; i < v->layout->count; i++) {
+        if (v->members[i].follow == TC_FOLLOW_IGNORED)
+            continue;
         struct place p = next_place(v, i, from, &offset);
         if (!alone)
-            tc_text_add(t, "%s%s = ", i ? ", " : "", tc_flat_str(v->flat, p.member->name));
+            tc_text_add(t, "%s%s = ", between, tc_flat_str(v->flat, p.member->name));
         text_place(to, t, &p);
+        between = ", ";
     }
     tc_text_add(t, "%s", alone ? "" : "}");
 }
@@ -102,6 +106,8 @@ void tc_show_json_members(struct tc_json *j, const struct tc_shown_value *v)
         size_t offset = 0;
         tc_json_object(j, NULL);
         for (uint32_t k = 0; k < v->layout->count; k++) {
+            if (v->members[k].follow == TC_FOLLOW_IGNORED)
+                continue;
             struct place p = next_place(v, k, v->data + i, &offset);
             const char *name = tc_flat_str(v->flat, p.member->name);
             json_place(j, name[0] ? name : "value", &p);

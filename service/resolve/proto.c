@@ -112,6 +112,22 @@ static void sort_names(const struct proto_function *f, uint8_t *sorted)
     }
 }
 
+/* What members' extents say, by their programs: a program's place says nothing. */
+static struct tc_hash128 digest_extents(const struct proto *p, const struct proto_layout *l,
+                                        struct tc_hash128 h)
+{
+    for (uint32_t i = l->first; i < l->first + l->count; i++) {
+        uint32_t first = p->members[i].length, end = first;
+
+        if (p->members[i].follow <= TC_FOLLOW_IGNORED || first == TC_NO_EXPR)
+            continue;
+        while (p->code[end].op != TC_OP_END)
+            end++;
+        h = tc_hash128(p->code + first, (end - first) * sizeof *p->code, h.low ^ h.high);
+    }
+    return h;
+}
+
 /* A struct's name says nothing about its members: they count too, by place and type. */
 static void digest(const struct proto *p, const char *canonical, uint8_t ret[16])
 {
@@ -125,6 +141,7 @@ static void digest(const struct proto *p, const char *canonical, uint8_t ret[16]
         frame[0] = h.low;
         frame[1] = h.high;
         h = tc_hash128(p->members + l->first, l->count * sizeof *p->members, h.low ^ h.high);
+        h = digest_extents(p, l, h);
     }
     memcpy(ret, &h.low, 8);
     memcpy(ret + 8, &h.high, 8);
@@ -133,7 +150,8 @@ static void digest(const struct proto *p, const char *canonical, uint8_t ret[16]
 static bool is_plain(const struct proto *p, const struct proto_layout *l)
 {
     for (uint32_t i = 0; i < l->count; i++)
-        if (p->members[l->first + i].bits != 0)
+        if (p->members[l->first + i].bits != 0 ||
+            p->members[l->first + i].follow != TC_FOLLOW_VALUE)
             return false;
     return l->bytes == l->packed_bytes;
 }
@@ -146,7 +164,8 @@ static void layout_tables(struct proto *p, struct tc_flat_builder *b, struct tc_
     for (uint32_t i = 0; i < p->layout_count; i++) {
         const struct proto_layout *l = &p->layouts[i];
 
-        layouts[i] = (struct tc_layout){.name = tc_flat_add_str(b, l->name),
+        layouts[i] = (struct tc_layout){.follows = l->follows,
+                                        .name = tc_flat_add_str(b, l->name),
                                         .bytes = (uint32_t)l->bytes,
                                         .packed_bytes = (uint32_t)l->packed_bytes,
                                         .first = l->first,

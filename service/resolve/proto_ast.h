@@ -97,16 +97,18 @@ enum proto_expr_kind {
     E_BIT_AND,
     E_BIT_XOR,
     E_BIT_OR,
+    E_SELF, /* of a member's extent: the address of the struct that it is in */
 };
 
 struct proto_expr {
     enum proto_expr_kind kind;
-    proto_at at;      /* of the operator, name or literal */
-    proto_at first;   /* of the first token */
-    uint32_t height;  /* of the tree */
-    bool arrow;       /* E_MEMBER */
-    int64_t value;    /* E_INT, E_CHAR; E_FLOAT: a double's bits */
-    const char *name; /* E_NAME, E_MEMBER */
+    proto_at at;               /* of the operator, name or literal */
+    proto_at first;            /* of the first token */
+    uint32_t height;           /* of the tree */
+    bool arrow;                /* E_MEMBER */
+    int64_t value;             /* E_INT, E_CHAR; E_FLOAT: a double's bits */
+    const char *name;          /* E_NAME, E_MEMBER */
+    struct proto_record *self; /* E_SELF */
     struct proto_expr *a, *b, *c;
 };
 
@@ -156,6 +158,9 @@ struct proto_member {
     struct proto_expr *bits; /* of a bit-field */
     bool packed;
     struct proto_expr *aligned; /* the greatest alignment given; NULL: none */
+    uint8_t dir;                /* TC_IN, TC_IGNORE or 0 */
+    bool follows;               /* what it points at counts: */
+    struct proto_expr *extent;  /* so many; NULL: a string, or one */
     struct proto_member *next;
     /* From the layout. */
     uint64_t offset; /* of a bit-field: to the byte with its first bit */
@@ -197,7 +202,16 @@ struct proto_layout {
     const char *name;
     uint64_t bytes, packed_bytes;
     uint32_t first, count;
-    bool has_pointers;
+    bool has_pointers; /* about which nothing is said */
+    bool follows;      /* pointers of which something is said */
+};
+
+/* What a member's table entry gets when its layout is complete. */
+struct proto_follow {
+    const struct proto_type *to;     /* of type TC_MEMBERS */
+    const struct proto_expr *extent; /* NULL: one */
+    struct proto_record *owner;      /* whose members the extent names */
+    proto_at at;
 };
 
 struct proto_param {
@@ -293,6 +307,7 @@ struct proto {
     uint32_t layout_count;
     struct tc_member *members; /* without names */
     const char **member_names;
+    struct proto_follow *follows;
     uint32_t member_count, member_allocated;
 };
 
@@ -372,6 +387,13 @@ struct proto_member *proto_find_member(struct proto *p, struct proto_record *r, 
 /* 1 + the index of a type's layout: one for all uses. */
 uint32_t proto_layout_of(struct proto *p, const struct proto_type *t, proto_at at);
 
+/* proto_pointee.c: pointers in structs */
+uint8_t proto_member_direction(struct proto *p);
+void proto_settle_member(struct proto *p, struct proto_member *m);
+void proto_follow_leaf(struct proto *p, const struct proto_member *m, const struct proto_type *to,
+                       struct tc_member *leaf, struct proto_follow *follow);
+void proto_follow_members(struct proto *p, uint32_t layout);
+
 /* proto_abi.c: where arguments and results are */
 void proto_assign_places(struct proto *p);
 
@@ -432,6 +454,7 @@ enum proto_when {
     WHEN_BEFORE,   /* of what the call doesn't change: at any time, with one result */
     WHEN_SAVED,    /* once before the call; the value is kept, whatever the call does to memory */
     WHEN_AFTER,
+    WHEN_MEMBER,   /* a member's extent: the struct's address is the only argument */
     WHEN_CAPACITY, /* at any time, with one result: what the call changes is read by old() alone */
 };
 uint32_t proto_program(struct proto *p, const struct proto_expr *e, enum proto_when when,

@@ -72,7 +72,7 @@ static void members_result(struct proto *p)
 
     f->result_kind = TC_RESULT_VALUE;
     f->result_layout = proto_layout_of(p, f->result, f->result_at);
-    if (p->layouts[f->result_layout - 1].has_pointers)
+    if (p->layouts[f->result_layout - 1].has_pointers || p->layouts[f->result_layout - 1].follows)
         proto_fail(p, TC_R_OWNERSHIP_MISSING, f->result_at, "",
                    "'%.60s' returns a struct with a pointer inside, and nothing says who owns what "
                    "it points at",
@@ -118,7 +118,8 @@ static void note_float(struct proto *p, const struct proto_type *t)
 static void note_members(struct proto *p)
 {
     for (uint32_t i = 0; i < p->member_count; i++)
-        p->floats = p->floats || is_float(p->members[i].type) || p->members[i].type == TC_F80;
+        p->floats = p->floats || is_float(p->members[i].type) || p->members[i].type == TC_F80 ||
+                    is_float(p->members[i].elem);
 }
 
 void proto_check(struct proto *p)

@@ -160,6 +160,16 @@ static const struct proto_type *gen_return(struct gen *g, const struct proto_exp
     return t->kind == K_POINTER ? t : widen(g, e, t->scalar);
 }
 
+static const struct proto_type *gen_self(struct gen *g, const struct proto_expr *e)
+{
+    struct proto_type *t = proto_new(g->p, sizeof *t);
+
+    t->kind = K_RECORD;
+    t->record = e->self;
+    (void)emit(g, e, (struct tc_insn){.op = TC_OP_ARG}, 1);
+    return proto_pointer_to(g->p, t);
+}
+
 /* ---- memory ---- */
 
 /* May the memory behind this pointer be read at this time? */
@@ -544,7 +554,7 @@ static const struct proto_type *gen_old(struct gen *g, const struct proto_expr *
 
 static const struct proto_type *gen(struct gen *g, const struct proto_expr *e)
 {
-    if (e->at >> 24 == TC_PROTO_TYPES) {
+    if (e->at >> 24 == TC_PROTO_TYPES && g->when != WHEN_MEMBER) {
         emit_push(g, e, proto_constant(g->p, e));
         return &integer;
     }
@@ -563,6 +573,8 @@ static const struct proto_type *gen(struct gen *g, const struct proto_expr *e)
         return gen_name(g, e);
     case E_RETURN:
         return gen_return(g, e);
+    case E_SELF:
+        return gen_self(g, e);
     case E_OLD:
         return gen_old(g, e);
     case E_STRLEN:

@@ -28,15 +28,6 @@ static uint64_t limited(struct proto *p, uint64_t bytes, proto_at at)
 
 /* ---- sizes ---- */
 
-static bool names_member(const struct proto *p, const struct proto_expr *e)
-{
-    if (e == NULL)
-        return false;
-    if (e->kind == E_NAME)
-        return proto_find(p, SYM_CONSTANT, e->name) == NULL;
-    return names_member(p, e->a) || names_member(p, e->b) || names_member(p, e->c);
-}
-
 static uint64_t dimension(struct proto *p, const struct proto_type *t)
 {
     int64_t n;
@@ -44,9 +35,6 @@ static uint64_t dimension(struct proto *p, const struct proto_type *t)
     if (t->dim.count == NULL)
         proto_fail(p, TC_R_OPEN_LAYOUT, t->dim.at, NULL,
                    "a flexible array has no length that a declaration knows");
-    if (names_member(p, t->dim.count))
-        proto_fail(p, TC_R_NOT_YET, t->dim.at, NULL,
-                   "pointers in structs with an extent of their own aren't built yet");
     n = proto_constant(p, t->dim.count);
     if (n < 0)
         proto_fail(p, TC_R_BAD_PROTOTYPE, t->dim.at, "", "the length of an array is negative");
@@ -197,6 +185,10 @@ struct leaves {
     struct proto *p;
     struct proto_layout *layout;
     proto_at at;
+    const struct proto_member *member; /* NULL: the type itself */
+    struct proto_record *record;       /* that the member is in, at this offset */
+    uint64_t record_offset;
+    bool ignored;
 };
 
 /* So many of them, so far apart. */
@@ -216,12 +208,15 @@ static void add_leaf(const struct leaves *l, const char *name, uint8_t type, str
         uint32_t more = 2 * p->member_allocated + 32;
         struct tc_member *members = proto_new(p, more * sizeof *members);
         const char **names = proto_new(p, more * sizeof *names);
+        struct proto_follow *follows = proto_new(p, more * sizeof *follows);
 
         if (p->member_count > 0) {
             memcpy(members, p->members, p->member_count * sizeof *members);
             memcpy(names, p->member_names, p->member_count * sizeof *names);
+            memcpy(follows, p->follows, p->member_count * sizeof *follows);
         }
         p->members = members;
+        p->follows = follows;
         p->member_names = names;
         p->member_allocated = more;
     }
@@ -229,15 +224,23 @@ static void add_leaf(const struct leaves *l, const char *name, uint8_t type, str
     leaf.offset = (uint32_t)run.offset;
     leaf.count = (uint32_t)run.count;
     leaf.stride = run.count == 1 ? tc_scalar_bytes(type) : (uint32_t)run.stride;
+    if (l->ignored)
+        leaf.follow = TC_FOLLOW_IGNORED;
+    leaf.owner = (uint32_t)l->record_offset;
     p->member_names[p->member_count] = name;
     p->members[p->member_count++] = leaf;
     l->layout->count++;
-    l->layout->packed_bytes += run.count * tc_scalar_value_bytes(type);
-    l->layout->has_pointers = l->layout->has_pointers || type == TC_PTR;
+    if (leaf.follow == TC_FOLLOW_VALUE)
+        l->layout->packed_bytes += run.count * tc_scalar_value_bytes(type);
+    l->layout->follows = l->layout->follows || leaf.follow > TC_FOLLOW_IGNORED;
+    l->layout->has_pointers =
+        l->layout->has_pointers || (type == TC_PTR && leaf.follow == TC_FOLLOW_VALUE);
 }
 
 static void add_leaves(const struct leaves *l, const char *name, const struct proto_type *t,
                        struct run run);
+static void add_pointer(const struct leaves *l, const char *name, const struct proto_type *t,
+                        struct run run);
 
 /* An array of structs is kept as an array of each of their members; an array inside an array as one
  * where they lie without gaps, else one by one. */
@@ -267,11 +270,16 @@ static void add_members(const struct leaves *l, const char *name, struct proto_r
     for (const struct proto_member *m = r->members; m != NULL; m = m->next) {
         struct run inner = {run.offset + m->offset, run.count, run.stride};
         const char *full = m->name == NULL ? name : part_name(l->p, name, m->name);
+        struct leaves own = *l;
 
+        own.member = m;
+        own.record = r;
+        own.record_offset = run.offset;
+        own.ignored = l->ignored || m->dir == TC_IGNORE;
         if (m->bits == NULL)
-            add_leaves(l, full, m->type, inner);
+            add_leaves(&own, full, m->type, inner);
         else if (m->name != NULL)
-            add_leaf(l, full, m->type->scalar, inner,
+            add_leaf(&own, full, m->type->scalar, inner,
                      (struct tc_member){.bit = m->bit, .bits = m->width});
     }
 }
@@ -289,7 +297,7 @@ static void add_leaves(const struct leaves *l, const char *name, const struct pr
         add_members(l, name, t->record, run);
         return;
     case K_POINTER:
-        add_leaf(l, name, TC_PTR, run, leaf);
+        add_pointer(l, name, t, run);
         return;
     default:
         break;
@@ -302,6 +310,18 @@ static void add_leaves(const struct leaves *l, const char *name, const struct pr
     add_leaf(l, part_name(l->p, name, "im"), t->scalar, run, leaf);
 }
 
+static void add_pointer(const struct leaves *l, const char *name, const struct proto_type *t,
+                        struct run run)
+{
+    struct tc_member leaf = {.length = 0};
+    struct proto_follow follow = {.owner = l->record, .at = l->at};
+
+    if (l->member != NULL && l->member->follows && !l->ignored)
+        proto_follow_leaf(l->p, l->member, t->to, &leaf, &follow);
+    add_leaf(l, name, TC_PTR, run, leaf);
+    l->p->follows[l->p->member_count - 1] = follow;
+}
+
 static bool same_type(const struct proto_type *a, const struct proto_type *b)
 {
     return a->kind == b->kind &&
@@ -311,7 +331,8 @@ static bool same_type(const struct proto_type *a, const struct proto_type *b)
 uint32_t proto_layout_of(struct proto *p, const struct proto_type *t, proto_at at)
 {
     struct proto_layout *layout = &p->layouts[p->layout_count];
-    struct leaves l = {p, layout, at};
+    struct leaves l = {.p = p, .layout = layout, .at = at};
+    uint32_t number;
 
     for (uint32_t i = 0; i < p->layout_count; i++)
         if (same_type(p->layouts[i].type, t))
@@ -324,11 +345,14 @@ uint32_t proto_layout_of(struct proto *p, const struct proto_type *t, proto_at a
     layout->bytes = proto_size_of(p, t, at).bytes;
     layout->first = p->member_count;
     add_leaves(&l, "", t, (struct run){0, 1, layout->bytes});
-    if (layout->packed_bytes == 0)
+    if (layout->packed_bytes == 0 && !layout->follows)
         proto_fail(p, TC_R_NOT_YET, at, NULL,
                    "'%.60s' has no members to read: such types aren't "
                    "built yet",
                    layout->name);
     limited(p, layout->packed_bytes, at);
-    return ++p->layout_count;
+    number = ++p->layout_count;
+    if (layout->follows)
+        proto_follow_members(p, number);
+    return number;
 }

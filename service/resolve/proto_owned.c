@@ -61,7 +61,7 @@ static void check_element(struct proto *p, struct proto_param *x)
                        "%s points at '%.40s', whose members aren't declared", whose(p, x),
                        t->spelled != NULL ? t->spelled : "a struct");
         x->layout = proto_layout_of(p, t, x->type_at);
-        if (p->layouts[x->layout - 1].has_pointers)
+        if (p->layouts[x->layout - 1].has_pointers || p->layouts[x->layout - 1].follows)
             refuse(
                 p, x, TC_R_OWNERSHIP_MISSING,
                 "holds structs with pointers inside, and nothing says who owns what they point at");

@@ -31,7 +31,7 @@ static void add_member(struct proto_member ***end, struct proto_member *m)
 
 /* NAME, NAME[N], *NAME, NAME : BITS, : BITS */
 static struct proto_member *member(struct proto *p, const struct proto_type *base,
-                                   const struct proto_storage *outer)
+                                   const struct proto_storage *outer, uint8_t dir)
 {
     struct proto_member *m = proto_new(p, sizeof *m);
     struct proto_type *own = proto_new(p, sizeof *own);
@@ -45,6 +45,8 @@ static struct proto_member *member(struct proto *p, const struct proto_type *bas
     proto_attributes(p, &s);
     m->packed = s.packed;
     m->aligned = s.aligned;
+    m->dir = dir;
+    proto_settle_member(p, m);
     return m;
 }
 
@@ -56,14 +58,16 @@ static void members(struct proto *p, struct proto_record *r)
     while (!proto_accept(p, '}')) {
         struct proto_storage s = {0};
         struct proto_type *base;
+        uint8_t dir;
 
         if (proto_is(p, TOK_END))
             proto_unexpected(p, "`}`");
+        dir = proto_member_direction(p);
         base = proto_specifiers(p, &s);
         if (s.is_typedef || s.is_extern || s.is_static)
             proto_fail(p, TC_R_BAD_PROTOTYPE, s.at, "", "a member has no storage class");
         do {
-            add_member(&end, member(p, base, &s));
+            add_member(&end, member(p, base, &s, dir));
         } while (proto_accept(p, ','));
         proto_expect(p, ';', "`;`");
     }

@@ -251,6 +251,12 @@ static void array_shape(struct proto *p, struct proto_param *x)
     if (x->elem->kind != K_RECORD && x->elem->kind != K_WIDE)
         return;
     x->layout = proto_layout_of(p, x->elem, x->type_at);
+    if (p->layouts[x->layout - 1].follows && x->direction != TC_IN)
+        proto_fail(
+            p, TC_R_OWNERSHIP_MISSING, x->type_at, "",
+            "parameter '%.40s' of '%.40s' receives structs whose pointers have extents: only "
+            "inputs are followed, and nothing says who owns what an output points at",
+            x->name, fn_name(p));
     if (!p->layouts[x->layout - 1].has_pointers)
         return;
     if (x->direction != TC_IN)

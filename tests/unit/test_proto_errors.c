@@ -333,6 +333,53 @@ static void ownership(void **state)
     CHECK(list);
 }
 
+static void pointers_in_structs(void **state)
+{
+    static const struct refusal list[] = {
+        {"int f(out @struct s *s)", TC_R_OWNERSHIP_MISSING, "only inputs are followed", "",
+         "struct s { int n; double y[n]; };"},
+        {"int f(inout @struct s *s)", TC_R_OWNERSHIP_MISSING, NULL, "",
+         "struct s { in char *name; };"},
+        {"@struct s f(int n)", TC_R_OWNERSHIP_MISSING, "a pointer inside", "",
+         "struct s { int n; double y[n]; };"},
+        {"malloc @struct s *f(int n)", TC_R_OWNERSHIP_MISSING, "pointers inside", NULL,
+         "struct s { int n; double y[n]; };"},
+        {"int f(in struct s *s, int k)", TC_R_UNKNOWN_MEMBER, "'m'", "",
+         "struct s { int n; double y[@m]; };"},
+        {"int f(in struct s *s, int lenght)", TC_R_UNKNOWN_MEMBER, "'lenght'", "length",
+         "struct s { int length; double y[@lenght]; };"},
+        {"int f(in struct s *s)", TC_R_BAD_PROTOTYPE, "`in`", "",
+         "struct s { int n; @out int *p; };"},
+        {"int f(in struct s *s)", TC_R_BAD_PROTOTYPE, "empty extent", "",
+         "struct s { int n; int (*p)[@]; };"},
+        {"int f(in struct s *s)", TC_R_NOT_YET, "leads to pointers", "ignore",
+         "struct s { int n; double *@y[n]; };"},
+        {"int f(in struct s *s)", TC_R_NOT_YET, "points at a function", "ignore",
+         "struct s { in int (*@f)(int); };"},
+        {"int f(in struct s *s)", TC_R_NOT_YET, "leads back to itself", "ignore",
+         "struct s { int n; in struct s *@next; };"},
+        {"int f(in struct s *s)", TC_R_EXTENT_MISSING, "has no extent", "void p[COUNT]",
+         "struct s { in void *@p; };"},
+        {"int f(in struct s *s)", TC_R_EXTENT_MISSING, "without an extent", "ignore",
+         "struct t { int *p; }; struct s { in struct t *@t; };"},
+        {"int f(in struct s *s)", TC_R_UNKNOWN_TYPE, "aren't declared", NULL,
+         "struct s { in struct t *@t; };"},
+        {"int f(in struct s *s)", TC_R_NOT_YET, "capacities", NULL,
+         "struct s { int n; int p[n <= @3]; };"},
+        {"int f(in struct s *s)", TC_R_BAD_EXPRESSION, "no old()", "",
+         "struct s { int n; int p[@old(n)]; };"},
+        {"int f(in struct s *s)", TC_R_BAD_EXPRESSION, "no old()", "",
+         "struct s { int n; int p[n @<< 1]; };"},
+        {"int f(in struct s *s)", TC_R_BAD_EXPRESSION, "is a pointer", "",
+         "struct s { int *n; int p[@n]; };"},
+        {"int f(in struct s *s)", TC_R_BAD_EXPRESSION, "floating", "",
+         "struct s { double n; int p[@n]; };"},
+    };
+
+    (void)state;
+    CHECK(list);
+}
+
 static void not_yet(void **state)
 {
     static const struct refusal list[] = {
@@ -439,6 +486,7 @@ int main(void)
         cmocka_unit_test(types),
         cmocka_unit_test(syntax),
         cmocka_unit_test(ownership),
+        cmocka_unit_test(pointers_in_structs),
         cmocka_unit_test(not_yet),
         cmocka_unit_test(limits),
         cmocka_unit_test(doubling_types_end),

@@ -206,9 +206,102 @@ static void a_struct_is_its_members(void **state)
     compiled_free(&y);
 }
 
+static const struct tc_member *member_of(const struct compiled *c, const char *name)
+{
+    const struct tc_member *m =
+        tc_flat_at(&c->flat, c->task.members.off, c->task.members.count, sizeof *m);
+
+    for (uint32_t i = 0; i < c->task.members.count; i++)
+        if (strcmp(tc_flat_str(&c->flat, m[i].name), name) == 0)
+            return &m[i];
+    fail_msg("no member %s", name);
+    return NULL;
+}
+
+static void pointers_with_an_extent_are_followed(void **state)
+{
+    static const char types[] = "enum { UNIT = 3 };\n"
+                                "struct point { char tag; double x; };\n"
+                                "struct series { unsigned n : 4; short rows; double y[n * UNIT], "
+                                "z[rows][n]; in char *name;\n"
+                                "  in struct point *p; ignore void *context; int (*q)[rows]; };\n"
+                                "struct set { int count; struct series all[count]; const char "
+                                "*names[count]; int fixed[UNIT];\n"
+                                "  struct series own[2]; };";
+    const struct tc_proto_text text = {"int f(in struct set *s, struct point by)", types, NULL,
+                                       NULL, NULL};
+    struct {
+        unsigned n : 4;
+        short rows;
+        double *y, *z;
+        char *name;
+        void *p, *context;
+        int *q;
+    } series = {.n = 5, .rows = 7};
+    struct {
+        const char *name;
+        uint8_t follow, elem;
+        uint32_t count;
+        int64_t length; /* of `series` */
+    } expected[] = {
+        {"all", TC_FOLLOW_ARRAY, TC_MEMBERS, 1, -1},   {"names", TC_FOLLOW_STRINGS, TC_PTR, 1, -1},
+        {"fixed", TC_FOLLOW_VALUE, 0, 3, -1},          {"own.y", TC_FOLLOW_ARRAY, TC_F64, 2, 15},
+        {"own.z", TC_FOLLOW_ARRAY, TC_F64, 2, 35},     {"own.name", TC_FOLLOW_STRING, TC_I8, 2, -1},
+        {"own.p", TC_FOLLOW_ARRAY, TC_MEMBERS, 2, -1}, {"own.context", TC_FOLLOW_IGNORED, 0, 2, -1},
+        {"own.q", TC_FOLLOW_ARRAY, TC_I32, 2, 7},
+    };
+    struct compiled c;
+
+    (void)state;
+    compile_text(&c, &text);
+    if (c.status != 0)
+        fail_msg("%s", c.error.sentence);
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        const struct tc_member *m = member_of(&c, expected[i].name);
+        uint64_t self = (uint64_t)(uintptr_t)&series;
+        int64_t length;
+
+        assert_int_equal(m->follow, expected[i].follow);
+        assert_int_equal(m->elem, expected[i].elem);
+        assert_int_equal(m->count, expected[i].count);
+        if (expected[i].length >= 0) {
+            struct values v = {.args = &self};
+            assert_int_equal(compiled_eval(&c, m->length, &v, &length), 0);
+            assert_int_equal(length, expected[i].length);
+        }
+    }
+    assert_int_equal(member_of(&c, "own.y")->owner, 40);
+    compiled_free(&c);
+}
+
+static void extents_of_members_are_part_of_the_prototype(void **state)
+{
+    static const char *const types[] = {
+        "struct s { int n; double y[n]; };",      "struct s { int n; double y[n + 1]; };",
+        "struct s { int n; double y[1 * n]; };",  "struct s { int n; in double *y; };",
+        "struct s { int n; ignore double *y; };", "struct s { int n; double *y; };",
+    };
+    uint8_t digests[6][16];
+
+    (void)state;
+    for (size_t i = 0; i < 6; i++) {
+        const struct tc_proto_text text = {"int f(struct s s)", types[i], NULL, NULL, NULL};
+        struct compiled c;
+
+        compile_text(&c, &text);
+        assert_int_equal(c.status, 0);
+        memcpy(digests[i], c.task.prototype_digest, 16);
+        for (size_t k = 0; k < i; k++)
+            assert_memory_not_equal(digests[i], digests[k], 16);
+        compiled_free(&c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pointers_with_an_extent_are_followed),
+        cmocka_unit_test(extents_of_members_are_part_of_the_prototype),
         cmocka_unit_test(members_are_where_the_compiler_has_them),
         cmocka_unit_test(classes_have_places),
         cmocka_unit_test(members_in_expressions),
