@@ -74,7 +74,8 @@ enum tc_hook_kind {
 };
 
 enum tc_source_algorithm {
-    TC_SOURCE_INTERIM = 1, /* bytes of all pieces and the digest of the whole file */
+    TC_SOURCE_INTERIM = 1,  /* bytes of all pieces and the digest of the whole file: no more made */
+    TC_SOURCE_RESOLVED = 2, /* docs/source.md */
 };
 
 struct tc_object {

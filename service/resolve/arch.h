@@ -13,6 +13,7 @@
 
 #include "cache/plan.h"
 #include "cache/reason.h"
+#include "service/resolve/insn.h"
 
 #define TC_WINDOW_FIXUPS 16u
 #define TC_PAD_NEEDED \
@@ -98,6 +99,18 @@ struct tc_arch {
     int (*reads_result)(const struct tc_code *after, int in_sse);
     /* Does an instruction in `code` make the address, other than to call it? */
     int (*takes_address)(const struct tc_code *code, uint64_t vaddr, int absolute);
+    /* For the source hash. `absolute`: fields of 32 bits may hold addresses (ET_EXEC). -1: no
+     * instruction. */
+    int (*decode)(const struct tc_code *code, size_t offset, int absolute,
+                  struct tc_instruction *ret);
+    /* Where a stub of the procedure linkage table jumps through; 0: that isn't one. */
+    uint64_t (*linkage_slot)(const struct tc_code *code);
+    /* The address that an instruction makes, other than to branch to it or to load from it; 0. */
+    uint64_t (*taken)(const struct tc_code *code, size_t offset, int absolute, size_t *ret_bytes);
+    /* enum tc_relocation (source_map.h) of the processor's number, and how many bytes it is about.
+     */
+    uint8_t (*relocation)(uint32_t type, uint16_t *ret_bytes);
+    struct tc_call_registers call_registers;
 };
 
 extern const struct tc_arch tc_arch_x86_64;

@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <string.h>
 
+#include "service/resolve/insn_x86.h"
 #include "service/resolve/prologue_x86.h"
 #include "service/resolve/relocate_x86.h"
 
@@ -81,4 +82,13 @@ const struct tc_arch tc_arch_x86_64 = {
     .reads_argument = tc_x86_reads_argument,
     .reads_result = tc_x86_reads_result,
     .takes_address = tc_x86_takes_address,
+    .decode = tc_x86_decode,
+    .linkage_slot = tc_x86_linkage_slot,
+    .taken = tc_x86_taken,
+    .relocation = tc_x86_relocation,
+    /* rdi rsi rdx rcx r8 r9, r10 (static chain); rax rdx */
+    .call_registers = {.arguments =
+                           1u << 7 | 1u << 6 | 1u << 2 | 1u << 1 | 1u << 8 | 1u << 9 | 1u << 10,
+                       .results = 1u << 0 | 1u << 2,
+                       .overwritten = 1u << 0},
 };

@@ -98,6 +98,7 @@ static void add_load(struct tc_elf *e, const GElf_Phdr *p)
         e->loads[e->load_count++] = (struct tc_segment){.vaddr = p->p_vaddr,
                                                         .offset = p->p_offset,
                                                         .file_bytes = p->p_filesz,
+                                                        .bytes = p->p_memsz,
                                                         .flags = p->p_flags};
 }
 
@@ -161,6 +162,12 @@ static int read_segments(struct tc_elf *e, Elf *elf)
         else if (p.p_type == PT_GNU_EH_FRAME) {
             e->eh_frame_hdr = p.p_vaddr;
             e->eh_frame_hdr_bytes = p.p_filesz;
+        } else if (p.p_type == PT_GNU_RELRO) {
+            e->relro = p.p_vaddr;
+            e->relro_bytes = p.p_memsz;
+        } else if (p.p_type == PT_TLS) {
+            e->tls = (struct tc_segment){p.p_vaddr, p.p_offset, p.p_filesz, p.p_memsz, p.p_flags};
+            e->tls_align = p.p_align;
         }
     }
     qsort(e->loads, e->load_count, sizeof *e->loads, by_vaddr);
@@ -189,6 +196,36 @@ static void read_dynamic_entry(struct tc_elf *e, const Elf64_Dyn *d, uint64_t *s
         break;
     case DT_VERSYM:
         t->versym = d->d_un.d_ptr;
+        break;
+    case DT_VERNEED:
+        t->verneed = d->d_un.d_val;
+        break;
+    case DT_VERNEEDNUM:
+        t->verneed_count = d->d_un.d_val;
+        break;
+    case DT_VERDEF:
+        t->verdef = d->d_un.d_val;
+        break;
+    case DT_VERDEFNUM:
+        t->verdef_count = d->d_un.d_val;
+        break;
+    case DT_RELA:
+        t->rela = d->d_un.d_val;
+        break;
+    case DT_RELASZ:
+        t->rela_bytes = d->d_un.d_val;
+        break;
+    case DT_JMPREL:
+        t->jmprel = d->d_un.d_val;
+        break;
+    case DT_PLTRELSZ:
+        t->jmprel_bytes = d->d_un.d_val;
+        break;
+    case DT_RELR:
+        t->relr = d->d_un.d_val;
+        break;
+    case DT_RELRSZ:
+        t->relr_bytes = d->d_un.d_val;
         break;
     case DT_TEXTREL:
         t->text_relocations = 1;

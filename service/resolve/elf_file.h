@@ -16,8 +16,8 @@
 #include "cache/plan.h"
 
 struct tc_segment {
-    uint64_t vaddr, offset, file_bytes;
-    uint32_t flags; /* PF_* */
+    uint64_t vaddr, offset, file_bytes, bytes; /* the last: in memory */
+    uint32_t flags;                            /* PF_* */
 };
 
 struct tc_section {
@@ -29,6 +29,8 @@ struct tc_section {
 /* Addresses out of PT_DYNAMIC, in the object's own addresses; 0: absent. */
 struct tc_dynamic {
     uint64_t symtab, strtab, strtab_bytes, hash, gnu_hash, versym;
+    uint64_t verneed, verneed_count, verdef, verdef_count;
+    uint64_t rela, rela_bytes, jmprel, jmprel_bytes, relr, relr_bytes;
     uint64_t flags, flags_1;
     int found, text_relocations;
 };
@@ -45,7 +47,10 @@ struct tc_elf {
     size_t section_count;
     struct tc_dynamic dynamic;
     uint64_t eh_frame_hdr, eh_frame_hdr_bytes; /* PT_GNU_EH_FRAME */
-    const char *soname;                        /* NULL: none */
+    uint64_t relro, relro_bytes;               /* PT_GNU_RELRO: read-only once it is relocated */
+    struct tc_segment tls;                     /* PT_TLS; `bytes` 0: none */
+    uint64_t tls_align;
+    const char *soname; /* NULL: none */
     const unsigned char *build_id;
     uint32_t build_id_bytes;
     int has_interpreter;

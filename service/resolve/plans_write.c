@@ -65,8 +65,38 @@ static struct tc_str add_note(const struct tc_plan_object *o, const struct tc_ca
     return tc_flat_add_str(out, note);
 }
 
-static void fill_hookable(const struct tc_plan_object *o, uint32_t index, struct tc_hash128 file,
-                          struct tc_flat_builder *out, struct tc_plan *p)
+/* What a resolver may choose has no name there: all of the file. */
+static void mix_file(struct tc_map *m, uint8_t digest[16])
+{
+    struct {
+        uint8_t source[16];
+        struct tc_hash128 file;
+    } both;
+    struct tc_hash128 sum;
+
+    memcpy(both.source, digest, sizeof both.source);
+    both.file = tc_map_file(m);
+    sum = tc_hash128(&both, sizeof both, 0);
+    memcpy(digest, &sum, 16);
+}
+
+static int add_source(struct tc_map *m, const struct tc_function *f, struct tc_plan *p)
+{
+    struct tc_source s;
+    int r = tc_source_make(m, (struct tc_piece){f->vaddr, f->bytes}, TC_SOURCE_OWN, &s);
+
+    if (r < 0)
+        return r;
+    memcpy(p->source, s.digest, sizeof p->source);
+    p->source_algorithm = TC_SOURCE_RESOLVED;
+    if (f->is_ifunc)
+        mix_file(m, p->source);
+    tc_source_free(&s);
+    return 0;
+}
+
+static int fill_hookable(const struct tc_plan_object *o, uint32_t index, struct tc_map *m,
+                         struct tc_flat_builder *out, struct tc_plan *p)
 {
     const struct tc_candidate *c = &o->candidates[index];
     const struct tc_window *w = &c->window;
@@ -83,8 +113,7 @@ static void fill_hookable(const struct tc_plan_object *o, uint32_t index, struct
         p->dynamic = tc_flat_add(out, f->dynamic, f->dynamic_count, sizeof f->dynamic[0]);
         p->note = add_note(o, c, o->answers[index].note, out);
     }
-    tc_source_interim(&o->im, &c->function, file, p->source);
-    p->source_algorithm = TC_SOURCE_INTERIM;
+    return add_source(m, &c->function, p);
 }
 
 static void fill_debug_facts(const struct tc_dwarf_answer *a, struct tc_flat_builder *out,
@@ -117,8 +146,8 @@ static struct tc_str add_stripped_remedy(const struct tc_plan_object *o,
     return tc_flat_add_str(out, remedy);
 }
 
-static void fill_plan(const struct tc_plan_object *o, uint32_t index, struct tc_hash128 file,
-                      struct tc_flat_builder *out, struct tc_plan *p)
+static int fill_plan(const struct tc_plan_object *o, uint32_t index, struct tc_map *m,
+                     struct tc_flat_builder *out, struct tc_plan *p)
 {
     const struct tc_task *task = &o->t->tasks[index];
     const struct tc_candidate *c = &o->candidates[index];
@@ -143,28 +172,30 @@ static void fill_plan(const struct tc_plan_object *o, uint32_t index, struct tc_
         p->remedy = add_stripped_remedy(o, out);
     if (p->reason != 0 && detail[0] != 0)
         p->detail = tc_flat_add_str(out, detail);
-    if (p->reason == 0)
-        fill_hookable(o, index, file, out, p);
+    return p->reason == 0 ? fill_hookable(o, index, m, out, p) : 0;
 }
 
 int tc_plans_write(const struct tc_plan_object *o, struct tc_flat_builder *out,
                    struct tc_object *ret)
 {
     struct tc_plan *plans = calloc(o->wanted_count + 1u, sizeof *plans);
-    struct tc_hash128 file = {0};
+    struct tc_map map = {0};
     uint32_t count = 0;
+    int r = 0;
 
     if (plans == NULL)
         return -ENOMEM;
-    if (o->wanted_count != 0 && o->im.elf != NULL)
-        file = tc_source_file(&o->im);
-    for (uint32_t i = 0; i < o->t->count; i++) {
+    /* Of a refused object nothing is asked, and it may be damaged. */
+    if (o->wanted_count != 0 && o->im.elf != NULL && o->reason == 0)
+        r = tc_map_open(&o->im, &map);
+    for (uint32_t i = 0; r == 0 && i < o->t->count; i++) {
         if (o->wanted[i])
-            fill_plan(o, i, file, out, &plans[count++]);
+            r = fill_plan(o, i, &map, out, &plans[count++]);
     }
     ret->plans = tc_flat_add(out, plans, count, sizeof *plans);
+    tc_map_close(&map);
     free(plans);
-    return 0;
+    return r;
 }
 
 void tc_plans_describe(const struct tc_plan_object *o, struct tc_flat_builder *out,

@@ -1,21 +1,68 @@
 /*
- * TASK_SOURCE: the digest of what a function's machine code means. The plan carries the algorithm
- * beside the digest, so that another rule never meets records of this one.
+ * TASK_SOURCE: the digest of what a function's machine code means: its instructions, and what they
+ * refer to. docs/source.md has the rules. The plan carries the algorithm beside the digest, so that
+ * another rule never meets records of this one.
  *
- * The interim rule (TC_SOURCE_INTERIM): the bytes of all pieces of the function and the digest of
- * the whole file. Any change of the file is a miss, none is a false hit. Pure; host code.
+ * Where the rules can't tell what is meant, more enters the digest than may be needed, in the end
+ * the whole file: rather a false miss than a false hit. Such places are marked coarse.
+ *
+ * Fails with -ENOMEM only. Host code (the service's child processes, cachectl); one thread.
  */
 #ifndef TC_SERVICE_RESOLVE_SOURCE_H
 #define TC_SERVICE_RESOLVE_SOURCE_H
 
-#include "cache/hash.h"
-#include "service/resolve/elf_function.h"
+#include "service/resolve/source_map.h"
 
-/* The digest of the whole file: once an object. */
-struct tc_hash128 tc_source_file(const struct tc_image *im);
+enum tc_source_mode {
+    TC_SOURCE_OWN = 0, /* TASK_SOURCE: functions that have a name enter by it */
+    TC_SOURCE_DEEP,    /* TASK_SOURCE_DEEP: functions of the object enter with their code */
+};
 
-/* For a found function (its `reason` is 0). */
-void tc_source_interim(const struct tc_image *im, const struct tc_function *f,
-                       struct tc_hash128 file, uint8_t ret[16]);
+enum tc_item_kind {
+    TC_ITEM_CODE = 1,
+    TC_ITEM_DATA,
+    TC_ITEM_REST, /* of a region, from the first place that is meant on */
+};
+
+/* What the digest is made of: the function itself first, then what had to be looked into. */
+struct tc_source_item {
+    uint8_t kind; /* enum tc_item_kind */
+    uint8_t coarse;
+    uint64_t begin, end; /* in the object's own addresses */
+    uint8_t digest[16];  /* of its own contents, with references by their kinds and names */
+    char *label;
+};
+
+/* A reference, in the order in which they were met. */
+struct tc_source_ref {
+    uint32_t from, to;  /* items; `to` TC_NO_ITEM: the name is all that enters */
+    uint64_t place;     /* inside of `to`: an instruction's number, or an offset */
+    const char *coarse; /* why the place is coarse; NULL: it isn't */
+    char *label;
+};
+#define TC_NO_ITEM 0xffffffffu
+
+/* A function or datum that the loader binds. */
+struct tc_source_import {
+    const char *name, *version, *library; /* the last two may be NULL */
+    uint64_t vaddr;                       /* of the object's own definition; 0: it has none */
+    int is_function;
+};
+
+struct tc_source {
+    uint8_t digest[16];
+    struct tc_source_item *items;
+    struct tc_source_ref *refs;
+    struct tc_source_import *imports; /* sorted by name and version, each once */
+    size_t item_count, ref_count, import_count;
+    size_t coarse_count;   /* references that are */
+    size_t indirect_calls; /* by register or memory that isn't a slot: not followed */
+    size_t functions;      /* items of code that are whole functions */
+};
+
+/* Of the code at `vaddr`. `m` stays the caller's. */
+int tc_source_make(struct tc_map *m, struct tc_piece function, enum tc_source_mode mode,
+                   struct tc_source *ret);
+void tc_source_free(struct tc_source *s);
 
 #endif

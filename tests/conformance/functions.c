@@ -22,6 +22,9 @@
 #ifndef CALLEE
 #define CALLEE 1 /* another number: another version of what `calls` calls */
 #endif
+#ifndef CALLEE_NAME
+#define CALLEE_NAME callee /* or `other`: the same bytes of `calls`, another callee */
+#endif
 
 static struct {
     int failing;     /* f, nth and text return their error */
@@ -266,11 +269,17 @@ TASK_ATTRIBUTES static int callee(int x)
     return x + CALLEE;
 }
 
+TASK_ATTRIBUTES static int other(int x)
+{
+    __asm__ volatile("");
+    return x + CALLEE + 1;
+}
+
 /*: int calls(int x) */
 EXPORTED_TASK(int calls(int x))
 {
     body("calls");
-    return callee(x) * 2;
+    return CALLEE_NAME(x) * 2;
 }
 
 /* Flows. */

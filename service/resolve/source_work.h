@@ -1,0 +1,135 @@
+/*
+ * A digest at work: shared by source_walk.c (code), source_refs.c (what is referred to) and
+ * source_data.c (contents). Not for others.
+ */
+#ifndef TC_SERVICE_RESOLVE_SOURCE_WORK_H
+#define TC_SERVICE_RESOLVE_SOURCE_WORK_H
+
+#include "service/resolve/source.h"
+
+/* What a reference is, in the digest: never renumber, raise the algorithm instead. */
+enum tc_mark {
+    TC_MARK_INSN = 1,
+    TC_MARK_BRANCH,
+    TC_MARK_INSIDE,   /* of the same code */
+    TC_MARK_FUNCTION, /* by name */
+    TC_MARK_CODE,     /* by contents */
+    TC_MARK_IMPORT,
+    TC_MARK_SLOT,
+    TC_MARK_CHOSEN,
+    TC_MARK_WRITABLE,
+    TC_MARK_UNNAMED,
+    TC_MARK_THREAD,
+    TC_MARK_BYTES,
+    TC_MARK_DATUM,
+    TC_MARK_END,
+    TC_MARK_TEXT,
+    TC_MARK_REST,
+    TC_MARK_BRANCHES, /* a branch table */
+    TC_MARK_OFFSETS,  /* a table of offsets from itself */
+    TC_MARK_NUMBER,
+    TC_MARK_PLACES, /* where instructions lie */
+    TC_MARK_UNREADABLE,
+    TC_MARK_COPY,
+    TC_MARK_STOP,
+};
+
+/* A function's instructions. `number[offset]`: of the instruction that begins there, or of the next
+ * one that does something; NO_NUMBER: none begins there. */
+#define TC_NO_NUMBER 0xffffffffu
+struct tc_listing {
+    struct tc_instruction *insns; /* all that do something */
+    uint32_t *offsets;
+    uint32_t *number;
+    uint32_t count;
+    uint64_t bytes;
+    int broken;       /* not all of it could be decoded */
+    int has_entries;  /* it loads signed 32 bits by an index: from a table of offsets, perhaps */
+    int has_negative; /* an index may start below 0 */
+};
+
+struct tc_work_item {
+    struct tc_source_item item;
+    struct tc_listing code;
+    uint32_t region; /* of TC_ITEM_REST */
+    uint64_t done;   /* of TC_ITEM_REST: hashed from here on; its end: nothing yet */
+    int finished;
+};
+
+struct tc_source_work {
+    struct tc_map *m;
+    enum tc_source_mode mode;
+    struct tc_work_item *items;
+    size_t count, allocated;
+    struct tc_source_ref *refs;
+    size_t ref_count, refs_allocated;
+    struct tc_source_import *imports;
+    size_t import_count, imports_allocated;
+    struct tc_hash_state *hash; /* of the item at work */
+    uint32_t at;                /* that item */
+    uint64_t hashed_bytes;
+    size_t coarse_count, indirect_calls;
+    int whole_file;
+    int depth; /* of stubs and resolvers that lead to others */
+    int r;     /* the first error */
+};
+
+/* How an address came up. */
+enum tc_by {
+    TC_BY_ACCESS = 1, /* `width` bytes there are read or written */
+    TC_BY_VALUE,      /* it is kept, passed, returned, compared: just what it says */
+    TC_BY_COMPARISON, /* only compared */
+    TC_BY_BASE,       /* others are computed from it: it may lie in front of what is meant */
+    TC_BY_ANY_BASE,   /* or behind it */
+};
+
+/* source_walk.c */
+int tc_work_list(struct tc_map *m, uint64_t vaddr, uint64_t bytes, struct tc_listing *ret);
+/* The item, made if it isn't there. TC_NO_ITEM: an error. */
+uint32_t tc_work_item(struct tc_source_work *w, uint8_t kind, uint64_t begin, uint64_t end);
+void tc_work_mark(struct tc_source_work *w, enum tc_mark mark);
+void tc_work_number(struct tc_source_work *w, uint64_t n);
+void tc_work_text(struct tc_source_work *w, const char *text);
+void tc_work_bytes(struct tc_source_work *w, const void *data, size_t bytes);
+/* An edge of the tree. `coarse` NULL: it isn't. */
+void tc_work_ref(struct tc_source_work *w, uint32_t to, uint64_t place, const char *coarse,
+                 const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* Too little is known: the whole file enters the digest. */
+void tc_work_give_up(struct tc_source_work *w, const char *why);
+
+/* source_refs.c */
+void tc_work_code_ref(struct tc_source_work *w, uint64_t vaddr);
+void tc_work_address(struct tc_source_work *w, uint64_t vaddr, enum tc_by by, unsigned width);
+void tc_work_reloc(struct tc_source_work *w, const struct tc_reloc *r);
+void tc_work_thread_offset(struct tc_source_work *w, uint64_t offset);
+void tc_work_thread_layout(struct tc_source_work *w);
+/* Does the number fall into the image, so that it may be an address? */
+int tc_work_in_image(const struct tc_source_work *w, uint64_t vaddr);
+/* Does the symbol table have all data that has names in the source? */
+int tc_work_knows_data(const struct tc_source_work *w);
+
+/* source_data.c */
+void tc_work_contents(struct tc_source_work *w, uint64_t begin, uint64_t end);
+void tc_work_rest(struct tc_source_work *w, uint64_t vaddr, const char *why);
+void tc_work_text_at(struct tc_source_work *w, uint64_t vaddr, int is_text);
+void tc_work_offsets(struct tc_source_work *w, uint64_t table, int also_bytes);
+
+/* source_tables.c: branch tables. 1: it is one, and has entered. */
+int tc_work_branch_table(struct tc_source_work *w, uint64_t table, unsigned entry_bytes);
+
+/* source_flow.c: what becomes of the address that instruction `at` puts into a register. */
+enum tc_fate {
+    TC_FATE_THROUGH = 1u << 0, /* memory is reached through it */
+    TC_FATE_COUNTED = 1u << 1, /* it is computed with */
+    TC_FATE_VALUE = 1u << 2,   /* passed, stored, returned */
+    TC_FATE_COMPARED = 1u << 3,
+    TC_FATE_OFFSETS = 1u << 4,  /* the base of a table of offsets from itself, for sure */
+    TC_FATE_ENTRIES = 1u << 5,  /* signed 32 bits are loaded from there, by an index */
+    TC_FATE_BACKWARD = 1u << 6, /* memory below it is reached */
+    TC_FATE_JUMPED = 1u << 7,   /* control leaves by an address that is loaded through it */
+    TC_FATE_UNKNOWN = 1u << 8,
+};
+unsigned tc_flow_fate(const struct tc_map *m, const struct tc_listing *code, uint64_t vaddr,
+                      uint32_t at, unsigned reg);
+
+#endif
