@@ -271,11 +271,11 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
     c->record_id = 0;
     c->verifying = tc_verify_chosen(x, h);
     if (!h->active.refresh && tc_replay(x, c, &done, &why)) {
+        tc_store_warm(c->storage, c->key.low);
         if (c->record_id != 0)
             return run(x, c);
         if (done.set_errno && x->errno_place != NULL)
             *x->errno_place = done.err;
-        tc_store_warm(c->storage, c->key.low);
         TC_COUNT(h, hits, 1);
         TC_COUNT(h, saved_ns, (uint64_t)done.duration_ns);
         tc_report_hit(c, &done);
