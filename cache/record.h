@@ -37,6 +37,8 @@
 
 enum tc_record_flag {
     TC_RECORD_ERRNO = 1u << 0, /* the real call changed errno: `err` is its value afterwards */
+    TC_RECORD_HEADER =
+        1u << 1, /* the result lies in another storage: the outputs are struct tc_result_ref */
 };
 
 struct tc_record {
@@ -82,6 +84,13 @@ struct tc_into_arg {
     uint32_t is_null;
     uint32_t param;
     uint64_t offset_bytes;
+};
+
+/* Where the result of a header is: under the same key in the task's storage, this very record.
+ * There are no extents then. */
+struct tc_result_ref {
+    uint64_t record_id;
+    int64_t created_ns; /* ids begin anew when a store is set aside */
 };
 
 /* A chunk's LMDB value is its checksum (XXH3-64, seed 0, of the bytes behind it) and up to

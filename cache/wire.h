@@ -27,7 +27,7 @@ enum tc_message_type {
                       file is in place */
     TC_MSG_PLAN, /* struct tc_plan_request: the reply comes when the plans file holds the objects */
     TC_MSG_STORE,  /* struct tc_store_request and a draft record, here or in the memfd; reply:
-                      committed */
+                      committed, reply.value = its record_id */
     TC_MSG_LOG,    /* struct tc_log_message */
     TC_MSG_REMOVE, /* struct tc_remove_request: keys or everything; reply.value = how many */
     TC_MSG_GC,     /* drop expired records, evict to the limit; reply.value = how many went */

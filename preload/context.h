@@ -64,6 +64,8 @@ struct tc_call {
     int probing;
     uint32_t storage;           /* where its result is kept */
     uint64_t seed;              /* of that storage */
+    uint32_t header_storage;    /* where its header is kept; 0: with the result */
+    struct tc_result_ref ref;   /* what the header says */
     const struct tc_flow *flow; /* it belongs to, NULL: the process run */
     uint64_t result;
     uint8_t result_type;

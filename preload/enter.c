@@ -130,7 +130,8 @@ static uint32_t choose_storage(struct tc_call *c, uint32_t storage)
     const struct tc_shared_page *page = tc_page_of(storage);
 
     c->storage = storage;
-    if (page == NULL)
+    c->header_storage = tc_header_storage(c->hook, storage);
+    if (page == NULL || tc_page_of(c->header_storage) == NULL)
         return TC_R_NO_STORAGE;
     c->seed = page->seed;
     return 0;
@@ -267,11 +268,15 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
         return bypass(c, r);
     keep_material(c);
     greet_once(c->storage);
+    if (c->header_storage != 0)
+        greet_once(c->header_storage);
     c->found = TC_FOUND_UNWANTED;
     c->record_id = 0;
     c->verifying = tc_verify_chosen(x, h);
     if (!h->active.refresh && tc_replay(x, c, &done, &why)) {
         tc_store_warm(c->storage, c->key.low);
+        if (c->header_storage != 0)
+            tc_store_warm(c->header_storage, c->key.low);
         if (c->record_id != 0)
             return run(x, c);
         if (done.set_errno && x->errno_place != NULL)

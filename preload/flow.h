@@ -29,8 +29,9 @@ enum tc_flow_parameters {
 struct tc_flow_transaction {
     uint64_t id[2];
     uint32_t mode;    /* enum tc_commit_mode; TC_COMMIT_NONE: the flow is none */
-    uint32_t touched; /* atomic, as are the next two; by storage: something was sent for it */
+    uint32_t touched; /* atomic, as are the next ones; by storage: something was sent for it */
     uint32_t begun;   /* by storage: its service said that it knows it */
+    uint32_t headers; /* by storage: headers of results elsewhere, which come after those */
     uint32_t broken;  /* it will come to nothing */
 };
 

@@ -182,7 +182,8 @@ static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struc
     h->task_hash = tc_hash64(h->identity, h->identity_bytes);
     h->active = tc_activation(t, &tc_state.switches);
     consider_flows(h);
-    if (h->active.reason == 0 && tc_page_of(t->storage) == NULL && t->storage != 0)
+    if (h->active.reason == 0 && ((tc_page_of(t->storage) == NULL && t->storage != 0) ||
+                                  (tc_page_of(t->key_storage) == NULL && t->key_storage != 0)))
         h->active.reason = TC_R_NO_STORAGE;
     h->probation = TC_PROBATION;
     h->gives_blocks = gives_blocks(h);
@@ -261,7 +262,9 @@ static void hook_task(const struct tc_plan *plan, const struct tc_flat *plans, u
     if (h->active.reason == TC_R_CACHING_OFF && h->task->persist != TC_FALSE)
         tc_log_reason(TC_LOG_WARN, h->identity, TC_R_CACHING_OFF, "");
     if (h->active.reason == TC_R_NO_STORAGE)
-        tc_log_reason(TC_LOG_WARN, h->identity, TC_R_NO_STORAGE, tc_cache_dir_of(h->task->storage));
+        tc_log_reason(TC_LOG_WARN, h->identity, TC_R_NO_STORAGE,
+                      tc_cache_dir_of(tc_page_of(h->task->storage) == NULL ? h->task->storage
+                                                                           : h->task->key_storage));
 }
 
 /* The jump in front of the function first; `jump` gets the short one to it. */

@@ -71,6 +71,7 @@ static void restore_call(struct tc_context *x, struct tc_frame *frame, const str
     c->key = (struct tc_key){f->key_low, f->key_high};
     c->storage = f->storage;
     c->seed = tc_page_of(f->storage)->seed;
+    c->header_storage = tc_header_storage(h, f->storage);
     c->result_type = type;
     c->result = type == TC_F32 || type == TC_F64 ? frame->xmm[0][0] : frame->rax;
     if (type == TC_MEMBERS)

@@ -5,6 +5,7 @@
 
 #include "preload/capture.h"
 #include "preload/codec.h"
+#include "preload/header.h"
 #include "preload/layout.h"
 #include "preload/owned.h"
 #include "preload/report.h"
@@ -361,6 +362,26 @@ static int is_live(const struct tc_record *h)
     return h->expires_ns == TC_NEVER || (!tc_is_sandboxed() && tc_record_live(h, tc_now_ns()));
 }
 
+int tc_replay_is_valid(struct tc_call *c, const struct tc_record_view *v)
+{
+    c->found = TC_FOUND_OTHER_KEY;
+    if (!is_this_call(c, v))
+        return 0;
+    if (!is_live(&v->head)) {
+        c->found = TC_FOUND_EXPIRED;
+        c->expired_ns = v->head.expires_ns;
+        return 0;
+    }
+    return 1;
+}
+
+/* Is it the one that the header speaks of? */
+static int has_header(const struct tc_call *c, const struct tc_record *h)
+{
+    return c->header_storage == 0 ||
+           (h->record_id == c->ref.record_id && h->created_ns == c->ref.created_ns);
+}
+
 /* From the mapping, where bytes may change under us if we are stopped for long: what is small is
  * copied first, and only the copy counts; what is large goes straight to the caller where that does
  * no harm. */
@@ -376,14 +397,8 @@ static int replay_value(struct tc_context *x, struct tc_call *c, const struct tc
     c->found = TC_FOUND_DAMAGED;
     if (tc_record_decode(value, bytes, &v) < 0)
         return -ENOENT;
-    c->found = TC_FOUND_OTHER_KEY;
-    if (!is_this_call(c, &v))
+    if (!tc_replay_is_valid(c, &v) || !has_header(c, &v.head))
         return -ENOENT;
-    if (!is_live(&v.head)) {
-        c->found = TC_FOUND_EXPIRED;
-        c->expired_ns = v.head.expires_ns;
-        return -ENOENT;
-    }
     if (!shape_fits(c, &v)) {
         c->found = TC_FOUND_OTHER_SHAPE;
         *ret_why = TC_R_SHAPE_DIFFERS;
@@ -427,7 +442,7 @@ static int replay_staged(struct tc_context *x, struct tc_call *c, const struct t
 
     c->verifying = 0; /* what is staged may land, or go, while the body runs */
     for (; f != NULL && r == -ENOENT; f = tc_transaction_of(x, tc_flow_around(x, f))) {
-        if (!(__atomic_load_n(&f->transaction.touched, __ATOMIC_RELAXED) >> c->storage & 1))
+        if (!tc_transaction_has(f, c->storage))
             continue;
         r = tc_store_find_staged(store, f->transaction.id, c->key.low, &value, &bytes);
         if (r == 0)
@@ -440,6 +455,8 @@ static int replay_staged(struct tc_context *x, struct tc_call *c, const struct t
 int tc_replay(struct tc_context *x, struct tc_call *c, struct tc_replayed *ret, uint32_t *ret_why)
 {
     *ret_why = 0;
+    if (c->header_storage != 0 && tc_header_find(x, c) < 0)
+        return 0;
     for (int attempt = 0; attempt < 2; attempt++) {
         struct tc_store_view store;
         const void *value;

@@ -37,4 +37,7 @@ struct tc_compared {
 int tc_replay_compare(struct tc_context *x, struct tc_call *c, uint64_t record_id,
                       struct tc_compared *ret);
 
+/* Is the record one of this call's key and not expired? Else c->found says what is wrong. */
+int tc_replay_is_valid(struct tc_call *c, const struct tc_record_view *v);
+
 #endif

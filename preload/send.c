@@ -254,13 +254,14 @@ static void add_hints(struct tc_context *x, const struct tc_call *c, const struc
     q->head_bytes = tc_miss_string_heads(c, r->kept, r->flight->kept_bytes, x->check);
 }
 
+/* `ret_id`: of the record. */
 static uint32_t send_draft(struct draft *d, uint64_t bytes, struct tc_context *x,
-                           const struct tc_call *c, const struct tc_result *result)
+                           const struct tc_call *c, const struct tc_result *result,
+                           uint32_t storage, uint64_t *ret_id)
 {
     struct tc_store_request q = {.head.type = TC_MSG_STORE, .draft_bytes = bytes};
-    struct tc_outgoing m = {
-        .head = &q.head, .head_bytes = sizeof q, .fd = -1, .storage = c->storage};
-    struct tc_reply reply;
+    struct tc_outgoing m = {.head = &q.head, .head_bytes = sizeof q, .fd = -1, .storage = storage};
+    struct tc_reply reply = {.value = 0};
     int r;
 
     if (!(c->hook->task->flags & TC_TASK_PRIVATE)) {
@@ -272,7 +273,7 @@ static uint32_t send_draft(struct draft *d, uint64_t bytes, struct tc_context *x
     m.part[0] = x->check;
     m.part_bytes[0] = (q.head_bytes + 7u) & ~7u;
     if (result->transaction != NULL)
-        tc_transaction_sends(result->transaction, c->storage, &q);
+        tc_transaction_sends(result->transaction, storage, &q);
     if (d->fd >= 0) {
         q.flags |= TC_STORE_MEMFD;
         m.fd = d->fd;
@@ -283,16 +284,36 @@ static uint32_t send_draft(struct draft *d, uint64_t bytes, struct tc_context *x
     }
     r = tc_request(&m, d->fd >= 0 ? 20 * TC_REPLY_NS : TC_REPLY_NS, &reply);
     if (r == 0 && result->transaction != NULL &&
-        tc_transaction_sent(result->transaction, c->storage, reply.status) < 0)
+        tc_transaction_sent(result->transaction, storage, reply.status) < 0)
         return TC_R_TRANSACTION_LOST;
+    *ret_id = reply.value;
     return reason_of(r, &reply);
+}
+
+/* The result is there: now everybody may know. */
+static uint32_t send_header(struct tc_context *x, const struct tc_call *c, struct tc_record *h,
+                            const struct tc_result *result, uint64_t record_id)
+{
+    struct draft d = {.buffer = x->scratch, .room = sizeof x->scratch, .fd = -1};
+    const struct tc_result_ref ref = {record_id, h->created_ns};
+
+    if (result->transaction != NULL)
+        tc_transaction_sends_header(result->transaction, c->header_storage);
+    h->flags |= TC_RECORD_HEADER;
+    h->output_count = 0;
+    h->output_bytes = sizeof ref;
+    put(&d, h, sizeof *h);
+    put(&d, c->hook->identity, h->identity_bytes);
+    put(&d, result->kept, h->material_bytes);
+    put(&d, &ref, sizeof ref);
+    return send_draft(&d, d.used, x, c, result, c->header_storage, &record_id);
 }
 
 uint32_t tc_send_result(struct tc_context *x, struct tc_call *c, const struct tc_result *result)
 {
     struct draft d = {.buffer = x->scratch, .room = sizeof x->scratch, .fd = -1};
     struct tc_record h;
-    uint64_t bytes;
+    uint64_t bytes, id;
     uint32_t r;
 
     if (tc_is_sandboxed())
@@ -311,8 +332,10 @@ uint32_t tc_send_result(struct tc_context *x, struct tc_call *c, const struct tc
     if (r == 0 && d.fd >= 0)
         flush(&d);
     if (r == 0)
-        r = d.error != 0 ? TC_R_TOO_LARGE : send_draft(&d, bytes, x, c, result);
+        r = d.error != 0 ? TC_R_TOO_LARGE : send_draft(&d, bytes, x, c, result, c->storage, &id);
     if (d.fd >= 0)
         tc_sys_close(d.fd);
+    if (r == 0 && c->header_storage != 0)
+        r = send_header(x, c, &h, result, id);
     return r;
 }

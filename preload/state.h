@@ -138,6 +138,12 @@ static inline const char *tc_cache_id_of(uint32_t storage)
     return storage == 0 ? tc_state.cache_id : tc_state.storages[storage - 1].cache_id;
 }
 
+/* Where headers are kept of a task whose results are in `storage`; 0: with them. */
+static inline uint32_t tc_header_storage(const struct tc_hook *h, uint32_t storage)
+{
+    return h->task->key_storage != storage ? h->task->key_storage : 0;
+}
+
 /* Is the function's entry patched, rather than its symbol? */
 static inline int tc_is_at_entry(const struct tc_plan *p)
 {

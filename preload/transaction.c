@@ -44,6 +44,11 @@ struct tc_flow *tc_transaction_of(struct tc_context *x, const struct tc_flow *f)
     return at;
 }
 
+int tc_transaction_has(const struct tc_flow *flow, uint32_t storage)
+{
+    return has(&flow->transaction.touched, storage);
+}
+
 uint32_t tc_transaction_for(struct tc_context *x, uint64_t entry, struct tc_flow **ret)
 {
     const struct tc_flow *f;
@@ -84,6 +89,11 @@ int tc_transaction_sent(struct tc_flow *flow, uint32_t storage, int status)
     }
     set(&flow->transaction.begun, storage);
     return 0;
+}
+
+void tc_transaction_sends_header(struct tc_flow *flow, uint32_t storage)
+{
+    set(&flow->transaction.headers, storage);
 }
 
 static void fill(struct tc_transaction_request *q, const struct tc_flow *flow, uint32_t op)
@@ -136,8 +146,9 @@ static int commit(struct tc_flow *flow, struct tc_flow *around, uint32_t storage
     return r;
 }
 
-/* In all storages; where one fails, no further one is committed. */
-static int commit_all(struct tc_flow *flow, struct tc_flow *around, uint32_t storages)
+/* In these storages; *done: those where it was tried. */
+static int commit_in(struct tc_flow *flow, struct tc_flow *around, uint32_t storages,
+                     uint32_t *done)
 {
     int r = 0;
 
@@ -145,9 +156,22 @@ static int commit_all(struct tc_flow *flow, struct tc_flow *around, uint32_t sto
         if (!(storages >> i & 1))
             continue;
         r = commit(flow, around, i);
-        storages &= ~(1u << i);
+        *done |= 1u << i;
     }
-    drop(flow, storages);
+    return r;
+}
+
+/* In all storages, headers after the results; where one fails, no further one is committed. */
+static int commit_all(struct tc_flow *flow, struct tc_flow *around, uint32_t storages)
+{
+    uint32_t headers = get(&flow->transaction.headers), done = 0;
+    int r = commit_in(flow, around, storages & ~headers, &done);
+
+    if (r == 0)
+        r = commit_in(flow, around, storages & headers, &done);
+    if (around != NULL)
+        __atomic_fetch_or(&around->transaction.headers, headers, __ATOMIC_ACQ_REL);
+    drop(flow, storages & ~done);
     return r;
 }
 

@@ -22,6 +22,9 @@ void tc_transaction_begin(struct tc_flow *flow, uint8_t mode);
 /* The innermost transaction around: `f` itself, or a flow that it was called in; NULL. */
 struct tc_flow *tc_transaction_of(struct tc_context *x, const struct tc_flow *f);
 
+/* Was anything sent to this storage for it? */
+int tc_transaction_has(const struct tc_flow *flow, uint32_t storage);
+
 /* Where the result of the call at this stack pointer goes: *ret is the flow it is staged for, NULL:
  * to everybody. 0, or an enum tc_reason: nowhere. */
 uint32_t tc_transaction_for(struct tc_context *x, uint64_t entry, struct tc_flow **ret);
@@ -29,6 +32,9 @@ uint32_t tc_transaction_for(struct tc_context *x, uint64_t entry, struct tc_flow
 /* Around the request that stages a result. -ESTALE: the transaction is lost. */
 void tc_transaction_sends(struct tc_flow *flow, uint32_t storage, struct tc_store_request *q);
 int tc_transaction_sent(struct tc_flow *flow, uint32_t storage, int status);
+
+/* What is sent to this storage are headers of results in others. */
+void tc_transaction_sends_header(struct tc_flow *flow, uint32_t storage);
 
 /* The flow function has returned: commits, hands over to the transaction around it, or drops. */
 void tc_transaction_end(struct tc_context *x, struct tc_hook *h, struct tc_flow *flow, int success);

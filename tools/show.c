@@ -283,6 +283,8 @@ static void text_head(const struct show *s)
     printf("Duration      %s\n", tc_units_duration(h->duration_ns, a));
     printf("Size          %s", tc_units_bytes(s->item->bytes, a));
     printf(h->chunk_count ? " in %u chunks\n" : "\n", h->chunk_count);
+    if (h->flags & TC_RECORD_HEADER)
+        puts("Result        in the task's storage: this is its header");
     if (h->flags & TC_RECORD_ERRNO)
         printf("errno         %d (%s)\n", h->err, strerror(h->err));
 }
@@ -308,6 +310,7 @@ static void json_head(struct show *s)
     tc_json_u64(j, "chunks", h->chunk_count);
     tc_json_text(j, "program", *s->item->program ? s->item->program : NULL);
     tc_json_u64(j, "pid", s->item->pid);
+    tc_json_bool(j, "header", h->flags & TC_RECORD_HEADER);
     if (h->flags & TC_RECORD_ERRNO)
         tc_json_i64(j, "errno", h->err);
     else

@@ -85,7 +85,7 @@ static void step_upload(struct tc_service *s)
     } else if (r == 1) {
         s->upload_moved = 0;
         if (status == 0)
-            tc_batch_add(s, p, 0);
+            tc_batch_add(s, p, tc_store_last_record(s->store));
         else
             tc_pending_ready(p, status, status == -EFBIG ? TC_R_TOO_LARGE : TC_R_NOT_STORED, 0);
     }

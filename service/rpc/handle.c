@@ -108,7 +108,7 @@ static void store_inline(struct tc_service *s, const struct tc_store_request *m,
     if (r < 0)
         tc_batch_failed(s, r, p);
     else
-        tc_batch_add(s, p, 0);
+        tc_batch_add(s, p, tc_store_last_record(s->store));
 }
 
 static int handle_store(struct tc_service *s, struct tc_connection *c, struct tc_pending *p)

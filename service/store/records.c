@@ -105,7 +105,7 @@ static int is_there(struct tc_store *s, uint64_t key_low)
 
 void tc_record_complete(struct tc_store *s, const struct tc_draft *d, struct tc_record *head)
 {
-    head->record_id = s->state.next_record++;
+    head->record_id = d->record_id != 0 ? d->record_id : s->state.next_record++;
     head->chunk_first = d->chunk_count > 0 ? d->chunk_first : 0;
     head->chunk_count = d->chunk_count;
     head->checksum = 0;
@@ -198,6 +198,11 @@ int tc_store_put(struct tc_store *s, const struct tc_draft *d)
         r = tc_record_forget_upload(s, d->chunk_first);
     tc_crash_leave();
     return r;
+}
+
+uint64_t tc_store_last_record(const struct tc_store *s)
+{
+    return s->state.next_record - 1;
 }
 
 int tc_store_reserve_chunks(struct tc_store *s, uint64_t output_bytes, uint32_t count,

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cache/key.h"
+
 static const char name[] = "staged";
 
 static struct tc_staged_key key_of(const uint64_t transaction[2], uint64_t key_low)
@@ -121,10 +123,29 @@ static int first_of(struct tc_store *s, const uint64_t transaction[2], struct tc
  * from now on. */
 typedef int end_fn(struct tc_store *s, const struct tc_draft *d, struct tc_record *head);
 
+/* Of a `private:` task nobody learns who called it. */
+static int is_private(const struct tc_draft *d)
+{
+    struct tc_record_view v;
+    struct tc_component k;
+    size_t offset = 0;
+
+    return tc_record_decode_draft(d->data, d->bytes, &v) == 0 &&
+           tc_material_next(v.material, v.head.material_bytes, &offset, &k) == 1 &&
+           k.head.name_bytes == sizeof TC_PRIVATE - 1 &&
+           memcmp(k.name, TC_PRIVATE, k.head.name_bytes) == 0;
+}
+
 static int keep(struct tc_store *s, const struct tc_draft *d, struct tc_record *head)
 {
+    struct tc_draft kept = *d;
+
+    if (is_private(d)) {
+        kept.pid = 0;
+        kept.program = NULL;
+    }
     memset(head->transaction, 0, sizeof head->transaction);
-    return tc_record_write(s, d, head);
+    return tc_record_write(s, &kept, head);
 }
 
 static int merge(struct tc_store *s, const struct tc_draft *d, struct tc_record *head)
@@ -149,6 +170,7 @@ static int end_one(struct tc_store *s, const uint64_t transaction[2], end_fn *en
     if (r < 0)
         return r;
     d.data = s->moved;
+    d.record_id = head.record_id; /* a header may know it by that */
     d.chunk_first = head.chunk_first;
     d.chunk_count = head.chunk_count;
     r = take_out(s, &key, d.bytes, &head);

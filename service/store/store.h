@@ -68,11 +68,14 @@ struct tc_draft {
     uint32_t found, head_bytes;
     int64_t expired_ns;
     const void *heads;
+    uint64_t record_id;          /* 0: the next one */
     const uint64_t *transaction; /* [2]: staged for it; NULL: for everybody */
 };
 
 /* Takes the place of a record of the same key. */
 int tc_store_put(struct tc_store *s, const struct tc_draft *d);
+/* The record_id that was given last. */
+uint64_t tc_store_last_record(const struct tc_store *s);
 
 /* Chunks of a record that is too large for one value: numbers are reserved, the chunks written over
  * several commits, and the record put last. What a service that was killed in between left behind

@@ -3,7 +3,7 @@ import json
 import os
 import signal
 
-from harness import contains, equal, lacks
+from harness import Failure, contains, equal, lacks
 
 PROGRAM = r"""
 #include <fcntl.h>
@@ -36,6 +36,40 @@ tasks:
     prototype: |
       int f(int x)
     cache_policy: INPUTS
+    result_storage: fast
+"""
+
+
+LARGE = r"""
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+static unsigned char out[2000000];
+__attribute__((noinline, noclone)) void fill(int x, unsigned char *to, size_t n)
+{
+    int fd = open(getenv("BODY_LOG"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (fd < 0 || write(fd, "f\n", 2) < 0)
+        _exit(99);
+    close(fd);
+    for (size_t i = 0; i < n; i++)
+        to[i] = (unsigned char)(i * 7 + (size_t)x);
+}
+int main(void)
+{
+    fill(3, out, sizeof out);
+    return fwrite(out, 1, sizeof out, stdout) != sizeof out;
+}
+"""
+APART = """
+storages: { heads: { type: lmdb, path: heads }, fast: { type: lmdb, path: fast } }
+policies: { apart: { policy: INPUTS, key_storage: heads } }
+tasks:
+  - symbol: fill
+    prototype: |
+      void fill(int x, out unsigned char to[n], size_t n)
+    cache_policy: apart
     result_storage: fast
 """
 
@@ -106,3 +140,52 @@ def test_a_config_whose_tasks_use_no_storage_starts_none(t):
     t.run([program, 1], config=config)
     equal((t.dir / "fast").exists(), False)
     lacks(" ".join(open(f"/proc/{p}/cmdline").read() for p in t.service_pids()), "fast")
+
+
+def test_a_private_tasks_program_is_in_no_record(t):
+    program = t.cc(PROGRAM.replace("int main(int argc, char **argv)\n{", """__attribute__((noinline, noclone)) int flow(int x)
+{
+    return f(x) + f(x + 1);
+}
+int main(int argc, char **argv)
+{
+    flow(100);"""), "secretive", flags=("-O1",))
+    config = t.config(CONFIG.replace("    result_storage: fast\n", "    private: true\n") + """
+flows:
+  - symbol: flow
+    prototype: |
+      int flow(int x)
+    transaction: true
+""")
+    t.run([program, 7], config=config)
+    equal(t.bodies(), 3)
+    equal([r["program"] for r in t.records(config)], [None] * 3)
+    t.run([program, 7], config=config)
+    equal(t.bodies(), 0)
+
+
+def test_headers_of_large_results(t):
+    """The header is small, and is looked for first; without its storage's service nothing new is found."""
+    program, config = t.cc(LARGE, "large"), t.config(APART)
+    expected = t.bare([program]).out
+    t.bodies()
+    for bodies in (1, 0):
+        equal(t.run([program], config=config).out, expected)
+        equal(t.bodies(), bodies)
+    heads = json.loads(t.ctl("ls", "-c", config, "--storage", "heads", "--json").out)
+    equal(len(heads), 1)
+    if heads[0]["bytes"] > 1000:
+        raise Failure(f"a header of {heads[0]['bytes']} bytes")
+    shown = json.loads(t.ctl("show", "-c", config, "--storage", "heads", heads[0]["key"], "--json").out)
+    equal((shown["header"], shown["outputs"]), (True, []))
+    contains(t.ctl("verify", "-c", config, "--storage", "heads").text, "0 bad")
+    contains(t.ctl("verify", "-c", config, "--storage", "fast").text, "0 bad")
+    t.ctl("rm", "-c", config, "--storage", "heads", "--all")
+    os.kill(pid_of(t, str(t.dir / "heads")), signal.SIGKILL)
+    t.wait(lambda: pid_of(t, str(t.dir / "heads")) is None, "the service to die")
+    for _ in range(2):
+        r = t.preload([program], config, env={"TASKCACHE_AUTOSTART": "0"})
+        equal((r.out, t.bodies()), (expected, 1))
+    for bodies in (1, 0):
+        equal(t.run([program], config=config).out, expected)
+        equal(t.bodies(), bodies)
