@@ -18,10 +18,11 @@
 #include "cache/reason.h"
 
 #define TC_PAGE_MAGIC   0x45474150434b5354ull /* "TSKCPAGE" */
-#define TC_PAGE_VERSION 2u
+#define TC_PAGE_VERSION 3u
 #define TC_PAGE_TASKS   1024u /* power of two */
 #define TC_PAGE_HEAT    65536u
 #define TC_PAGE_REASONS 64u
+#define TC_PAGE_LOCKS   256u
 
 /* Totals of one task. Claimed by storing its hash into `task` by compare-and-swap; open addressing
  * from (hash mod TC_PAGE_TASKS). The service folds totals into the store's table "tasks" and
@@ -67,6 +68,9 @@ struct tc_shared_page {
     uint8_t
         heat[TC_PAGE_HEAT]; /* by key_low mod TC_PAGE_HEAT: the service's epoch of the last hit */
     uint8_t heat_epoch;     /* advanced by the service */
+    /* By key_low mod TC_PAGE_LOCKS: counts what happened to locks on such keys. Who waits for one
+     * sleeps on it (futex) until it changes, and then asks. */
+    uint32_t locks[TC_PAGE_LOCKS];
 };
 
 /* A run's own counters, `run-RUNID.counters` in the runtime directory, made by `cachectl run

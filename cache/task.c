@@ -395,7 +395,8 @@ int tc_task_ok(const struct tc_flat *f, const struct tc_task *task)
     if (!layouts_ok(f, task) || !result_ok(f, task) || task->persist > TC_TRUE ||
         task->refresh > TC_TRUE || task->commit_mode > TC_COMMIT_OFF ||
         task->storage > TC_MAX_NAMED_STORAGES || task->key_storage > TC_MAX_NAMED_STORAGES ||
-        (task->flags & ~(uint32_t)KNOWN_FLAGS) != 0 ||
+        task->isolation > TC_SERIALIZABLE || task->lock_manager >= TC_LOCK_MANAGERS ||
+        task->lock_timeout_ns < 0 || (task->flags & ~(uint32_t)KNOWN_FLAGS) != 0 ||
         (task->policy & ~(uint32_t)KNOWN_POLICY) != 0 || task->stack_slots > TC_MAX_STACK_SLOTS)
         return 0;
     if (task->params.count > TC_MAX_PARAMS ||

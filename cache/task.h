@@ -167,6 +167,18 @@ enum tc_policy_bit {
 };
 
 #define TC_ALL_HITS UINT32_MAX
+/* How concurrent calls of one key behave. */
+enum tc_isolation {
+    TC_READ_COMMITTED = 0, /* all run, the last one stays */
+    TC_SERIALIZABLE,       /* one runs, the others wait for its record */
+};
+/* Who keeps the locks that SERIALIZABLE takes. */
+enum tc_lock_manager_id {
+    TC_LOCKS_OF_SERVICE = 0, /* for all processes that use the cache */
+    TC_LOCKS_OF_PROCESS,     /* `memory` */
+    TC_LOCK_MANAGERS,
+};
+#define TC_LOCK_TIMEOUT_NS 60000000000ll /* where `lock_timeout` isn't given */
 
 enum tc_tristate {
     TC_UNSET = 0,
@@ -262,6 +274,7 @@ struct tc_task {
     uint32_t policy;              /* enum tc_policy_bit; meaningful with TC_TASK_POLICY_GIVEN */
     uint32_t excluded;            /* bit i: parameter i is excluded from INPUTS */
     int64_t expiration_ns;
+    int64_t lock_timeout_ns; /* 0: don't wait */
     uint32_t skip, success;  /* programs, TC_NO_EXPR if absent */
     struct tc_span params;   /* struct tc_param, in the prototype's order */
     struct tc_span sorted;   /* uint8_t: indexes of params, by name (bytewise) */
@@ -275,7 +288,9 @@ struct tc_task {
     uint32_t result_layout;  /* 1 + index; 0: none */
     uint8_t result_place[2]; /* enum tc_result_place, by eightbyte */
     uint8_t commit_mode;     /* enum tc_commit_mode, of a flow */
-    uint8_t pad;
+    uint8_t isolation;       /* enum tc_isolation */
+    uint8_t lock_manager;    /* enum tc_lock_manager_id */
+    uint8_t pad[3];
     uint32_t storage;         /* where results are kept, of a flow: of its tasks; 0: in the cache */
     uint32_t key_storage;     /* where the headers of results are kept; 0: with the results */
     struct tc_span key_parts; /* struct tc_key_part, with TC_POLICY_KEY */

@@ -16,7 +16,7 @@
 #include "cache/task.h"
 
 #define TC_WIRE_MAGIC   0x5443u
-#define TC_WIRE_VERSION 4u
+#define TC_WIRE_VERSION 5u
 #define TC_WIRE_MAX_BYTES \
     (128u * 1024u) /* longest packet; more goes by memfd (SCM_RIGHTS, one descriptor) */
 
@@ -39,6 +39,10 @@ enum tc_message_type {
                       record is wrong and goes. Reply: committed */
     TC_MSG_TRANSACTION, /* struct tc_transaction_request; reply: committed, reply.value = how many
                            results; -ESTALE: there is no such transaction, nothing of it is kept */
+    TC_MSG_LOCK, /* struct tc_lock_request: a key's lock, or a place in line for it; value: 0, it is
+                    yours, else ask again, in so many ns or when page->locks[key] changed;
+                    -EDEADLK, -ENOSPC */
+    TC_MSG_UNLOCK, /* struct tc_lock_request: gives up what the call holds or waits for */
     TC_MSG_REPLY = 64,
 };
 
@@ -129,6 +133,17 @@ struct tc_transaction_request {
 struct tc_miss_message {
     struct tc_message head;
     struct tc_miss miss; /* `order` and `bytes` are the service's */
+};
+
+/* Isolation SERIALIZABLE, see cache/locks.h. The owner is a connection, a thread and a call. */
+struct tc_lock_request {
+    struct tc_message head;
+    uint64_t key_low, key_high;
+    uint64_t serial;  /* of the call, unique in the process */
+    uint64_t stack;   /* where its frame is */
+    int64_t hold_ns;  /* the lock lapses afterwards; more than 0 */
+    uint32_t tid;     /* as the sender sees itself */
+    uint32_t manager; /* enum tc_lock_manager_id */
 };
 
 struct tc_log_message {

@@ -478,6 +478,7 @@ int tc_settle_after_fork(void)
             tc_state.storages[i].greeted = 0;
         tc_contexts_after_fork();
         tc_client_after_fork();
+        tc_lock_memory_after_fork();
     }
     tc_flows_after_fork();
     __atomic_store_n(tc_state.wiped_on_fork, SETTLED, __ATOMIC_RELEASE);

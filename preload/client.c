@@ -296,7 +296,7 @@ static int say_hello(struct link *l, int64_t until_ns)
     return r < 0 ? r : reply.status;
 }
 
-static int with_link(struct link *l, const struct tc_outgoing *m, int64_t deadline_ns,
+static int with_link(struct link *l, const struct tc_outgoing *m, int64_t deadline_ns, int even_so,
                      struct tc_reply *ret)
 {
     int64_t now = tc_monotonic_ns(), until = now + patient(deadline_ns);
@@ -304,7 +304,7 @@ static int with_link(struct link *l, const struct tc_outgoing *m, int64_t deadli
 
     if (r < 0)
         return r;
-    r = breaker_is_open(l, now) ? -EAGAIN : lock_link(l, until);
+    r = breaker_is_open(l, now) && !even_so ? -EAGAIN : lock_link(l, until);
     if (r < 0)
         return r;
     r = ready_link(l);
@@ -318,12 +318,17 @@ static int with_link(struct link *l, const struct tc_outgoing *m, int64_t deadli
 
 int tc_request(const struct tc_outgoing *m, int64_t deadline_ns, struct tc_reply *ret_reply)
 {
-    return with_link(&links[m->storage], m, deadline_ns, ret_reply);
+    return with_link(&links[m->storage], m, deadline_ns, 0, ret_reply);
 }
 
 int tc_tell(const struct tc_outgoing *m)
 {
-    return with_link(&links[m->storage], m, TC_REPLY_NS, NULL);
+    return with_link(&links[m->storage], m, TC_REPLY_NS, 0, NULL);
+}
+
+int tc_tell_in_any_case(const struct tc_outgoing *m)
+{
+    return with_link(&links[m->storage], m, TC_REPLY_NS, 1, NULL);
 }
 
 void tc_tell_at_once(const struct tc_outgoing *m)
@@ -340,7 +345,7 @@ void tc_tell_at_once(const struct tc_outgoing *m)
 
 int tc_greet(uint32_t storage)
 {
-    return with_link(&links[storage], NULL, TC_REPLY_NS, NULL);
+    return with_link(&links[storage], NULL, TC_REPLY_NS, 0, NULL);
 }
 
 /* The connection is the parent's: this process closes its own copy of the descriptor and opens

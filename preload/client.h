@@ -38,6 +38,8 @@ int tc_tell(const struct tc_outgoing *m);
 /* Sends if that is possible without waiting for anybody, on a connection that is there: otherwise,
  * nothing. */
 void tc_tell_at_once(const struct tc_outgoing *m);
+/* The same even after a failure, if the connection is still there: for what others wait for. */
+int tc_tell_in_any_case(const struct tc_outgoing *m);
 
 /* Greets the service once in this process (and once more after it came back), waiting for its
  * answer. */

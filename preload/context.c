@@ -77,6 +77,21 @@ static struct tc_context *map_new(uint32_t tid)
     return c;
 }
 
+static struct tc_flight *flight_at(struct tc_context *c, uint32_t at)
+{
+    return (struct tc_flight *)(void *)(c->arena + at);
+}
+
+/* Of calls that won't come back here. */
+static void unlock_all(struct tc_context *c)
+{
+    if (c->locked == 0)
+        return;
+    for (uint32_t at = c->flight; at != TC_NO_FLIGHT; at = flight_at(c, at)->previous)
+        tc_lock_drop(&flight_at(c, at)->held);
+    c->locked = 0;
+}
+
 /* A vfork child has its parent's thread-local storage: what it made would stay in use there, owned
  * by a thread that is gone. */
 static struct tc_context *make(uint64_t stack, uint32_t *ret_reason)
@@ -95,6 +110,7 @@ static struct tc_context *make(uint64_t stack, uint32_t *ret_reason)
     if (c == NULL)
         return NULL;
     __atomic_store_n(&c->busy, stack, __ATOMIC_RELEASE); /* before a handler can find it */
+    unlock_all(c);
     c->flight = TC_NO_FLIGHT;
     c->flight_end = 0;
     tc_flows_begin(&c->flows, tid == (uint32_t)tc_state.pid);
@@ -129,11 +145,13 @@ static int abandon(struct tc_context *c)
     return 1;
 }
 
-/* The thread's flows are open still. */
-static struct tc_context *go_on(const struct tc_context *old, struct tc_context *c)
+/* The thread's flows are open still. Its open calls will store nothing. */
+static struct tc_context *go_on(struct tc_context *old, struct tc_context *c)
 {
-    if (c != NULL)
-        c->flows = old->flows;
+    if (c == NULL)
+        return NULL;
+    c->flows = old->flows;
+    unlock_all(old);
     return c;
 }
 
@@ -172,11 +190,6 @@ void tc_context_exit(struct tc_context *c)
     if (c->owner == TC_OWNER_ABANDONED &&
         __atomic_compare_exchange_n(&c->owner, &owner, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         __atomic_fetch_sub(&abandoned, 1, __ATOMIC_RELAXED);
-}
-
-static struct tc_flight *flight_at(struct tc_context *c, uint32_t at)
-{
-    return (struct tc_flight *)(void *)(c->arena + at);
 }
 
 /* The stack grows down: an open call's entry lies above every newer one's. An entry at or below
@@ -235,6 +248,28 @@ void tc_flight_close(struct tc_context *c, struct tc_flight *f)
 {
     uint32_t at = (uint32_t)((unsigned char *)f - c->arena);
 
+    if (f->held.serial != 0) {
+        c->locked--;
+        tc_lock_drop(&f->held);
+    }
     c->flight = f->previous;
     c->flight_end = at;
+}
+
+struct tc_flight *tc_flight_newest(struct tc_context *c, uint64_t entry)
+{
+    drop_dead(c, entry);
+    return c->flight != TC_NO_FLIGHT ? flight_at(c, c->flight) : NULL;
+}
+
+struct tc_flight *tc_flight_before(struct tc_context *c, const struct tc_flight *f)
+{
+    return f->previous != TC_NO_FLIGHT ? flight_at(c, f->previous) : NULL;
+}
+
+void tc_flight_hold(struct tc_context *c, struct tc_flight *f, struct tc_held *held)
+{
+    f->held = *held;
+    held->serial = 0;
+    c->locked += f->held.serial != 0;
 }

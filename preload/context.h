@@ -16,6 +16,7 @@
 #include "preload/arch/arch.h"
 #include "preload/flow.h"
 #include "preload/layout.h"
+#include "preload/lock.h"
 #include "preload/lookup.h"
 #include "preload/state.h"
 
@@ -37,6 +38,7 @@ struct tc_flight {
     uint32_t found; /* enum tc_found: why it missed */
     int64_t expired_ns;
     uint64_t record_id;      /* not 0: the body runs although there is this record, to verify it */
+    struct tc_held held;     /* the key's lock */
     uint64_t result_address; /* where the caller wants a result in memory */
     uint32_t bytes;          /* of this entry with what follows it */
     uint32_t previous;       /* offset of the entry before, or TC_NO_FLIGHT */
@@ -76,10 +78,11 @@ struct tc_call {
     unsigned char private[TC_PRIVATE_BYTES]; /* ... of a private task's */
     uint32_t bad_param;                      /* whose capture failed */
     const char *bad_detail;                  /* what else there is to say of it, NULL */
-    uint32_t found;     /* enum tc_found: what the look-up found instead of a hit */
-    int64_t expired_ns; /* of an expired record that it found */
-    int verifying;      /* a record is only looked at */
-    uint64_t record_id; /* of the one that was */
+    uint32_t found;      /* enum tc_found: what the look-up found instead of a hit */
+    int64_t expired_ns;  /* of an expired record that it found */
+    int verifying;       /* a record is only looked at */
+    uint64_t record_id;  /* of the one that was */
+    struct tc_held held; /* until it becomes the flight's */
 };
 
 #define TC_OWNER_FORKED    UINT32_MAX
@@ -110,6 +113,7 @@ struct tc_context {
     int *errno_place;
     struct tc_context *next;
     uint32_t flight; /* newest entry, or TC_NO_FLIGHT */
+    uint32_t locked; /* how many of the open calls hold a lock */
     uint32_t flight_end;
     struct tc_flows flows;
     struct tc_call call;
@@ -144,5 +148,11 @@ struct tc_flight *tc_flight_open(struct tc_context *c, uint64_t entry, size_t by
  * non-local exit) are dropped and counted. */
 struct tc_flight *tc_flight_find(struct tc_context *c, uint64_t entry, uint64_t serial);
 void tc_flight_close(struct tc_context *c, struct tc_flight *f);
+/* The open calls as a call that begins at `entry` sees them, the newest first; NULL: no more.
+ * Those that were left are dropped, and let go of their locks. */
+struct tc_flight *tc_flight_newest(struct tc_context *c, uint64_t entry);
+struct tc_flight *tc_flight_before(struct tc_context *c, const struct tc_flight *f);
+/* The call's lock is the open call's from now on. */
+void tc_flight_hold(struct tc_context *c, struct tc_flight *f, struct tc_held *held);
 
 #endif

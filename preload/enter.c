@@ -96,8 +96,14 @@ static uint32_t run(struct tc_context *x, struct tc_call *c)
 {
     struct tc_flight *f = open_flight(x, c);
 
-    if (f == NULL)
+    if (f == NULL) {
+        tc_lock_drop(&c->held);
         return bypass(c, TC_R_TOO_DEEP);
+    }
+    if (c->held.serial != 0) {
+        f->serial = c->held.serial;
+        tc_flight_hold(x, f, &c->held);
+    }
     f->errno_before = x->errno_place != NULL ? *x->errno_place : 0;
     f->refresh = c->hook->active.refresh;
     f->storage = c->storage;
@@ -241,16 +247,40 @@ static void keep_material(struct tc_call *c)
     c->kept = c->private;
 }
 
+static void warm(const struct tc_call *c)
+{
+    tc_store_warm(c->storage, c->key.low);
+    if (c->header_storage != 0)
+        tc_store_warm(c->header_storage, c->key.low);
+}
+
+static uint32_t hit(struct tc_context *x, const struct tc_call *c, const struct tc_replayed *done)
+{
+    const struct tc_hook *h = c->hook;
+
+    if (done->set_errno && x->errno_place != NULL)
+        *x->errno_place = done->err;
+    warm(c);
+    TC_COUNT(h, hits, 1);
+    TC_COUNT(h, saved_ns, (uint64_t)done->duration_ns);
+    tc_report_hit(c, done);
+    return TC_ACTION_RETURN;
+}
+
 static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook *h)
 {
     struct tc_call *c = &x->call;
     struct tc_replayed done;
     uint32_t why = 0, r;
+    int found = 0;
 
     c->hook = h;
     c->frame = f;
     c->bad_param = UINT32_MAX;
     c->bad_detail = NULL;
+    c->held.serial = 0;
+    if (x->locked != 0)
+        (void)tc_flight_newest(x, f->entry);
     r = enter_scope(x, c);
     if (r != 0)
         return bypass(c, r);
@@ -274,20 +304,21 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
     c->record_id = 0;
     c->verifying = tc_verify_chosen(x, h);
     if (!h->active.refresh && tc_replay(x, c, &done, &why)) {
-        tc_store_warm(c->storage, c->key.low);
-        if (c->header_storage != 0)
-            tc_store_warm(c->header_storage, c->key.low);
-        if (c->record_id != 0)
-            return run(x, c);
-        if (done.set_errno && x->errno_place != NULL)
-            *x->errno_place = done.err;
-        TC_COUNT(h, hits, 1);
-        TC_COUNT(h, saved_ns, (uint64_t)done.duration_ns);
-        tc_report_hit(c, &done);
-        return TC_ACTION_RETURN;
+        if (c->record_id == 0)
+            return hit(x, c, &done);
+        warm(c);
+        return run(x, c);
     }
     if (tc_is_sandboxed())
         return bypass(c, TC_R_SANDBOXED); /* nothing could be sent, and no clock may be read */
+    if (h->task->isolation == TC_SERIALIZABLE) {
+        c->verifying = 0; /* what another call has just stored isn't verified */
+        r = tc_lock_take(x, c, &done, &found);
+        if (r != 0)
+            return bypass(c, r);
+        if (found)
+            return hit(x, c, &done);
+    }
     tc_report_miss(c, why);
     return run(x, c);
 }

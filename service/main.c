@@ -110,6 +110,8 @@ static int begin(struct tc_service *s, struct tc_failure *f)
     r = tc_server_listen(s, f);
     if (r == 0)
         r = tc_store_open(&o, &s->store, f);
+    if (r == 0 && tc_lock_table_open(s->store, &s->locks[TC_LOCKS_OF_SERVICE]) < 0)
+        r = tc_fail(f, TC_R_SERVICE_FAILED, ENOMEM, "no memory for locks");
     return r < 0 ? r : 1;
 }
 
@@ -121,6 +123,7 @@ static void end(struct tc_service *s)
     tc_batch_cancel(s);
     tc_server_close(s);
     tc_transactions_free(s);
+    tc_lock_managers_close(s->locks);
     tc_store_close(s->store);
     tc_dirs_close(&s->dirs);
     if (s->lock_fd >= 0)

@@ -6,6 +6,7 @@
 #ifndef TC_SERVICE_SERVICE_H
 #define TC_SERVICE_SERVICE_H
 
+#include "service/lock_manager.h"
 #include "service/options.h"
 #include "service/plan.h"
 #include "service/rpc/upload.h"
@@ -34,6 +35,7 @@ struct tc_service {
     struct tc_connection *connections;
     struct tc_attached *attached;
     struct tc_packet packet;
+    struct tc_lock_manager locks[TC_LOCK_MANAGERS];
 
     struct tc_uploads uploads;
     int upload_moved;          /* the first one, in the open transaction */

@@ -99,6 +99,11 @@ static void text_place(const struct doctor *d, const struct tc_finding *f)
     text_window(f->plan);
 }
 
+static const char *const lock_keepers[TC_LOCK_MANAGERS] = {
+    [TC_LOCKS_OF_SERVICE] = "the service",
+    [TC_LOCKS_OF_PROCESS] = "the process alone",
+};
+
 static void text_caching(const struct doctor *d, const struct tc_finding *f)
 {
     struct tc_active active = tc_activation(f->task, &d->switches);
@@ -123,6 +128,10 @@ static void text_caching(const struct doctor *d, const struct tc_finding *f)
     if (active.verify)
         printf(", %.4g %% of the hits verified", 100.0 * active.verify / TC_ALL_HITS);
     puts(active.refresh ? ", refreshed at every call" : "");
+    if (f->task->isolation == TC_SERIALIZABLE)
+        printf("    isolation  SERIALIZABLE, by locks of %s, which are waited for %s\n",
+               lock_keepers[f->task->lock_manager],
+               tc_units_duration(f->task->lock_timeout_ns, text));
     tc_text_free(&policy);
 }
 
@@ -234,6 +243,21 @@ static void json_wrong(struct tc_json *j, const struct doctor *d, const char *id
     tc_json_close_object(j);
 }
 
+static void json_isolation(struct tc_json *j, const struct tc_task *task)
+{
+    static const char *const managers[TC_LOCK_MANAGERS] = {
+        [TC_LOCKS_OF_SERVICE] = "service",
+        [TC_LOCKS_OF_PROCESS] = "memory",
+    };
+    bool locks = task->isolation == TC_SERIALIZABLE;
+    tc_json_text(j, "isolation", locks ? "SERIALIZABLE" : "READ_COMMITTED");
+    tc_json_text(j, "lock_manager", locks ? managers[task->lock_manager] : NULL);
+    if (locks)
+        tc_json_i64(j, "lock_timeout_ns", task->lock_timeout_ns);
+    else
+        tc_json_null(j, "lock_timeout_ns");
+}
+
 static void json_finding(const struct doctor *d, struct tc_json *j, const struct tc_finding *f)
 {
     TC_CLEANUP(tc_free_text) char *subject = tc_finding_subject(&d->session, &d->plans, f);
@@ -261,6 +285,7 @@ static void json_finding(const struct doctor *d, struct tc_json *j, const struct
     tc_json_text(j, "policy", active.reason || !policy.data ? NULL : policy.data);
     tc_json_double(j, "verify", (double)active.verify / TC_ALL_HITS);
     json_wrong(j, d, subject);
+    json_isolation(j, f->task);
     tc_json_text(j, "origin", origin(d, f));
     tc_json_close_object(j);
     tc_text_free(&policy);

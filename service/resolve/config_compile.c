@@ -280,6 +280,26 @@ static void make_switches(struct making *m)
             m->task.flags |= TC_TASK_PERSIST_ON;
 }
 
+/* Part of the policy, so without effect where something else gives the key. */
+static void make_isolation(struct making *m)
+{
+    const char *const *setting = m->policy.settings.at;
+    const char *timeout = text_of(m, TC_KEY_LOCK_TIMEOUT);
+    enum tc_lock_manager_id manager = TC_LOCKS_OF_SERVICE;
+
+    if (m->key == NULL && setting[TC_SETTING_ISOLATION_LEVEL] != NULL &&
+        strcmp(setting[TC_SETTING_ISOLATION_LEVEL], "SERIALIZABLE") == 0)
+        m->task.isolation = TC_SERIALIZABLE;
+    if (setting[TC_SETTING_LOCK_MANAGER] != NULL)
+        (void)tc_lock_manager_named(setting[TC_SETTING_LOCK_MANAGER], &manager);
+    m->task.lock_manager = (uint8_t)manager;
+    m->task.lock_timeout_ns = TC_LOCK_TIMEOUT_NS;
+    if (timeout != NULL)
+        (void)tc_parse_duration(timeout, &m->task.lock_timeout_ns);
+    if (m->task.lock_timeout_ns < 0)
+        m->task.lock_timeout_ns = 0;
+}
+
 /* What isn't built yet and could change a key or a result keeps the task uncached. */
 static void make_not_yet(struct making *m)
 {
@@ -532,9 +552,9 @@ static void digest_texts(struct making *m)
 {
     const struct tc_yaml_node *params = given(m, TC_KEY_PARAMS);
     const struct tc_task *t = &m->task;
-    const int64_t numbers[] = {t->flags,   t->policy,        t->persist,
-                               t->refresh, t->expiration_ns, t->commit_mode,
-                               t->storage, t->key_storage,   t->verify};
+    const int64_t numbers[] = {
+        t->flags,   t->policy,      t->persist, t->refresh,   t->expiration_ns, t->commit_mode,
+        t->storage, t->key_storage, t->verify,  t->isolation, t->lock_manager,  t->lock_timeout_ns};
 
     tc_hash_add(m->l->resolve, numbers, sizeof numbers);
     digest_text(m->l, built(m, t->space));
@@ -592,6 +612,7 @@ static void compile(struct making *m)
     if (make_key(m) < 0)
         return;
     make_storages(m);
+    make_isolation(m);
     if (make_prototype(m) < 0)
         return;
     make_not_yet(m);

@@ -62,7 +62,7 @@ struct tc_config_key {
     X(VERIFY, "verify", SHARE, TC_BUILT, NULL, NULL)                              \
     X(HOOK, "hook", WORD, TC_BUILT, hooks, NULL)                                  \
     X(STORE, "store", WORD, TC_IGNORED, stores, built_stores)                     \
-    X(LOCK_TIMEOUT, "lock_timeout", DURATION, TC_IGNORED, NULL, NULL)
+    X(LOCK_TIMEOUT, "lock_timeout", DURATION, TC_BUILT, NULL, NULL)
 
 enum tc_task_key {
 #define TC_KEY(id, name, kind, built, words, inert) TC_KEY_##id,

@@ -205,16 +205,26 @@ enum {
     POLICY_COUNT
 };
 
+/* A lock that nobody can give is told before the program runs. */
+static void check_lock_manager(struct tc_load *l, const struct tc_yaml_node *n)
+{
+    enum tc_lock_manager_id id;
+
+    if (setting(n) != NULL && tc_lock_manager_named(n->text, &id) < 0)
+        tc_problem_in(l, TC_SEV_ERROR, TC_R_NOT_YET_KEY, n, 0, "service or memory",
+                      "there is no lock manager '%.60s': those of plugins aren't built yet",
+                      n->text);
+}
+
 static void read_policy(struct tc_load *l, const struct tc_yaml_node *map,
                         struct tc_named_policy *ret)
 {
     static const char *const levels[] = {"READ_COMMITTED", "SERIALIZABLE", NULL};
-    static const char *const built_levels[] = {"READ_COMMITTED", NULL};
     static const struct tc_config_key keys[] = {
         [POLICY_TEXT] = {"policy", TC_VALUE_TEXT},
         [POLICY_KEY_STORAGE] = {"key_storage", TC_VALUE_TEXT},
-        [POLICY_ISOLATION] = {"isolation_level", TC_VALUE_WORD, TC_UNCACHED, levels, built_levels},
-        [POLICY_LOCK_MANAGER] = {"lock_manager", TC_VALUE_TEXT, TC_UNCACHED},
+        [POLICY_ISOLATION] = {"isolation_level", TC_VALUE_WORD, TC_BUILT, levels},
+        [POLICY_LOCK_MANAGER] = {"lock_manager", TC_VALUE_TEXT},
         [POLICY_COUNT] = {NULL},
     };
     const struct tc_yaml_node *v[POLICY_COUNT];
@@ -228,6 +238,7 @@ static void read_policy(struct tc_load *l, const struct tc_yaml_node *map,
     }
     if (tc_read_map(l, map, "a policy", keys, v) < 0)
         return;
+    check_lock_manager(l, v[POLICY_LOCK_MANAGER]);
     for (int i = 0; i < POLICY_COUNT; i++)
         if (keys[i].built == TC_UNCACHED && tc_key_active(&keys[i], v[i]))
             ret->not_yet = 1;

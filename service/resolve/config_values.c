@@ -181,3 +181,19 @@ int tc_parse_symbol(const char *text, struct tc_symbol_parts *ret, struct tc_tex
     *ret = parts;
     return 0;
 }
+
+int tc_lock_manager_named(const char *text, enum tc_lock_manager_id *ret)
+{
+    static const char *const names[TC_LOCK_MANAGERS] = {
+        [TC_LOCKS_OF_SERVICE] = "service",
+        [TC_LOCKS_OF_PROCESS] = "memory",
+    };
+
+    for (unsigned i = 0; i < TC_LOCK_MANAGERS; i++) {
+        if (strcmp(names[i], text) == 0) {
+            *ret = (enum tc_lock_manager_id)i;
+            return 0;
+        }
+    }
+    return -ENOENT;
+}

@@ -16,6 +16,9 @@ int tc_parse_duration(const char *text, int64_t *ret_ns);
 /* A number and one of KiB MiB GiB TiB (powers of 1024) or k M G (of 1000); bare: bytes. */
 int tc_parse_size(const char *text, uint64_t *ret_bytes);
 
+/* `service` or `memory`; -ENOENT for all others. */
+int tc_lock_manager_named(const char *text, enum tc_lock_manager_id *ret);
+
 /* NAME, NAME@OBJECT, FILE.c:NAME, FILE.c:NAME@OBJECT. Parts that aren't there have no bytes. */
 struct tc_symbol_parts {
     struct tc_slice name, object, file;

@@ -15,6 +15,7 @@ int tc_connection_new(int fd, struct tc_connection **ret)
     struct ucred peer;
     socklen_t n = sizeof peer;
     struct tc_connection *c;
+    static uint64_t last_number;
     int on = 1;
 
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) < 0 || peer.uid != geteuid()) {
@@ -27,6 +28,7 @@ int tc_connection_new(int fd, struct tc_connection **ret)
         (void)close(fd);
         return -ENOMEM;
     }
+    c->number = ++last_number;
     c->fd = fd;
     c->pid = peer.pid;
     c->pidfd = peer.pid > 0 ? (int)syscall(SYS_pidfd_open, peer.pid, 0) : -1;

@@ -43,7 +43,8 @@ struct tc_source {
 struct tc_connection {
     struct tc_connection *next;
     struct tc_source socket_source, process_source;
-    int fd, pidfd; /* pidfd -1: its end is the socket's end */
+    uint64_t number; /* of all connections, from 1 */
+    int fd, pidfd;   /* pidfd -1: its end is the socket's end */
     pid_t pid;
     int readable, writable;
     int ended;        /* the process is dead, or the socket says so: close when it is drained */
@@ -53,6 +54,7 @@ struct tc_connection {
     unsigned since;   /* messages read since it was settled */
     struct tc_pending *first, *last;
     unsigned pending_count;
+    pid_t own_pid; /* as it sees itself; 0: it hasn't said */
     char program[32];
 };
 

@@ -31,6 +31,7 @@ static int handle_hello(struct tc_service *s, struct tc_connection *c, struct tc
     if (s->packet.bytes < sizeof *m)
         return -EBADMSG;
     memcpy(c->program, m->program, sizeof c->program - 1);
+    c->own_pid = (pid_t)m->pid;
     if (p == NULL)
         return 0;
     p->hello = ++s->hello_count;
@@ -219,6 +220,27 @@ static void handle_gc(struct tc_service *s, struct tc_pending *p)
     s->collecting = p;
 }
 
+/* No lock is waited for here: who has to wait asks again. */
+static int handle_lock(struct tc_service *s, const struct tc_connection *c, struct tc_pending *p)
+{
+    const struct tc_lock_request *m = (const void *)s->packet.data;
+    const struct tc_lock_manager *manager;
+    uint64_t again_ns = 0;
+    int r;
+
+    if (s->packet.bytes < sizeof *m || m->hold_ns <= 0)
+        return -EBADMSG;
+    manager = tc_lock_manager_of(s->locks, m->manager);
+    if (manager == NULL)
+        r = -ENOTSUP;
+    else if (m->head.type == TC_MSG_LOCK)
+        r = manager->ops->ask(manager->state, c, m, &again_ns);
+    else
+        r = manager->ops->release(manager->state, c, m);
+    tc_pending_ready(p, r, r < 0 ? TC_R_NO_LOCK : 0, again_ns);
+    return 0;
+}
+
 static int dispatch(struct tc_service *s, struct tc_connection *c, unsigned type,
                     struct tc_pending *p)
 {
@@ -251,6 +273,9 @@ static int dispatch(struct tc_service *s, struct tc_connection *c, unsigned type
         return handle_miss(s, p);
     case TC_MSG_TRANSACTION:
         return tc_transaction_handle(s, c, p);
+    case TC_MSG_LOCK:
+    case TC_MSG_UNLOCK:
+        return handle_lock(s, c, p);
     default:
         tc_pending_ready(p, -ENOSYS, 0, 0);
         return 0;

@@ -281,6 +281,7 @@ void tc_server_reply(struct tc_service *s)
         }
         *at = c->next;
         tc_uploads_forget(&s->uploads, c);
+        tc_lock_managers_forget(s->locks, c);
         tc_connection_free(c);
     }
 }

@@ -456,7 +456,7 @@ static void examples_in_the_documentation(void **state)
         found++;
         p = end + 3;
     }
-    assert_int_equal(found, 7);
+    assert_true(found >= 7);
 }
 
 int main(void)

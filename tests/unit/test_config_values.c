@@ -228,7 +228,9 @@ static void not_yet_flags(void **state)
         {"", "cache_policy: TASK_SOURCE_DEEP", TC_TASK_POLICY_GIVEN},
         {"policies: { p: { policy: INPUTS } }\n", "cache_policy: p", TC_TASK_POLICY_GIVEN},
         {"policies: { p: { policy: INPUTS, isolation_level: SERIALIZABLE } }\n",
-         "cache_policy: TASK_SOURCE + p", TC_TASK_POLICY_GIVEN | TC_TASK_NOT_YET},
+         "cache_policy: TASK_SOURCE + p", TC_TASK_POLICY_GIVEN},
+        {"policies: { p: { policy: INPUTS, lock_manager: memory } }\n", "cache_policy: p",
+         TC_TASK_POLICY_GIVEN},
         {"policies: { p: { policy: INPUTS, isolation_level: READ_COMMITTED } }\n",
          "cache_policy: p", TC_TASK_POLICY_GIVEN},
         {"policies: { p: { policy: INPUTS, key_storage: x } }\n", "cache_policy: RUN_ID",
@@ -254,6 +256,62 @@ static void not_yet_flags(void **state)
         assert_int_equal(c.tasks[1].flags, 0);
         compiled_free(&c);
     }
+}
+
+static void isolation(void **state)
+{
+    static const struct {
+        const char *policy, *task;
+        uint8_t isolation, manager;
+        int64_t timeout_ns;
+    } cases[] = {
+        {"INPUTS", "cache_policy: p", TC_READ_COMMITTED, TC_LOCKS_OF_SERVICE, 60000000000},
+        {"{ policy: INPUTS, isolation_level: SERIALIZABLE }", "cache_policy: RUN_ID + p",
+         TC_SERIALIZABLE, TC_LOCKS_OF_SERVICE, 60000000000},
+        {"{ policy: INPUTS, isolation_level: SERIALIZABLE, lock_manager: memory }",
+         "cache_policy: (p - n) + TASK_SOURCE, lock_timeout: 1500ms", TC_SERIALIZABLE,
+         TC_LOCKS_OF_PROCESS, 1500000000},
+        {"{ policy: INPUTS, isolation_level: READ_COMMITTED, lock_manager: service }",
+         "cache_policy: p, lock_timeout: -5", TC_READ_COMMITTED, TC_LOCKS_OF_SERVICE, 0},
+        {"{ policy: INPUTS, isolation_level: SERIALIZABLE }", "cache_policy: INPUTS",
+         TC_READ_COMMITTED, TC_LOCKS_OF_SERVICE, 60000000000},
+        /* The policy has no effect where something else gives the key. */
+        {"{ policy: INPUTS, isolation_level: SERIALIZABLE }", "cache_policy: p, cache_key_fn: x",
+         TC_READ_COMMITTED, TC_LOCKS_OF_SERVICE, 60000000000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char yaml[400];
+        struct compiled c;
+
+        snprintf(yaml, sizeof yaml,
+                 "policies: { p: %s }\ntasks: [ { symbol: f, prototype: 'int f(int n)', %s } ]",
+                 cases[i].policy, cases[i].task);
+        c = compile(yaml);
+        assert_int_equal(c.config->errors, 0);
+        if (c.tasks[0].isolation != cases[i].isolation ||
+            c.tasks[0].lock_manager != cases[i].manager ||
+            c.tasks[0].lock_timeout_ns != cases[i].timeout_ns)
+            fail_msg("%s: %d %d %lld", yaml, c.tasks[0].isolation, c.tasks[0].lock_manager,
+                     (long long)c.tasks[0].lock_timeout_ns);
+        compiled_free(&c);
+    }
+}
+
+static void unknown_lock_managers(void **state)
+{
+    static const char *const expected[] = {
+        "E taskcache.yaml:1:48: not-yet-key: there is no lock manager 'redis': those of plugins "
+        "aren't built yet\n"
+        "policies: { p: { policy: INPUTS, lock_manager: redis } }\n"
+        "                                               ^\n"
+        "  try: service or memory",
+        NULL};
+
+    (void)state;
+    expect_problems("a manager of a plugin",
+                    "policies: { p: { policy: INPUTS, lock_manager: redis } }\n", expected);
 }
 
 static void a_task_in_error_leaves_the_others(void **state)
@@ -410,6 +468,8 @@ int main(void)
         cmocka_unit_test(defaults_of_an_empty_config),
         cmocka_unit_test(defaults_count_as_written_in_each_task),
         cmocka_unit_test(not_yet_flags),
+        cmocka_unit_test(isolation),
+        cmocka_unit_test(unknown_lock_managers),
         cmocka_unit_test(a_task_in_error_leaves_the_others),
         cmocka_unit_test(too_many_tasks),
         cmocka_unit_test(the_resolve_digest),

@@ -259,7 +259,7 @@ static void test_garbage_ends_the_connection_only(void **state)
     m.bytes = sizeof big;
     memcpy(big, &m, sizeof m);
     expect_closed(&r->p, big, sizeof big);
-    for (unsigned type = 1; type < 12; type++) {
+    for (unsigned type = 1; type < 16; type++) {
         struct client c;
 
         if (type == TC_MSG_QUIT)
