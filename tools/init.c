@@ -73,9 +73,12 @@ static void add_params(struct init *x, const struct tc_plan *p)
         tc_text_add(&x->text, "%s: ", plan_text(x, draft[i].name));
         tc_yaml_quote(&x->text, text);
         tc_text_add(&x->text, "    # CHECK: %s\n",
-                    strcmp(text, "ignore") == 0 ? "does the result depend on what is there?"
-                    : strchr(text, '[')         ? "in, out or inout, and how many elements?"
-                                                : "in, out or inout?");
+                    strcmp(plan_text(x, draft[i].name), "return") == 0
+                        ? "malloc: the caller frees it; static: it is the function's own"
+                    : strstr(text, "malloc") ? "does it receive a block, and of how many elements?"
+                    : strcmp(text, "ignore") == 0 ? "does the result depend on what is there?"
+                    : strchr(text, '[')           ? "in, out or inout, and how many elements?"
+                                                  : "in, out or inout?");
     }
 }
 
@@ -102,7 +105,7 @@ static void take_finding(struct init *x, const struct tc_finding *f)
     if (described && (f->state == TC_FINDING_HOOKABLE || f->reason == TC_R_EXTENT_MISSING ||
                       f->reason == TC_R_OWNERSHIP_MISSING)) {
         add_task(x, f);
-        if (f->reason != TC_R_OWNERSHIP_MISSING)
+        if (f->reason != TC_R_OWNERSHIP_MISSING || f->plan->drafts.count > 0)
             return;
     }
     if (f->state == TC_FINDING_REFUSED && !f->grave)

@@ -99,6 +99,28 @@ static int is_one_thing(struct tc_dwarf_param *p, struct tc_dwarf_peeled *to)
     return own.tag == DW_TAG_reference_type || own.tag == DW_TAG_rvalue_reference_type;
 }
 
+/* Of a pointer to pointers: strings, or a block that the call makes. To ignore it would leave the
+ * caller without the block. */
+static char *propose_pointers(struct tc_dwarf_function *f, uint32_t index,
+                              struct tc_dwarf_peeled *pointer)
+{
+    struct tc_dwarf_peeled to;
+    Dwarf_Die next;
+    char *count, *text;
+
+    tc_dwarf_peel(&next, tc_dwarf_type(&pointer->die, &next), &to);
+    if (is_char(&to) && to.is_const) {
+        count = guess_count(f, index);
+        text = count != NULL ? print("in [%s]", count) : NULL;
+        free(count);
+        return text;
+    }
+    if (pointer->is_const || to.is_void || to.tag == DW_TAG_pointer_type ||
+        to.tag == DW_TAG_subroutine_type || to.tag == DW_TAG_union_type)
+        return strdup("ignore");
+    return strdup(to.tag == DW_TAG_base_type && !is_char(&to) ? "out malloc [1]" : "out malloc");
+}
+
 /* What the config could say of a pointer: a proposal, for a person to look at. */
 static char *propose(struct tc_dwarf_function *f, uint32_t index, struct tc_dwarf_peeled *to)
 {
@@ -108,7 +130,9 @@ static char *propose(struct tc_dwarf_function *f, uint32_t index, struct tc_dwar
 
     if (to->tag == DW_TAG_subroutine_type)
         return strdup("in");
-    if (to->tag == DW_TAG_pointer_type || to->tag == DW_TAG_union_type)
+    if (to->tag == DW_TAG_pointer_type)
+        return propose_pointers(f, index, to);
+    if (to->tag == DW_TAG_union_type)
         return strdup("ignore");
     if (to->tag == DW_TAG_structure_type || to->tag == DW_TAG_class_type)
         return strdup(dwarf_hasattr(&to->die, DW_AT_declaration) ? "ignore" : way);

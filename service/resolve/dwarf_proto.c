@@ -291,6 +291,33 @@ static void exclude(struct making *m, const struct tc_str *names, uint32_t count
     }
 }
 
+/* Whose a returned pointer is, nothing tells but its type, and that not for sure: for a person to
+ * look at. */
+static void propose_result(struct making *m)
+{
+    struct tc_dwarf_answer *a = m->a;
+    struct tc_dwarf_peeled pointer, to;
+    Dwarf_Die next;
+    const char *draft = "malloc(COUNT)";
+    const char *name;
+
+    tc_dwarf_peel(&m->f.result, m->f.has_result, &pointer);
+    if (pointer.tag != DW_TAG_pointer_type || m->result_config != NULL)
+        return;
+    tc_dwarf_peel(&next, tc_dwarf_type(&pointer.die, &next), &to);
+    name = to.tag == DW_TAG_base_type ? dwarf_diename(&to.die) : NULL;
+    if (name != NULL && strcmp(name, "char") == 0)
+        draft = to.is_const ? "static" : "malloc";
+    else if (to.tag == DW_TAG_structure_type)
+        draft = "malloc";
+    a->drafts[a->draft_count].name = strdup("return");
+    a->drafts[a->draft_count].text = strdup(draft);
+    a->draft_count++;
+    free(a->remedy);
+    a->remedy = NULL;
+    m->no_memory |= asprintf(&a->remedy, "params: { return: '%s' }", draft) < 0;
+}
+
 static void compile(struct making *m, struct tc_flat_builder *out)
 {
     const struct tc_dwarf_question *q = m->q;
@@ -312,6 +339,8 @@ static void compile(struct making *m, struct tc_flat_builder *out)
     } else if (r < 0) {
         refuse(m->a, e.reason, "%s", e.sentence);
         m->a->remedy = remedy_for(m, &e);
+        if (e.reason == TC_R_OWNERSHIP_MISSING)
+            propose_result(m);
     } else {
         exclude(m,
                 tc_flat_at(q->config, m->texts->excluded.off, m->texts->excluded.count,
@@ -420,6 +449,10 @@ static void try_drafts(struct making *m)
         check_local(m->q, &m->f, &trial.own, tc_flat_builder_at(&scratch, trial.own.params.off),
                     tc_flat_builder_at(&scratch, trial.own.code.off), &trial);
     m->a = real;
+    if (trial.draft_count > 0) {
+        real->drafts[real->draft_count++] = trial.drafts[0];
+        trial.draft_count = 0;
+    }
     if (trial.reason == TC_R_PROTOTYPE_ABI_MISMATCH) {
         refuse(real, trial.reason, "%s", trial.detail);
         free(real->remedy);

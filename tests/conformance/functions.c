@@ -151,6 +151,39 @@ EXPORTED_TASK(size_t text(const char *s))
     return s ? strlen(s) : 99;
 }
 
+/*: malloc char *made(int x) */
+EXPORTED_TASK(char *made(int x))
+{
+    char *s = NULL;
+
+    body("made");
+    if (x >= 0 && (s = malloc(16)) != NULL)
+        (void)snprintf(s, 16, "%.*s", x, "0123456789");
+    return s;
+}
+
+/*: int gives(int x, out malloc int *block[x]) */
+EXPORTED_TASK(int gives(int x, int **block))
+{
+    body("gives");
+    if (block == NULL)
+        return -7;
+    *block = x < 0 ? NULL : malloc((size_t)x * sizeof **block + 1);
+    for (int i = 0; i < x && *block != NULL; i++)
+        (*block)[i] = i * 3 + x;
+    return x;
+}
+
+/*: static const char *own(int x) */
+EXPORTED_TASK(const char *own(int x))
+{
+    static char s[16];
+
+    body("own");
+    (void)snprintf(s, sizeof s, "%.*s", x, "0123456789");
+    return x < 0 ? NULL : s;
+}
+
 struct thing;
 /*: int opaque(struct thing *p) */
 EXPORTED_TASK(int opaque(struct thing *p))
@@ -587,6 +620,30 @@ static void do_text(struct answer *a, char **w)
     free(s);
 }
 
+static void do_made(struct answer *a, char **w)
+{
+    char *s;
+    CALL(a, s = made(number(w[0])));
+    SAY(a, "%s", s != NULL ? s : "(null)");
+    free(s);
+}
+
+static void do_gives(struct answer *a, char **w)
+{
+    int *block = (int *)(void *)w, x = number(w[0]), r;
+    CALL(a, r = gives(x, w[1] != NULL ? NULL : &block));
+    SAY(a, "%d %d", r, w[1] != NULL || block == NULL ? -1 : x > 0 ? block[x - 1] : 0);
+    if (w[1] == NULL)
+        free(block);
+}
+
+static void do_own(struct answer *a, char **w)
+{
+    const char *s;
+    CALL(a, s = own(number(w[0])));
+    SAY(a, "%s", s != NULL ? s : "(null)");
+}
+
 static void do_opaque(struct answer *a, char **w)
 {
     int r;
@@ -643,6 +700,9 @@ static const struct {
     {"liar", do_liar},
     {"sum", do_sum},
     {"text", do_text},
+    {"made", do_made},
+    {"gives", do_gives},
+    {"own", do_own},
     {"opaque", do_opaque},
     {"padded", do_padded},
     {"zero", do_zero},

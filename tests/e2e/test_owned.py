@@ -672,3 +672,176 @@ def test_another_build_of_a_function_is_another_input(t):
         t.bodies()
         equal(t.run([p], config).out, bare.out)
         equal(t.bodies(), bodies, constant)
+
+
+DESCRIBED = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void body(const char *name)
+{
+    FILE *f = fopen(getenv("BODY_LOG"), "a");
+    fprintf(f, "%s\n", name);
+    fclose(f);
+}
+#define TASK __attribute__((noinline, noclone))
+
+TASK char *twice(const char *s)
+{
+    body("twice");
+    char *r = malloc(2 * strlen(s) + 1);
+    return strcat(strcpy(r, s), s);
+}
+TASK const char *name_of(int n)
+{
+    body("name_of");
+    return n ? "one" : "none";
+}
+TASK int pack(const unsigned char *in, size_t n, unsigned char **to, size_t *len)
+{
+    body("pack");
+    *len = n / 2;
+    *to = malloc(n);
+    memcpy(*to, in, n);
+    return 3;
+}
+TASK double apply(double (*f)(double), double x)
+{
+    body("apply");
+    return f(x);
+}
+static double third(double x) { return x / 3; }
+
+int main(void)
+{
+    unsigned char *block;
+    size_t len;
+    char *s = twice("ab");
+    int r = pack((const unsigned char *)"0123456789", 10, &block, &len);
+    printf("%s %s %d %.*s %.17g\n", s, name_of(1), r, (int)len, (char *)block, apply(third, 1));
+    free(s);
+    free(block);
+    return 0;
+}
+"""
+
+
+def test_debug_information_with_ownership_on_top(t):
+    p = t.cc(DESCRIBED, "described", ("-O1", "-g"))
+    proposed = t.ctl("init", p, "twice@described", "name_of", "pack", "apply").text
+    for line in ("s: 'in'", "return: 'malloc'", "return: 'static'", "to: 'out malloc [1]'", "f: 'in'"):
+        contains(proposed, line)
+    proposed = proposed.replace("out malloc [1]", "out malloc [*len]").replace("len: 'inout [n]'", "len: 'out'").replace("twice@described", "twice")
+    config = t.config(proposed)
+    bare = t.bare([p])
+    t.bodies()
+    for bodies in (4, 0):
+        r = t.run([p], config)
+        equal((r.out, r.errors), (bare.out, ""))
+        equal(t.bodies(), bodies)
+    contains(t.ctl("doctor", "-c", config, p).text, "out malloc unsigned char *to[*len], out unsigned long len[1]")
+
+
+def test_verified_hits_compare_blocks(t):
+    p = t.cc(PROGRAM, "owned")
+    bare = t.bare([p])
+    t.bodies()
+    config = t.config(CONFIG.replace("defaults:\n", "defaults:\n  verify: 100%\n"))
+    for _ in range(2):
+        r = t.run([p], config)
+        equal((r.out, r.errors), (bare.out, ""))
+    equal(t.bodies(), 2 * 2 * BODIES)
+    config = t.config(CONFIG.replace("defaults:\n", "defaults:\n  verify: 100%\n").replace("INPUTS + TASK_SOURCE", "INPUTS"))
+    t.run([t.cc(PROGRAM.replace('sprintf(text, "name-', 'sprintf(text, "Name-'), "owned")], config)
+    r = t.run([t.cc(PROGRAM, "owned")], config, env={"TASKCACHE_LOG": "error"})
+    equal(r.out, bare.out)
+    contains(r.errors, "output 'return' differs from byte 0 on")
+
+
+JUMPING = r"""
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+static void body(const char *name)
+{
+    int fd = open(getenv("BODY_LOG"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (write(fd, name, strlen(name)) < 0 || write(fd, "\n", 1) < 0)
+        abort();
+    close(fd);
+}
+
+extern void *__libc_malloc(size_t);
+static jmp_buf back;
+static int jump, raising;
+
+void *malloc(size_t n)
+{
+    if (jump) {
+        jump = 0;
+        longjmp(back, 1);
+    }
+    if (raising) {
+        raising = 0;
+        raise(SIGUSR1);
+    }
+    return __libc_malloc(n);
+}
+
+__attribute__((noinline, noclone)) char *label(int n)
+{
+    body("label");
+    char *s = malloc(70000);
+    memset(s, 'a' + n, 69999);
+    s[69999] = 0;
+    return s;
+}
+
+static void on_signal(int n)
+{
+    char *s = label(2);
+    (void)n;
+    if (strlen(s) != 69999 || s[5] != 'c')
+        abort();
+    free(s);
+}
+
+int main(void)
+{
+    signal(SIGUSR1, on_signal);
+    for (volatile int i = 0; i < 6; i++) {
+        char *s;
+        if (setjmp(back) == 0) {
+            jump = i % 2;
+            s = label(i % 3);
+            printf("%d %c %zu\n", i, s[0], strlen(s));
+            free(s);
+        } else {
+            printf("%d jumped\n", i);
+        }
+        raising = 1;
+        s = label(0);
+        printf("%c %zu\n", s[0], strlen(s));
+        free(s);
+    }
+    return 0;
+}
+"""
+
+
+def test_a_malloc_that_jumps_and_one_that_is_interrupted(t):
+    p = t.cc(JUMPING, "jumping", ("-O1", "-rdynamic", "-fno-builtin"))
+    config = t.config(LABEL)
+    bare = t.bare([p])
+    n = t.bodies()
+    t.run([p], config)
+    t.bodies()
+    for _ in range(2):
+        r = t.run([p], config)
+        equal((r.out, r.errors), (bare.out, ""))
+        equal(t.bodies() < n, True, "some are replayed")
