@@ -236,6 +236,9 @@ static void hook_task(const struct tc_plan *plan, const struct tc_flat *plans, u
     struct tc_hook *h = &tc_state.hooks[tc_state.hook_count];
     int r;
 
+    /* A task of the plans file was verified with it, one of the config is verified here. */
+    if (plan->own.count == 0 && !tc_task_ok(&tc_state.config_flat, &tc_state.tasks[plan->task]))
+        return;
     if (tc_sys_readable(patch, plan->window_bytes + 1) < 0) {
         refuse(plan, plans, TC_R_FILE_MISMATCH);
         return;
@@ -303,13 +306,9 @@ static void patch_entries(uint32_t first, int mem)
     }
 }
 
-/* A task of the plans file was verified with it, one of the config is verified here. */
 static int hookable(const struct tc_plan *p)
 {
-    const struct tc_task *task = &tc_state.tasks[p->task];
-
-    return p->reason == 0 && !(task->flags & TC_TASK_DISABLED) &&
-           (p->own.count != 0 || tc_task_ok(&tc_state.config_flat, task));
+    return p->reason == 0 && !(tc_state.tasks[p->task].flags & TC_TASK_DISABLED);
 }
 
 void tc_hook_object(const struct tc_object *object, uint64_t base, const struct tc_flat *plans)

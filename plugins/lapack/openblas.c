@@ -28,8 +28,10 @@ static void put_openblas(void *library, struct taskcache_cursor *key)
         const char *name;
 
         *(void **)(void *)&core = dlsym(library, names[i].core);
+        if (core == NULL)
+            continue;
         *(void **)(void *)&threads = dlsym(library, names[i].threads);
-        if (core == NULL || threads == NULL)
+        if (threads == NULL)
             continue;
         name = core();
         count = threads();
