@@ -297,6 +297,7 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
     if (r != 0)
         return bypass(c, r);
     keep_material(c);
+    tc_report_inputs(c);
     greet_once(c->storage);
     if (c->header_storage != 0)
         greet_once(c->header_storage);

@@ -21,7 +21,7 @@ void tc_count_bypass(struct tc_hook *h, uint32_t reason)
         tc_count(h, offsetof(struct tc_counters, bypass) + reason * sizeof(uint64_t), 1);
 }
 
-static void begin(struct tc_line *l, enum tc_log_level level, const struct tc_call *c)
+void tc_report_begin(struct tc_line *l, enum tc_log_level level, const struct tc_call *c)
 {
     const char *symbol = tc_task_str(c->hook, c->hook->task->symbol);
 
@@ -39,7 +39,7 @@ void tc_report_hit(const struct tc_call *c, const struct tc_replayed *done)
 
     if (!tc_log_wanted(TC_LOG_INFO))
         return;
-    begin(&l, TC_LOG_INFO, c);
+    tc_report_begin(&l, TC_LOG_INFO, c);
     tc_line_text(&l, "Finished in state Cached(type=COMPLETED)");
     tc_line_text(&l, " - record of ");
     tc_line_duration(&l, tc_now_ns() - done->created_ns);
@@ -64,7 +64,7 @@ void tc_report_miss(const struct tc_call *c, uint32_t why)
 
     if (!tc_log_wanted(TC_LOG_DEBUG))
         return;
-    begin(&l, TC_LOG_DEBUG, c);
+    tc_report_begin(&l, TC_LOG_DEBUG, c);
     tc_line_text(&l, why != 0 ? tc_reason_info(why)->sentence : found[c->found]);
     tc_line_text(&l, ": the body runs");
     tc_line_end(&l, TC_LOG_DEBUG);
@@ -126,7 +126,7 @@ void tc_report_run(struct tc_call *c, uint32_t reason)
     struct tc_line l;
 
     if (tc_log_wanted(TC_LOG_INFO)) {
-        begin(&l, TC_LOG_INFO, c);
+        tc_report_begin(&l, TC_LOG_INFO, c);
         tc_line_text(&l, reason == TC_R_FAILED ? "Finished in state Failed()"
                                                : "Finished in state Completed()");
         tc_line_end(&l, TC_LOG_INFO);

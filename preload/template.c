@@ -73,6 +73,14 @@ static void put_double(struct sink *s, uint64_t bits)
     put_decimal(s, (uint64_t)(exponent < 0 ? -exponent : exponent));
 }
 
+uint32_t tc_template_real(uint64_t bits, char to[TC_REAL_TEXT])
+{
+    struct sink s = {.text = (unsigned char *)to};
+
+    put_double(&s, bits);
+    return (uint32_t)s.bytes;
+}
+
 /* Up to the NUL, page by page: what lies behind it may not be readable. */
 static uint32_t put_string(struct sink *s, const struct tc_call *c, uint64_t address)
 {

@@ -178,7 +178,7 @@ static int commit_all(struct tc_flow *flow, struct tc_flow *around, uint32_t sto
 /* Once a flow function; the program goes on. */
 static void tell_lost(struct tc_hook *h)
 {
-    const uint32_t bit = 1u << TC_R_TRANSACTION_LOST % 32;
+    const uint64_t bit = 1ull << TC_R_TRANSACTION_LOST % 64;
 
     if (!(__atomic_fetch_or(&h->told, bit, __ATOMIC_RELAXED) & bit))
         tc_log_reason(TC_LOG_ERROR, h->identity, TC_R_TRANSACTION_LOST, "");

@@ -1,5 +1,5 @@
 """A first program replays."""
-from harness import contains, equal
+from harness import contains, equal, lacks
 
 PROGRAM = r"""
 #include <stdio.h>
@@ -79,6 +79,46 @@ def test_a_task_from_the_command_line(t):
     for expected in (3, 2):
         t.run([program], options=["--task", "double global(double x, int n)"])
         equal(t.bodies(), expected)
+
+
+def test_the_log_tells_inputs_at_debug_only(t):
+    program = t.cc(r"""
+#include <stdint.h>
+#include <stdio.h>
+__attribute__((noinline, noclone)) int many(const char *s, const double *x, long n, int8_t small, unsigned char byte, float f, double d, int secret)
+{
+    return (int)n + small + byte + (int)f + (int)d + s[0] + (int)x[0] + secret;
+}
+__attribute__((noinline, noclone)) int hidden(int x) { volatile int y = x; return y * 2 + y / 3; }
+int main(void)
+{
+    double x[] = {1, 2};
+    char s[] = "some\"text with a length that is more than is shown";
+    volatile int v = -5;
+    printf("%d\n", many(s, x, 2, (int8_t)v, 200, 0.5f, -2.5, 77));
+    printf("%d\n", many("", x, 2, 3, 4, 1e30f, 0, 78));
+    printf("%d\n", hidden(4711));
+    return 0;
+}
+""", "inputs")
+    config = t.config("""
+defaults: { cache_policy: INPUTS }
+tasks:
+  - symbol: many
+    prototype: |
+      int many(const char *s, const double x[n], long n, int8_t small, unsigned char byte, float f, double d, ignore int secret)
+  - symbol: hidden
+    prototype: |
+      int hidden(int x)
+    private: true
+""")
+    lacks(t.run([program], config, env={"TASKCACHE_LOG": "info"}).errors, "inputs:")
+    for _ in range(2):
+        said = t.run([program], config, env={"TASKCACHE_LOG": "debug"}).errors
+        contains(said, 'inputs: s="some\"text with a length that is "..., x=const double *, n=2, small=-5, byte=200, f=0x1p-1, d=-0x1.4p+1\n')
+        contains(said, 'inputs: s="", x=const double *, n=2, small=3, byte=4, f=0x1.93e594p+99, d=0x0p+0\n')
+        lacks(said, "=4711")
+        lacks(said, "secret=")
 
 
 def test_the_log_speaks_as_prefect_does(t):

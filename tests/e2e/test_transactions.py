@@ -319,3 +319,63 @@ def test_what_a_long_process_has_given_up_is_swept(t):
     size = lambda: json.loads(t.ctl("stats", "-c", config, "--json").out)["size_bytes"]
     t.wait(lambda: size() < 100_000, "the staged results to go")
     a.end()
+
+
+THROWS = r"""
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <stdexcept>
+#include <unistd.h>
+#define TASK extern "C" __attribute__((visibility("default"), noinline, noclone))
+TASK int f(int x)
+{
+    int fd = open(getenv("BODY_LOG"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (fd < 0 || write(fd, "f\n", 2) < 0)
+        _exit(99);
+    close(fd);
+    return x * 10;
+}
+TASK int flow(int x)
+{
+    int r = f(x) + f(x);
+    if (x < 0)
+        throw std::runtime_error("negative");
+    return r;
+}
+int main()
+{
+    for (int i = 0; i < 3; i++) {
+        try {
+            std::printf("%d\n", flow(i % 2 != 0 ? -1 : 1));
+        } catch (const std::exception &e) {
+            std::printf("%s\n", e.what());
+        }
+    }
+    std::printf("%d\n", f(-1));
+}
+"""
+
+
+def test_an_exception_through_the_flow_drops(t):
+    program = t.cc(t.write("throws.cc", THROWS), "throws", flags=("-O2", "-rdynamic"))
+    expected = t.bare([program]).out
+    equal(t.bodies(), 7)
+    config = t.config("""
+defaults: { cache_policy: INPUTS }
+flows:
+  - symbol: flow
+    prototype: |
+      int flow(int x)
+    transaction: true
+tasks:
+  - symbol: f
+    prototype: |
+      int f(int x)
+""")
+    equal(t.run([program], config=config).out, expected)
+    equal(t.bodies(), 3, "f(1) once; f(-1) in the flow that is left, and after it")
+    equal(kept(t, config), 2)
+    equal(t.run([program], config=config).out, expected)
+    equal(t.bodies(), 0)
