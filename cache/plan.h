@@ -9,6 +9,7 @@
 #ifndef TC_CACHE_PLAN_H
 #define TC_CACHE_PLAN_H
 
+#include "cache/source_tree.h"
 #include "cache/task.h"
 
 #define TC_MAX_WINDOW   40u  /* longest displaced prologue, bytes */
@@ -97,6 +98,8 @@ struct tc_object {
 struct tc_plans {
     uint8_t resolve_digest[16];
     struct tc_span objects; /* struct tc_object, sorted by (ino, dev) */
+    struct tc_span
+        trees; /* struct tc_source_tree, the oldest first: of objects that are gone, too */
 };
 
 /* The object's entry, NULL if it isn't there yet. Freestanding. */

@@ -81,20 +81,21 @@ static void show_task(struct why *w, const char *identity, const struct tc_known
 {
     const struct tc_task_sums *sums = sums_of(w, identity);
     struct tc_shown_record prototype = {.reader = NULL};
+    const struct tc_why_facts facts = {&prototype, w->session->cache};
     open_prototype(w, identity, &prototype);
     if (w->parsed.common.json) {
         tc_json_object(&w->j, NULL);
         tc_json_text(&w->j, "task", identity);
         tc_json_array(&w->j, "misses");
         for (size_t i = 0; i < count; i++)
-            tc_why_json(&w->j, &first[i], &prototype);
+            tc_why_json(&w->j, &first[i], &facts);
         tc_json_close_array(&w->j);
         tc_sums_json_reasons(&w->j, sums ? sums : &(struct tc_task_sums){.task = 0});
         tc_json_close_object(&w->j);
     } else {
         printf("%s%s%s\n", tc_style(stdout, TC_BOLD), identity, tc_style(stdout, TC_PLAIN));
         for (size_t i = 0; i < count; i++)
-            tc_why_print(&first[i], &prototype);
+            tc_why_print(&first[i], &facts);
         if (was_bypassed(sums)) {
             puts("  all in all");
             tc_why_print_bypasses(sums);
@@ -204,6 +205,7 @@ static void print_two(struct why *w, const struct tc_item *const item[2],
 {
     struct tc_nearness n = tc_compare_all(tc_known_view(&m[0]), tc_known_view(&m[1]));
     struct tc_shown_record prototype = {.reader = NULL};
+    const struct tc_why_facts facts = {&prototype, w->session->cache};
     char key[2][33];
     open_prototype(w, item[1]->identity, &prototype);
     for (int i = 0; i < 2; i++)
@@ -214,7 +216,7 @@ static void print_two(struct why *w, const struct tc_item *const item[2],
         tc_json_text(&w->j, "was", key[0]);
         tc_json_text(&w->j, "now", key[1]);
         tc_json_u64(&w->j, "equal", n.equal);
-        tc_why_json_differences(&w->j, &m[0], &m[1], &prototype);
+        tc_why_json_differences(&w->j, &m[0], &m[1], &facts);
         tc_json_close_object(&w->j);
         tc_json_end(&w->j);
     } else {
@@ -222,7 +224,7 @@ static void print_two(struct why *w, const struct tc_item *const item[2],
             printf("  %.*s  %s\n", TC_KEY_SHOWN, key[i], item[i]->identity);
         printf("  %u components are equal, %u differ%s\n", n.equal, n.different,
                n.different ? ":" : "");
-        tc_why_print_differences(&m[0], &m[1], &prototype);
+        tc_why_print_differences(&m[0], &m[1], &facts);
     }
     tc_shown_record_close(&prototype);
 }

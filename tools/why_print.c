@@ -1,15 +1,18 @@
 #include "tools/why_print.h"
 
 #include "tools/component_text.h"
+#include "tools/source_change.h"
 #include "tools/units.h"
 
 static struct tc_component_facts facts_of(const struct tc_known_material *m,
                                           const struct tc_component *c,
-                                          const struct tc_shown_record *prototype)
+                                          const struct tc_why_facts *facts)
 {
     struct tc_component_facts f = {.elem = TC_VOID};
     const struct tc_param *p =
-        prototype && c->name ? tc_shown_param_named(prototype, c->name, c->head.name_bytes) : NULL;
+        facts->prototype && c->name
+            ? tc_shown_param_named(facts->prototype, c->name, c->head.name_bytes)
+            : NULL;
     if (p) {
         f.elem = p->layout ? TC_VOID : p->elem;
         f.is_char = p->is_char;
@@ -31,11 +34,10 @@ static void free_texts(struct texts *t)
 }
 
 static struct texts texts_of(const struct tc_difference *d, const struct tc_known_material *was,
-                             const struct tc_known_material *is,
-                             const struct tc_shown_record *prototype)
+                             const struct tc_known_material *is, const struct tc_why_facts *facts)
 {
-    struct tc_component_facts a = facts_of(was, &d->was, prototype);
-    struct tc_component_facts b = facts_of(is, &d->is, prototype);
+    struct tc_component_facts a = facts_of(was, &d->was, facts);
+    struct tc_component_facts b = facts_of(is, &d->is, facts);
     struct texts t = {{0}, {0}, {0}, {0}};
     tc_component_name(&t.name, d->name, d->name_bytes);
     tc_difference_text(&t.change, d, &a, &b);
@@ -44,31 +46,70 @@ static struct texts texts_of(const struct tc_difference *d, const struct tc_know
     return t;
 }
 
+/* What changed of the source, as far as its trees are kept. */
+static void source_changes(const struct tc_difference *d, const char *cache,
+                           struct tc_source_changes *ret)
+{
+    if (tc_is_named(d, "=source") && d->was.name && d->is.name && d->was.head.form == 0 &&
+        d->is.head.form == 0 && d->was.head.content_bytes == 16 && d->is.head.content_bytes == 16)
+        tc_source_changes_find(cache, d->was.content, d->is.content, ret);
+}
+
+static void print_source_changes(const struct tc_difference *d, const char *cache)
+{
+    struct tc_source_changes changes = {0};
+    source_changes(d, cache, &changes);
+    for (size_t i = 0; i < changes.count; i++) {
+        struct tc_text t = {0};
+        tc_source_change_text(&t, &changes.change[i]);
+        printf("                 %s\n", t.data);
+        tc_text_free(&t);
+    }
+    tc_source_changes_free(&changes);
+}
+
+static void json_source_changes(struct tc_json *j, const struct tc_difference *d, const char *cache)
+{
+    struct tc_source_changes changes = {0};
+    source_changes(d, cache, &changes);
+    if (changes.count)
+        tc_json_array(j, "parts");
+    for (size_t i = 0; i < changes.count; i++) {
+        tc_json_object(j, NULL);
+        tc_json_text(j, "part", changes.change[i].label);
+        tc_json_text(j, "change", tc_part_change_name(changes.change[i].change));
+        tc_json_close_object(j);
+    }
+    if (changes.count)
+        tc_json_close_array(j);
+    tc_source_changes_free(&changes);
+}
+
 void tc_why_print_differences(const struct tc_known_material *was,
-                              const struct tc_known_material *is,
-                              const struct tc_shown_record *prototype)
+                              const struct tc_known_material *is, const struct tc_why_facts *facts)
 {
     struct tc_comparison c = tc_compare(tc_known_view(was), tc_known_view(is));
     struct tc_difference d;
     while (tc_compare_next(&c, &d)) {
-        TC_CLEANUP(free_texts) struct texts t = texts_of(&d, was, is, prototype);
+        TC_CLEANUP(free_texts) struct texts t = texts_of(&d, was, is, facts);
         printf("    %-12s %s\n", t.name.data, t.change.data);
+        print_source_changes(&d, facts->cache);
     }
 }
 
 void tc_why_json_differences(struct tc_json *j, const struct tc_known_material *was,
-                             const struct tc_known_material *is,
-                             const struct tc_shown_record *prototype)
+                             const struct tc_known_material *is, const struct tc_why_facts *facts)
 {
     struct tc_comparison c = tc_compare(tc_known_view(was), tc_known_view(is));
     struct tc_difference d;
     tc_json_array(j, "differs");
     while (tc_compare_next(&c, &d)) {
-        TC_CLEANUP(free_texts) struct texts t = texts_of(&d, was, is, prototype);
+        TC_CLEANUP(free_texts) struct texts t = texts_of(&d, was, is, facts);
         tc_json_object(j, NULL);
         tc_json_textn(j, "name", d.name, d.name_bytes);
         tc_json_text(j, "was", d.was.name ? t.was.data : NULL);
         tc_json_text(j, "now", d.is.name ? t.is.data : NULL);
+        json_source_changes(j, &d, facts->cache);
         tc_json_close_object(j);
     }
     tc_json_close_array(j);
@@ -109,7 +150,7 @@ static void print_try(const char *remedy)
 }
 
 static void print_why(const struct tc_known_miss *m, enum tc_why why,
-                      const struct tc_shown_record *prototype)
+                      const struct tc_why_facts *facts)
 {
     const struct tc_why_words *w = tc_why_words(why);
     int64_t before = tc_why_before_ns(m, why);
@@ -123,7 +164,7 @@ static void print_why(const struct tc_known_miss *m, enum tc_why why,
     }
     putchar('\n');
     if (shows_nearest(why))
-        tc_why_print_differences(&m->nearest_material, &m->material, prototype);
+        tc_why_print_differences(&m->nearest_material, &m->material, facts);
     print_try(w->remedy);
 }
 
@@ -134,12 +175,12 @@ static void print_reason(uint32_t reason, const char *what)
     print_try(info->remedy);
 }
 
-void tc_why_print(const struct tc_known_miss *m, const struct tc_shown_record *prototype)
+void tc_why_print(const struct tc_known_miss *m, const struct tc_why_facts *facts)
 {
     enum tc_why why = tc_explain(m);
     print_head(m);
     if (why != TC_WHY_BYPASSED)
-        print_why(m, why, prototype);
+        print_why(m, why, facts);
     if (why == TC_WHY_NOT_STORED_BEFORE && !m->reason)
         print_reason(m->earlier->reason, "it was ");
     if (m->text)
@@ -149,7 +190,7 @@ void tc_why_print(const struct tc_known_miss *m, const struct tc_shown_record *p
 }
 
 static void json_nearest(struct tc_json *j, const struct tc_known_miss *m, enum tc_why why,
-                         const struct tc_shown_record *prototype)
+                         const struct tc_why_facts *facts)
 {
     char key[33];
     if (!shows_nearest(why)) {
@@ -158,11 +199,10 @@ static void json_nearest(struct tc_json *j, const struct tc_known_miss *m, enum 
     }
     key_text(m->nearest.key_low, m->nearest.key_high, key);
     tc_json_text(j, "nearest", key);
-    tc_why_json_differences(j, &m->nearest_material, &m->material, prototype);
+    tc_why_json_differences(j, &m->nearest_material, &m->material, facts);
 }
 
-void tc_why_json(struct tc_json *j, const struct tc_known_miss *m,
-                 const struct tc_shown_record *prototype)
+void tc_why_json(struct tc_json *j, const struct tc_known_miss *m, const struct tc_why_facts *facts)
 {
     enum tc_why why = tc_explain(m);
     int64_t before = tc_why_before_ns(m, why);
@@ -181,7 +221,7 @@ void tc_why_json(struct tc_json *j, const struct tc_known_miss *m,
     tc_json_bool(j, "stored", m->reason == 0);
     tc_json_text(j, "reason", m->reason ? tc_reason_info(m->reason)->id : NULL);
     tc_json_text(j, "detail", m->text);
-    json_nearest(j, m, why, prototype);
+    json_nearest(j, m, why, facts);
     tc_json_close_object(j);
 }
 

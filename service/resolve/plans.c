@@ -8,6 +8,7 @@
 #include "cache/reason.h"
 #include "cache/task_copy.h"
 #include "service/resolve/plans_object.h"
+#include "service/resolve/source_trees.h"
 
 /* Above this many objects, those whose files are gone or others now are dropped. */
 #define CROWDED 2048u
@@ -182,16 +183,18 @@ static int by_file(const void *a, const void *b)
 
 static int write_root(struct update *u, const struct tc_config *config, struct tc_flat_builder *out)
 {
-    struct tc_span objects;
+    struct tc_span objects, trees;
     struct tc_plans *root = NULL;
 
     qsort(u->objects, u->count, sizeof *u->objects, by_file);
     objects = tc_flat_add(out, u->objects, u->count, sizeof *u->objects);
+    trees = tc_source_trees_write(u->tasks.trees, out);
     root = tc_flat_builder_root(out);
     if (root == NULL)
         return -ENOMEM;
     memcpy(root->resolve_digest, config->resolve_digest, sizeof root->resolve_digest);
     root->objects = objects;
+    root->trees = trees;
     return tc_flat_builder_finish(out);
 }
 
@@ -202,13 +205,18 @@ static int build(struct update *u, const struct tc_config *config, struct tc_fla
 
     (void)old_objects(u, &old_count);
     u->objects = calloc((size_t)old_count + u->ref_count + 1, sizeof *u->objects);
-    if (u->objects == NULL)
-        return -ENOMEM;
-    r = keep_old(u, out);
+    u->tasks.trees = calloc(1, sizeof *u->tasks.trees);
+    if (u->objects == NULL || u->tasks.trees == NULL)
+        r = -ENOMEM;
+    if (r == 0) {
+        tc_source_trees_keep(u->tasks.trees, u->old, out);
+        r = keep_old(u, out);
+    }
     if (r == 0)
         r = add_new(u, out);
     if (r == 0)
         r = write_root(u, config, out);
+    free(u->tasks.trees);
     free(u->objects);
     return r;
 }

@@ -8,10 +8,13 @@
 #include "cache/task.h"
 #include "service/resolve/plans.h"
 
+struct tc_source_trees;
+
 struct tc_plan_tasks {
     const struct tc_flat *config;
     const struct tc_task *tasks;
     uint32_t count;
+    struct tc_source_trees *trees; /* of the plans that are made; NULL: nobody wants them */
 };
 
 int tc_plans_object(const struct tc_plan_tasks *t, const struct tc_plans_ref *ref,

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "service/resolve/plans_parts.h"
-#include "service/resolve/source.h"
+#include "service/resolve/source_trees.h"
 
 #define IDENTITY_BYTES 1024u
 
@@ -80,7 +80,8 @@ static void mix_file(struct tc_map *m, uint8_t digest[16])
     memcpy(digest, &sum, 16);
 }
 
-static int add_source(struct tc_map *m, const struct tc_function *f, struct tc_plan *p)
+static int add_source(const struct tc_plan_object *o, struct tc_map *m, const struct tc_function *f,
+                      struct tc_flat_builder *out, struct tc_plan *p)
 {
     struct tc_source s;
     int r = tc_source_make(m, (struct tc_piece){f->vaddr, f->bytes}, TC_SOURCE_OWN, &s);
@@ -91,6 +92,8 @@ static int add_source(struct tc_map *m, const struct tc_function *f, struct tc_p
     p->source_algorithm = TC_SOURCE_RESOLVED;
     if (f->is_ifunc)
         mix_file(m, p->source);
+    if (o->t->trees != NULL)
+        tc_source_trees_add(o->t->trees, p->source, &s, out);
     tc_source_free(&s);
     return 0;
 }
@@ -113,7 +116,7 @@ static int fill_hookable(const struct tc_plan_object *o, uint32_t index, struct 
         p->dynamic = tc_flat_add(out, f->dynamic, f->dynamic_count, sizeof f->dynamic[0]);
         p->note = add_note(o, c, o->answers[index].note, out);
     }
-    return add_source(m, &c->function, p);
+    return add_source(o, m, &c->function, out, p);
 }
 
 static void fill_debug_facts(const struct tc_dwarf_answer *a, struct tc_flat_builder *out,

@@ -176,6 +176,48 @@ def test_another_source(t):
     contains(p.text("f"), "the source")
 
 
+TABLE = r"""
+#include <stdio.h>
+#include <stdlib.h>
+
+static const int table[4] = {1, 2, 3, VALUE};
+
+__attribute__((noinline, noclone)) int f(int x, int y)
+{
+    FILE *to = fopen(getenv("BODY_LOG"), "a");
+    fputs("f\n", to);
+    fclose(to);
+    return table[(x + y) & 3] OWN;
+}
+
+int main(int argc, char **argv)
+{
+    printf("%d\n", f(atoi(argv[1] + 2), 7));
+    return 0;
+}
+"""
+
+
+def test_which_part_of_the_source_changed(t):
+    p = Place(t, F + "    cache_policy: INPUTS + TASK_SOURCE\n")
+    def build(value, own=""):
+        p.program = t.cc(TABLE, "program", flags=("-O2", f"-DVALUE={value}", f"-DOWN={own}"))
+    build(4)
+    p.run("f:1", bodies=1)
+    build(5)
+    p.run("f:1", bodies=1)
+    miss = p.latest()
+    equal(miss["why"], "source-differs")
+    contains(p.text("f"), "`program.c:table` changed")
+    (source,) = [d for d in miss["differs"] if d["name"] == "=source"]
+    equal(source["parts"], [{"part": "program.c:table", "change": "changed"}])
+    build(5, "*3")
+    p.run("f:1", bodies=1)
+    contains(p.text("f"), "its own code changed")
+    (source,) = [d for d in p.latest()["differs"] if d["name"] == "=source"]
+    equal(source["parts"], [{"part": None, "change": "changed"}])
+
+
 def test_another_run(t):
     p = Place(t, F + "    persist_result: true\n")
     p.run("f:1", "f:2", bodies=2)
