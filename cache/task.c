@@ -367,8 +367,8 @@ static int texts_ok(const struct tc_flat *f, const struct tc_task *task)
         return t != NULL;
     p = span_at(f, t->params, MAX_SPAN, sizeof *p);
     excluded = span_at(f, t->excluded, MAX_SPAN, sizeof *excluded);
-    if (p == NULL || excluded == NULL || !str_ok(f, t->types) || !str_ok(f, t->skip) ||
-        !str_ok(f, t->success))
+    if (p == NULL || excluded == NULL || !str_ok(f, t->prototype) || !str_ok(f, t->types) ||
+        !str_ok(f, t->skip) || !str_ok(f, t->success))
         return 0;
     for (uint32_t i = 0; i < t->params.count; i++)
         if (!str_ok(f, p[i].name) || !str_ok(f, p[i].text))

@@ -248,12 +248,12 @@ struct tc_param_text {
     struct tc_str name, text;
 };
 
-/* Of a task without a written prototype: what the resolver needs to make one out of debug
- * information. */
+/* Of a task without a written prototype, or whose prototype names types that the config doesn't
+ * declare: what the resolver needs to make it with the help of debug information. */
 struct tc_task_texts {
-    struct tc_str types, skip, success; /* as written; {0,0}: not given */
-    struct tc_span params;              /* struct tc_param_text */
-    struct tc_span excluded;            /* struct tc_str: names behind '-' in the policy */
+    struct tc_str prototype, types, skip, success; /* as written; {0,0}: not given */
+    struct tc_span params;                         /* struct tc_param_text */
+    struct tc_span excluded; /* struct tc_str: names behind '-' in the policy */
 };
 
 struct tc_task {
@@ -262,7 +262,7 @@ struct tc_task {
     struct tc_str symbol, object, file;
     struct tc_str name;           /* `name:`, or {0,0} */
     struct tc_str space;          /* `namespace:`, or {0,0} */
-    struct tc_str prototype;      /* canonical text; {0,0}: none was given, see `texts` */
+    struct tc_str prototype;      /* canonical text; {0,0}: see `texts` */
     struct tc_str origin;         /* "taskcache.yaml:12" or "plugin lapack" */
     uint8_t prototype_digest[16]; /* XXH3-128, seed 0, of the canonical text: the same function type
                                      has one digest */

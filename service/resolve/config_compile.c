@@ -408,11 +408,12 @@ static int keep_params(struct making *m, struct tc_span *ret)
     return 0;
 }
 
-/* The prototype will come from debug information, which only the resolver sees: it gets all that
- * compiling it takes. */
+/* The prototype, or types in it, will come from debug information, which only the resolver sees: it
+ * gets all that compiling it takes. */
 static int keep_texts(struct making *m)
 {
-    struct tc_task_texts t = {.skip = keep_text(m, TC_KEY_SKIP),
+    struct tc_task_texts t = {.prototype = keep_text(m, TC_KEY_PROTOTYPE),
+                              .skip = keep_text(m, TC_KEY_SKIP),
                               .success = keep_text(m, TC_KEY_SUCCESS),
                               .types = tc_flat_add_str(m->l->out, joined_types(m))};
     struct tc_str excluded[TC_POLICY_MAX_NAMES];
@@ -438,6 +439,7 @@ static int make_prototype(struct making *m)
         .key = m->key ? m->key->text : NULL,
         .codec = tc_find_codec,
         .codec_ctx = &codecs,
+        .strict = m->key == NULL,
     };
     struct tc_text_error e = {.reason = TC_R_NONE};
     enum tc_proto_field field = TC_PROTO_PROTOTYPE;
@@ -462,6 +464,9 @@ static int make_prototype(struct making *m)
     r = tc_proto_compile(m->l->out, &text, &m->task, &e, &field);
     if (r == -ENOMEM)
         m->l->no_memory = 1;
+    else if (r < 0 && e.reason == TC_R_UNKNOWN_TYPE && field != TC_PROTO_TYPES && m->key == NULL &&
+             strstr(text.prototype, "codec") == NULL)
+        return keep_texts(m);
     else if (r < 0)
         tell_prototype(m, &e, field);
     else
@@ -562,6 +567,7 @@ static void digest_texts(struct making *m)
         const struct tc_task_function *f = tc_flat_builder_at(m->l->out, t->functions.off);
         digest_text(m->l, f != NULL ? built(m, f[i].component) : NULL);
     }
+    digest_text(m->l, text_of(m, TC_KEY_PROTOTYPE));
     digest_text(m->l, text_of(m, TC_KEY_SKIP));
     digest_text(m->l, text_of(m, TC_KEY_SUCCESS));
     for (params = params != NULL ? params->first : NULL; params != NULL; params = params->next) {

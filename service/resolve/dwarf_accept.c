@@ -7,6 +7,9 @@
 #include "service/resolve/dwarf_proto.h"
 #include "service/resolve/dwarf_text.h"
 
+/* Classes inside of classes. */
+#define MAX_DEPTH 16
+
 static enum tc_reason refuse(char detail[TC_DETAIL_BYTES], enum tc_reason reason,
                              const char *format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -39,18 +42,42 @@ static int is_c(int language)
            language == DW_LANG_C11;
 }
 
-/* Has the class a constructor, destructor, base or virtual function of its own? */
-static int has_own_ways(Dwarf_Die *class)
+static int has_own_ways(Dwarf_Die *class, int depth);
+
+static int member_has_own_ways(Dwarf_Die *member, int depth)
+{
+    struct tc_dwarf_peeled p;
+    Dwarf_Die type;
+    int has_type = tc_dwarf_type(member, &type);
+
+    tc_dwarf_peel(&type, has_type, &p);
+    for (int i = 0; i < 4 && p.tag == DW_TAG_array_type; i++) {
+        has_type = tc_dwarf_type(&p.die, &type);
+        tc_dwarf_peel(&type, has_type, &p);
+    }
+    return (p.tag == DW_TAG_structure_type || p.tag == DW_TAG_class_type) &&
+           has_own_ways(&p.die, depth + 1);
+}
+
+/* Has the class a constructor, destructor or virtual function of its own, or of a base or member?
+ */
+static int has_own_ways(Dwarf_Die *class, int depth)
 {
     const char *name = dwarf_diename(class), *own;
     Dwarf_Die die;
 
+    if (depth > MAX_DEPTH)
+        return 1;
     if (dwarf_child(class, &die) != 0)
         return 0;
     do {
         int tag = dwarf_tag(&die);
         own = dwarf_diename(&die);
-        if (tag == DW_TAG_inheritance || dwarf_hasattr(&die, DW_AT_vtable_elem_location))
+        if ((tag == DW_TAG_member || tag == DW_TAG_inheritance) && member_has_own_ways(&die, depth))
+            return 1;
+        if (tag == DW_TAG_inheritance && tc_dwarf_number(&die, DW_AT_virtuality, 0) != 0)
+            return 1;
+        if (dwarf_hasattr(&die, DW_AT_vtable_elem_location))
             return 1;
         if (tag == DW_TAG_subprogram && own != NULL &&
             (own[0] == '~' || (name != NULL && strcmp(own, name) == 0)))
@@ -60,16 +87,22 @@ static int has_own_ways(Dwarf_Die *class)
 }
 
 /* Objects that C++ copies by a constructor are passed by address, whatever the declaration says.
- * clang marks them, gcc doesn't. */
+ * Compilers mark the ones and the others; older ones don't. */
 static int is_by_hidden_address(Dwarf_Die *type, int has_type)
 {
     struct tc_dwarf_peeled p;
 
     tc_dwarf_peel(type, has_type, &p);
-    return (p.tag == DW_TAG_structure_type || p.tag == DW_TAG_class_type ||
-            p.tag == DW_TAG_union_type) &&
-           (tc_dwarf_number(&p.die, DW_AT_calling_convention, 0) == DW_CC_pass_by_reference ||
-            has_own_ways(&p.die));
+    if (p.tag != DW_TAG_structure_type && p.tag != DW_TAG_class_type && p.tag != DW_TAG_union_type)
+        return 0;
+    switch (tc_dwarf_number(&p.die, DW_AT_calling_convention, 0)) {
+    case DW_CC_pass_by_value:
+        return 0;
+    case DW_CC_pass_by_reference:
+        return 1;
+    default:
+        return has_own_ways(&p.die, 0);
+    }
 }
 
 /* Fortran's assumed shapes, and whatever else isn't the address of the first element. */

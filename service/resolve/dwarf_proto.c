@@ -11,6 +11,7 @@
 #include "cache/task_copy.h"
 #include "service/resolve/arch.h"
 #include "service/resolve/dwarf_text.h"
+#include "service/resolve/dwarf_types.h"
 #include "service/resolve/proto.h"
 
 /* Above this, counting inlined copies isn't worth the time. */
@@ -24,6 +25,7 @@ struct making {
     struct tc_dwarf_function f;
     struct tc_dwarf_text params[TC_MAX_PARAMS];
     const char *result_config; /* what is said of `return` */
+    struct tc_dwarf_types types;
     struct tc_dwarf_answer *a;
     int no_memory;
 };
@@ -265,6 +267,14 @@ static char *remedy_for(const struct making *m, const struct tc_text_error *e)
 {
     char quoted[300], *remedy = NULL;
 
+    if (e->reason == TC_R_UNKNOWN_TYPE) {
+        const char *more = m->q->dwarf->dwarf == NULL ? ", or build with -g" : "";
+        int r = strcmp(e->remedy, tc_reason_info(e->reason)->remedy) != 0
+                    ? asprintf(&remedy, "%s, or declare it under `types:`", e->remedy)
+                    : asprintf(&remedy, "declare it under `types:`%s", more);
+        return r < 0 ? NULL : remedy;
+    }
+
     for (uint32_t i = 0; i < m->f.param_count && e->reason == TC_R_EXTENT_MISSING; i++) {
         (void)snprintf(quoted, sizeof quoted, "'%.200s'", m->params[i].name);
         if (strstr(e->sentence, quoted) == NULL || m->params[i].config == NULL)
@@ -277,15 +287,27 @@ static char *remedy_for(const struct making *m, const struct tc_text_error *e)
     return e->remedy[0] != 0 ? strdup(e->remedy) : NULL;
 }
 
-static void exclude(struct making *m, const struct tc_str *names, uint32_t count)
+static const char *param_name(struct tc_flat_builder *out, const struct tc_task *task,
+                              uint32_t index)
 {
+    const struct tc_param *params = tc_flat_builder_at(out, task->params.off);
+    const char *name = tc_flat_builder_at(out, params[index].name.off);
+
+    return name != NULL ? name : "";
+}
+
+static void exclude(struct making *m, struct tc_flat_builder *out, const struct tc_str *names,
+                    uint32_t count)
+{
+    struct tc_task *own = &m->a->own;
+
     for (uint32_t i = 0; i < count; i++) {
         const char *name = text(m, names[i]);
         uint32_t k = 0;
-        while (k < m->f.param_count && strcmp(m->params[k].name, name) != 0)
+        while (k < own->params.count && strcmp(param_name(out, own, k), name) != 0)
             k++;
-        if (k < m->f.param_count)
-            m->a->own.excluded |= 1u << k;
+        if (k < own->params.count)
+            own->excluded |= 1u << k;
         else
             note(m, "the policy excludes '%.80s', which it doesn't have", name);
     }
@@ -321,8 +343,11 @@ static void propose_result(struct making *m)
 static void compile(struct making *m, struct tc_flat_builder *out)
 {
     const struct tc_dwarf_question *q = m->q;
-    char *prototype = declare(m, 1);
+    const char *written = given(m, m->texts->prototype);
+    char *prototype = written != NULL ? strdup(written) : declare(m, 1);
     struct tc_proto_text t = {.prototype = prototype,
+                              .find_type = q->dwarf->dwarf != NULL ? tc_dwarf_type_text : NULL,
+                              .find_arg = &m->types,
                               .types = given(m, m->texts->types),
                               .skip = given(m, m->texts->skip),
                               .success = given(m, m->texts->success)};
@@ -337,12 +362,13 @@ static void compile(struct making *m, struct tc_flat_builder *out)
     if (r == -ENOMEM) {
         m->no_memory = 1;
     } else if (r < 0) {
-        refuse(m->a, e.reason, "%s", e.sentence);
+        const char *why = e.reason == TC_R_UNKNOWN_TYPE && m->types.why[0] != 0 ? m->types.why : "";
+        refuse(m->a, e.reason, "%s%s%s", e.sentence, why[0] != 0 ? ": " : "", why);
         m->a->remedy = remedy_for(m, &e);
         if (e.reason == TC_R_OWNERSHIP_MISSING)
             propose_result(m);
     } else {
-        exclude(m,
+        exclude(m, out,
                 tc_flat_at(q->config, m->texts->excluded.off, m->texts->excluded.count,
                            sizeof(struct tc_str)),
                 m->texts->excluded.count);
@@ -462,12 +488,54 @@ static void try_drafts(struct making *m)
     tc_flat_builder_free(&scratch);
 }
 
-static void make(struct making *m, struct tc_flat_builder *out)
+/* Debug information doesn't tell a struct's alignment from that of its members, and values on the
+ * stack go by it. The place where the function takes them proves it. */
+static void check_stack_values(struct making *m, const struct tc_task *own,
+                               const struct tc_param *params)
+{
+    int unsure = 0, on_stack = 0;
+
+    for (uint32_t i = 0; i < m->types.told_count; i++)
+        unsure |= m->types.told[i].unsure;
+    for (uint32_t i = 0; params != NULL && i < own->params.count; i++)
+        on_stack |= params[i].layout != 0 && params[i].loc == TC_LOC_STACK;
+    if (!unsure || !on_stack || !m->q->function->exported)
+        return;
+    if (tc_dwarf_check_places(m->q->im, m->q->function, &m->f, params, own->params.count,
+                              m->a->detail) != 0)
+        refuse(m->a, TC_R_NOT_YET,
+               "the debug information doesn't tell where structs are passed: declare them under "
+               "`types:`");
+}
+
+/* The task is made: does the compiled function go with it? */
+static void check_made(struct making *m, struct tc_flat_builder *out)
 {
     struct tc_task *own = &m->a->own;
 
+    if (m->a->reason == 0 && !m->no_memory)
+        check_local(m->q, &m->f, own, tc_flat_builder_at(out, own->params.off),
+                    tc_flat_builder_at(out, own->code.off), m->a);
+    if (m->a->reason == 0 && !m->no_memory)
+        check_stack_values(m, own, tc_flat_builder_at(out, own->params.off));
+}
+
+/* A prototype that somebody wrote, with types that only debug information knows. */
+static void make_written(struct making *m, struct tc_flat_builder *out)
+{
+    if (m->a->reason == 0)
+        compile(m, out);
+    check_made(m, out);
+}
+
+static void make(struct making *m, struct tc_flat_builder *out)
+{
     find(m);
     m->a->known = m->a->reason == 0;
+    if (given(m, m->texts->prototype) != NULL) {
+        make_written(m, out);
+        return;
+    }
     if (m->a->reason == 0)
         read_params(m);
     if (m->a->reason != 0 || m->no_memory)
@@ -480,14 +548,21 @@ static void make(struct making *m, struct tc_flat_builder *out)
         try_drafts(m);
     if (m->a->reason == 0 && !m->no_memory)
         compile(m, out);
-    if (m->a->reason == 0 && !m->no_memory)
-        check_local(m->q, &m->f, own, tc_flat_builder_at(out, own->params.off),
-                    tc_flat_builder_at(out, own->code.off), m->a);
+    check_made(m, out);
     tell(m);
 }
 
-int tc_dwarf_prototype(const struct tc_dwarf_question *q, struct tc_flat_builder *out,
-                       struct tc_dwarf_answer *ret)
+static void make_without(struct making *m, struct tc_flat_builder *out)
+{
+    if (given(m, m->texts->prototype) != NULL)
+        compile(m, out);
+    else
+        refuse(m->a, TC_R_PROTOTYPE_MISSING, "%s", "");
+}
+
+static int answer(const struct tc_dwarf_question *q, struct tc_flat_builder *out,
+                  void (*make_it)(struct making *, struct tc_flat_builder *),
+                  struct tc_dwarf_answer *ret)
 {
     struct making *m = calloc(1, sizeof *m);
     int r;
@@ -500,12 +575,27 @@ int tc_dwarf_prototype(const struct tc_dwarf_question *q, struct tc_flat_builder
     m->texts = tc_flat_at(q->config, q->task->texts.off, 1, sizeof *m->texts);
     m->config =
         tc_flat_at(q->config, m->texts->params.off, m->texts->params.count, sizeof *m->config);
-    make(m, out);
+    m->types.dwarf = q->dwarf;
+    m->types.function = &m->f;
+    make_it(m, out);
+    tc_dwarf_types_free(&m->types);
     for (uint32_t i = 0; i < TC_MAX_PARAMS; i++)
         tc_dwarf_param_text_free(&m->params[i]);
-    r = m->no_memory ? -ENOMEM : 0;
+    r = m->no_memory || m->types.no_memory ? -ENOMEM : 0;
     free(m);
     return r;
+}
+
+int tc_dwarf_prototype(const struct tc_dwarf_question *q, struct tc_flat_builder *out,
+                       struct tc_dwarf_answer *ret)
+{
+    return answer(q, out, make, ret);
+}
+
+int tc_dwarf_without(const struct tc_dwarf_question *q, struct tc_flat_builder *out,
+                     struct tc_dwarf_answer *ret)
+{
+    return answer(q, out, make_without, ret);
 }
 
 void tc_dwarf_answer_free(struct tc_dwarf_answer *a)

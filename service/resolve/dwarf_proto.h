@@ -37,9 +37,13 @@ struct tc_dwarf_answer {
     struct tc_task own; /* complete if `reason` is 0; its tables are in the builder */
 };
 
-/* For a task without a prototype. */
+/* For a task without a prototype, or with one that names types which the config doesn't declare. */
 int tc_dwarf_prototype(const struct tc_dwarf_question *q, struct tc_flat_builder *out,
                        struct tc_dwarf_answer *ret);
+
+/* The same where there is no debug information: mostly a refusal. */
+int tc_dwarf_without(const struct tc_dwarf_question *q, struct tc_flat_builder *out,
+                     struct tc_dwarf_answer *ret);
 
 /* For a local function with a written prototype: only a reason and detail, or none. */
 void tc_dwarf_check_written(const struct tc_dwarf_question *q, struct tc_dwarf_answer *ret);

@@ -311,7 +311,7 @@ static int ask_dwarf(struct tc_plan_object *o, uint32_t index, struct tc_flat_bu
     else if (has_dwarf(o))
         tc_dwarf_check_written(&q, &o->answers[index]);
     else if (task->texts.count != 0)
-        f->reason = TC_R_PROTOTYPE_MISSING;
+        r = tc_dwarf_without(&q, out, &o->answers[index]);
     take_answer(f, &o->answers[index]);
     if (f->is_clone && !o->answers[index].known)
         refuse_clone(f);

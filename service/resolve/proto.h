@@ -28,6 +28,11 @@ struct tc_proto_text {
     int (*codec)(void *ctx, const char *name, int is_input, struct tc_proto_codec *ret,
                  struct tc_text_error *e);
     void *codec_ctx;
+    /* Who knows types that nobody declared: "struct stats", "enum mode", "Vec3" -> declarations as
+     * in `types`, which stay valid until the end; NULL: unknown. NULL: nobody. */
+    const char *(*find_type)(void *arg, const char *name);
+    void *find_arg;
+    int strict; /* `in T *p` needs T's members: TC_R_UNKNOWN_TYPE instead of an opaque pointer */
 };
 
 /* Which of the texts an error is about. */
@@ -37,6 +42,7 @@ enum tc_proto_field {
     TC_PROTO_SKIP,
     TC_PROTO_SUCCESS,
     TC_PROTO_KEY,
+    TC_PROTO_FOUND, /* what `find_type` gave */
     TC_PROTO_FIELDS,
 };
 

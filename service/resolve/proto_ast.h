@@ -291,6 +291,7 @@ struct proto {
     uint32_t nest;
     bool in_types;      /* C constants: bit operators too */
     bool in_expression; /* for the reason of a syntax error */
+    bool in_found;      /* types that were found elsewhere: what is declared already stays */
     struct proto_symbol *symbols;
     struct proto_function *fn;
 
@@ -374,6 +375,10 @@ bool proto_starts_type(const struct proto *p, const struct proto_token *t);
 struct proto_type *proto_specifiers(struct proto *p, struct proto_storage *ret);
 void proto_attributes(struct proto *p, struct proto_storage *s);
 void proto_parse_types(struct proto *p);
+/* Asks for a type that isn't declared; true: it may be now. `word` is "struct ", "enum " or "". */
+bool proto_ask_type(struct proto *p, const char *word, const char *name);
+/* Is it a struct whose members are known, or become known by asking? */
+bool proto_complete(struct proto *p, struct proto_record *r);
 
 /* proto_record.c: struct, union and enum specifiers */
 struct proto_type *proto_tagged_type(struct proto *p);

@@ -108,7 +108,7 @@ static void lay_out(struct proto *p, struct proto_record *r, proto_at at)
         proto_fail(p, TC_R_BAD_PROTOTYPE, at, "", "'%.60s' contains itself", record_text(p, r));
     if (r->laid_out)
         return;
-    if (!r->complete)
+    if (!proto_complete(p, r))
         proto_fail(p, TC_R_UNKNOWN_TYPE, at, NULL, "the members of '%.60s' aren't declared",
                    record_text(p, r));
     if (r->is_union)

@@ -154,20 +154,6 @@ bool proto_is_type_name(const struct proto *p, const char *name)
     return known;
 }
 
-/* A fresh copy, so that its user may add `const`; NULL: no such name. */
-struct proto_type *proto_typedef(struct proto *p, const char *name)
-{
-    const struct proto_symbol *s = proto_find(p, SYM_TYPEDEF, name);
-    struct proto_type *t;
-
-    if (s == NULL)
-        return proto_base_type(p, name);
-    t = proto_new(p, sizeof *t);
-    *t = *s->type;
-    t->spelled = s->name;
-    return t;
-}
-
 static const char *const qualifiers[] = {"in",     "out",   "inout",  "ignore", "file",
                                          "malloc", "codec", "hidden", "static", NULL};
 
@@ -177,6 +163,24 @@ bool proto_is_qualifier(const char *word)
         if (strcmp(word, qualifiers[i]) == 0)
             return true;
     return false;
+}
+
+/* A fresh copy, so that its user may add `const`; NULL: no such name. */
+struct proto_type *proto_typedef(struct proto *p, const char *name)
+{
+    const struct proto_symbol *s = proto_find(p, SYM_TYPEDEF, name);
+    struct proto_type *t = s == NULL ? proto_base_type(p, name) : NULL;
+
+    if (t != NULL)
+        return t;
+    if (s == NULL && !p->in_found && !proto_is_qualifier(name) && proto_ask_type(p, "", name))
+        s = proto_find(p, SYM_TYPEDEF, name);
+    if (s == NULL)
+        return NULL;
+    t = proto_new(p, sizeof *t);
+    *t = *s->type;
+    t->spelled = s->name;
+    return t;
 }
 
 static const char *nearest_type(const struct proto *p, const char *name)

@@ -94,14 +94,18 @@ static struct proto_type *record_type(struct proto *p, bool is_union)
     if (t->record->tag != NULL)
         t->spelled = proto_format(p, "%s %s", word, t->record->tag);
     if (proto_is(p, '{')) {
-        if (t->record->complete)
+        struct proto_record *r = t->record;
+
+        if (r->complete && !p->in_found)
             proto_fail(p, TC_R_BAD_PROTOTYPE, at, "", "'%.60s' is declared twice", t->spelled);
+        if (r->complete)
+            r = proto_new(p, sizeof *r);
         p->tok++;
-        members(p, t->record);
+        members(p, r);
         proto_attributes(p, &s);
-        t->record->packed = s.packed;
-        t->record->aligned = s.aligned;
-        t->record->complete = true;
+        r->packed = s.packed;
+        r->aligned = s.aligned;
+        r->complete = true;
     } else if (t->record->tag == NULL) {
         proto_unexpected(p, "a tag or `{`");
     }
@@ -136,16 +140,19 @@ static void enumerators(struct proto *p, struct range *r)
     while (!proto_accept(p, '}')) {
         const struct proto_token *name = p->tok;
         struct proto_storage ignored = {0};
+        bool known;
 
         if (!proto_accept(p, TOK_WORD))
             proto_unexpected(p, "an enumerator or `}`");
-        if (proto_find(p, SYM_CONSTANT, name->word) != NULL)
+        known = proto_find(p, SYM_CONSTANT, name->word) != NULL;
+        if (known && !p->in_found)
             proto_fail(p, TC_R_BAD_PROTOTYPE, name->at, "", "'%.60s' is declared twice",
                        name->word);
         proto_attributes(p, &ignored);
         if (proto_accept(p, '='))
             next = proto_constant(p, proto_expression(p));
-        proto_declare(p, SYM_CONSTANT, name->word, NULL)->value = next;
+        if (!known)
+            proto_declare(p, SYM_CONSTANT, name->word, NULL)->value = next;
         r->least = next < r->least ? next : r->least;
         r->most = next > r->most ? next : r->most;
         if (__builtin_add_overflow(next, 1, &next))
@@ -194,10 +201,12 @@ static struct proto_type *enum_type(struct proto *p)
     if (proto_is(p, TOK_WORD))
         tag = p->tok++->word;
     known = tag == NULL ? NULL : proto_find(p, SYM_ENUM, tag);
-    if (proto_is(p, '{') && known != NULL)
+    if (proto_is(p, '{') && known != NULL && !p->in_found)
         proto_fail(p, TC_R_BAD_PROTOTYPE, at, "", "'enum %.60s' is declared twice", tag);
     if (proto_is(p, '{') || tag == NULL)
         return enum_body(p, tag, &s);
+    if (known == NULL && proto_ask_type(p, "enum ", tag))
+        known = proto_find(p, SYM_ENUM, tag);
     if (known == NULL)
         unknown_enum(p, at, tag);
     t = proto_new(p, sizeof *t);

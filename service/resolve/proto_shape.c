@@ -199,10 +199,10 @@ static void refuse_qualifiers(struct proto *p, const struct proto_param *x)
         bad(p, x, x->qualifier_at, "", "isn't a length: `hidden` is for integers");
 }
 
-static bool incomplete(const struct proto_type *t)
+static bool incomplete(struct proto *p, const struct proto_type *t, bool wanted)
 {
     return t->kind == K_FILE || t->kind == K_VA_LIST ||
-           (t->kind == K_RECORD && !t->record->complete);
+           (t->kind == K_RECORD && !(wanted ? proto_complete(p, t->record) : t->record->complete));
 }
 
 static bool is_text(const struct proto_type *t)
@@ -237,7 +237,7 @@ static void refuse_element(struct proto *p, const struct proto_param *x)
     default:
         break;
     }
-    if (incomplete(t))
+    if (incomplete(p, t, true))
         proto_fail(p, TC_R_UNKNOWN_TYPE, x->type_at, NULL,
                    "parameter '%.40s' of '%.40s' has a direction, but the members of '%.40s' "
                    "aren't declared",
@@ -275,7 +275,9 @@ static void without_extent(struct proto *p, struct proto_param *x, bool brackets
     const struct proto_type *t = x->elem;
     bool input = x->dir == TC_IN || (x->dir == 0 && t->is_const);
 
-    if (incomplete(t) && x->dir != TC_OUT && x->dir != TC_INOUT) {
+    if (incomplete(p, t, x->dir != 0) && x->dir != TC_OUT && x->dir != TC_INOUT) {
+        if (p->text->strict && x->dir == TC_IN && t->kind == K_RECORD)
+            refuse_element(p, x);
         opaque(x, TC_IN);
         return;
     }

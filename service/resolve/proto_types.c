@@ -342,7 +342,8 @@ static void declare_typedef(struct proto *p, struct proto_type *t, const char *n
             "an alignment of a typedef isn't built yet: give it to the struct or the member");
     if (t->kind == K_RECORD && t->record->tag == NULL)
         t->record->tag = name;
-    (void)proto_declare(p, SYM_TYPEDEF, name, t);
+    if (!p->in_found || proto_find(p, SYM_TYPEDEF, name) == NULL)
+        (void)proto_declare(p, SYM_TYPEDEF, name, t);
 }
 
 static void declaration(struct proto *p)
@@ -374,4 +375,36 @@ void proto_parse_types(struct proto *p)
         if (!proto_accept(p, ';'))
             declaration(p);
     p->in_types = false;
+}
+
+bool proto_ask_type(struct proto *p, const char *word, const char *name)
+{
+    const struct proto_token *tok = p->tok;
+    bool in_types = p->in_types, in_expression = p->in_expression, in_found = p->in_found;
+    uint32_t nest = p->nest;
+    const char *text;
+
+    if (p->text->find_type == NULL)
+        return false;
+    text = p->text->find_type(p->text->find_arg, proto_format(p, "%s%s", word, name));
+    if (text == NULL)
+        return false;
+    p->nest = 0;
+    p->in_expression = false;
+    p->in_found = true;
+    p->tok = proto_lex(p, TC_PROTO_FOUND, text);
+    proto_parse_types(p);
+    p->tok = tok;
+    p->in_types = in_types;
+    p->in_expression = in_expression;
+    p->in_found = in_found;
+    p->nest = nest;
+    return true;
+}
+
+bool proto_complete(struct proto *p, struct proto_record *r)
+{
+    if (!r->complete && r->tagged && !r->is_union)
+        (void)proto_ask_type(p, "struct ", r->tag);
+    return r->complete;
 }

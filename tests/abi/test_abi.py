@@ -19,11 +19,16 @@ BUILDS = [("gcc", "gcc", "-O2"), ("clang", "clang", "-O2"), ("gcc", "clang", "-O
           ("gcc", "gcc", "-O0"), ("clang", "clang", "-O1"), ("gcc", "gcc", "-O3")]
 
 
-def compile_program(t, g, build):
+def from_debug_information(seed):
+    """Every third program's types come from its debug information."""
+    return seed % 3 == 0
+
+
+def compile_program(t, g, build, debug):
     caller, callee, level = build
     for name, text, compiler in (("main", g.main(), caller), ("body", g.bodies(), callee)):
         source = t.write(f"{name}.c", text)
-        t.execute([compiler, "-w", level, "-c", "-o", f"{name}.o", source])
+        t.execute([compiler, "-w", level, *(["-g"] if debug else []), "-c", "-o", f"{name}.o", source])
     t.execute(["gcc", "-rdynamic", "-o", "program", "main.o", "body.o"])
     return str(t.dir / "program")
 
@@ -32,8 +37,10 @@ def run_one(t, seed):
     g = generate.Generator(seed, FUNCTIONS)
     build = BUILDS[seed % len(BUILDS)] if shutil.which("clang") else ("gcc", "gcc", "-O2")
     try:
-        program = compile_program(t, g, build)
-        config = t.config(g.config())
+        debug = from_debug_information(seed)
+        program = compile_program(t, g, build, debug)
+        text = g.config()
+        config = t.config(text[text.index("tasks:\n"):] if debug else text)
         expected = t.bare([program, "aa"]).text.splitlines()
         equal(t.bodies(), 2 * FUNCTIONS, "bare run")
         for what, arguments in (("miss", ["aa"]), ("hit", ["55", "hit"])):
@@ -41,7 +48,8 @@ def run_one(t, seed):
             got = run.text.splitlines()
             refused = run.errors.count("not-yet: ")
             bodies = t.bodies() - 2 * refused
-            if refused > FUNCTIONS // 8 or run.errors.count("warning: ") != refused:
+            # Debug information doesn't tell all alignments, which random structs are full of.
+            if refused > (40 if debug else FUNCTIONS // 8) or run.errors.count("warning: ") != refused:
                 raise Failure(run.errors)
             for line, want in zip(got, expected):
                 equal(line, want, f"{what}: {describe(g, want)}")

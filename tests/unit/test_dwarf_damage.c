@@ -26,13 +26,21 @@ static const char source[] =
     "  sink += in(n); return (int)x[n] + (int)p->v[1] + c; }\n"
     "int public(const char *s, struct list **l, int (*f)(ptr, int), int n) {\n"
     "  return s[0] + in(n) + f(*l, n); }\n"
-    "int main(int c, char **v) { struct list l = {0}; double x[9] = {c};\n"
+    "enum e { A, B = 9 }; typedef struct { short s; enum e e : 5; unsigned b : 9; } pair;\n"
+    "struct big { pair p[2][3]; struct { long double l; char c; }; union { int i; float f; } u; "
+    "};\n"
+    "__attribute__((noinline)) pair by_value(pair p, struct big *b, enum e e) {\n"
+    "  p.s += (short)(b->p[1][2].s + e); b->c++; return p; }\n"
+    "int main(int c, char **v) { struct big b = {0}; struct list l = {0}; double x[9] = {c};\n"
+    "  pair p = {1}; sink = by_value(p, &b, B).s;\n"
     "  sink = local(x, c, &l, (char)c) + local(x, sink, &l, 3); return 0; }\n";
 
 static const struct dwarf_task tasks[] = {
     {.symbol = "local", .params = {"x", "in [n]", "p", "ignore"}, .success = "return > 0"},
     {.symbol = "public"},
     {.symbol = "in"},
+    {.symbol = "by_value", .params = {"b", "in"}},
+    {.symbol = "public", .params = {"s", "in", "l", "in [n]", "f", "ignore"}},
     {.symbol = "local", .prototype = "int local(const double x[n], int n, ignore void *p, char c)"},
 };
 
