@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "preload/in_handler.h"
 #include "preload/plugin_load.h"
 
 #define WAIT_NS 50000000ll
@@ -10,14 +11,6 @@
 
 enum {
     MAX_TRIES = 3,
-};
-
-enum {
-    NEW = 0,
-    LOADING,
-    READY,
-    REFUSED, /* it can't be loaded */
-    OFF,     /* it did what can't be trusted any more */
 };
 
 static struct tc_loaded_plugin *plugins[TC_MAX_PLUGINS]; /* atomic, by place in the config */
@@ -69,14 +62,6 @@ static struct tc_loaded_plugin *make(const struct tc_plugin_file *file, uint32_t
     return other;
 }
 
-static int on_signal_stack(void)
-{
-    stack_t s;
-
-    memset(&s, 0, sizeof s);
-    return TC_SYS(SYS_sigaltstack, NULL, &s, 0, 0, 0, 0) == 0 && (s.ss_flags & SS_ONSTACK);
-}
-
 static void wait_a_little(uint32_t *word, uint32_t value)
 {
     const struct timespec t = {0, 5000000};
@@ -105,7 +90,7 @@ uint32_t tc_plugin_switch_off(struct tc_context *x, struct tc_call *c, struct tc
 {
     tc_plugin_say(p, what, why, x->plugin_area);
     c->bad_detail = x->plugin_area->why;
-    set_state(p, OFF);
+    set_state(p, TC_PLUGIN_OFF);
     return TC_R_PLUGIN_OFF;
 }
 
@@ -165,7 +150,7 @@ static uint32_t load(struct tc_context *x, struct tc_call *c, struct tc_loaded_p
         *x->errno_place = err;
     if (r != 0)
         c->bad_detail = x->plugin_area->why;
-    set_state(p, r == 0 ? READY : REFUSED);
+    set_state(p, r == 0 ? TC_PLUGIN_READY : TC_PLUGIN_REFUSED);
     return r;
 }
 
@@ -173,20 +158,22 @@ static uint32_t load(struct tc_context *x, struct tc_call *c, struct tc_loaded_p
 static uint32_t ready(struct tc_context *x, struct tc_call *c, struct tc_loaded_plugin *p)
 {
     int64_t until = tc_monotonic_ns() + WAIT_NS;
-    uint32_t state = NEW;
+    uint32_t state = TC_PLUGIN_NEW;
 
-    if (__atomic_compare_exchange_n(&p->state, &state, LOADING, 0, __ATOMIC_ACQUIRE,
+    if (__atomic_compare_exchange_n(&p->state, &state, TC_PLUGIN_LOADING, 0, __ATOMIC_ACQUIRE,
                                     __ATOMIC_ACQUIRE))
         return load(x, c, p);
-    while (state == LOADING) {
+    while (state == TC_PLUGIN_LOADING) {
         if (p->pid != (uint32_t)tc_state.pid)
             return TC_R_PLUGIN_AFTER_FORK; /* the thread that loads it isn't in this process */
         if (tc_monotonic_ns() > until)
             return TC_R_PLUGIN_BUSY;
-        wait_a_little(&p->state, LOADING);
+        wait_a_little(&p->state, TC_PLUGIN_LOADING);
         state = __atomic_load_n(&p->state, __ATOMIC_ACQUIRE);
     }
-    return state == READY ? 0 : state == OFF ? TC_R_PLUGIN_OFF : TC_R_PLUGIN_UNAVAILABLE;
+    return state == TC_PLUGIN_READY ? 0
+           : state == TC_PLUGIN_OFF ? TC_R_PLUGIN_OFF
+                                    : TC_R_PLUGIN_UNAVAILABLE;
 }
 
 uint32_t tc_plugin_begin(struct tc_context *x, struct tc_call *c, const char *plugin,
@@ -198,7 +185,9 @@ uint32_t tc_plugin_begin(struct tc_context *x, struct tc_call *c, const char *pl
 
     if (tc_is_sandboxed())
         return TC_R_SANDBOXED;
-    if (on_signal_stack())
+    if (tc_sys_getpid() != tc_state.pid)
+        return TC_R_VFORK_CHILD;
+    if (tc_in_handler(c->frame->entry))
         return TC_R_PLUGIN_CONTEXT;
     file = find_file(plugin, &index);
     if (file == NULL)

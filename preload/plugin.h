@@ -2,7 +2,7 @@
  * Code of plugins in this process: loaded by the process's own dlopen() at the first call of a task
  * that needs it, on the thread that makes that call, and called with all registers kept.
  *
- * tc_plugin_begin() says whether the code may run now: not on a signal's stack, after seccomp, in a
+ * tc_plugin_begin() says whether the code may run now: not in a signal handler, after seccomp, in a
  * forked child (unless the plugin claims it), while another thread is in it for long (likewise). No
  * lock of ours waits without a deadline, so that whatever the code does, another thread goes on.
  *
@@ -33,11 +33,19 @@ struct tc_plugin_area {
     unsigned char room[TC_PLUGIN_ROOM + TC_PLUGIN_GUARD] __attribute__((aligned(64)));
 };
 
+enum tc_plugin_state {
+    TC_PLUGIN_NEW = 0,
+    TC_PLUGIN_LOADING,
+    TC_PLUGIN_READY,
+    TC_PLUGIN_REFUSED, /* it can't be loaded */
+    TC_PLUGIN_OFF,     /* it did what can't be trusted any more */
+};
+
 struct tc_loaded_plugin {
     struct taskcache_host host; /* first: what the plugin gives back */
     const struct tc_plugin_file *file;
     const char *name;
-    uint32_t state; /* atomic */
+    uint32_t state; /* enum tc_plugin_state, atomic */
     uint32_t pid;   /* that loaded it */
     uint32_t owner; /* atomic: the thread that is in it, 0: none */
     uint32_t waiters;

@@ -65,14 +65,20 @@ static struct tc_loaded_plugin *loaded(const struct taskcache_host *host)
     return (struct tc_loaded_plugin *)(uintptr_t)host;
 }
 
+/* Other threads read the table from then on. */
+static int is_init(const struct taskcache_host *host)
+{
+    return __atomic_load_n(&loaded(host)->state, __ATOMIC_RELAXED) == TC_PLUGIN_LOADING;
+}
+
 static int add_key(const struct taskcache_host *host, const struct taskcache_key_function *f)
 {
-    return tc_plugin_add_key(&loaded(host)->table, f);
+    return is_init(host) ? tc_plugin_add_key(&loaded(host)->table, f) : -EPERM;
 }
 
 static int add_codec(const struct taskcache_host *host, const struct taskcache_codec *c)
 {
-    return tc_plugin_add_codec(&loaded(host)->table, c);
+    return is_init(host) ? tc_plugin_add_codec(&loaded(host)->table, c) : -EPERM;
 }
 
 static const struct taskcache_option *option_at(const struct taskcache_host *host, uint32_t i)

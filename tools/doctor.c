@@ -49,8 +49,16 @@ static void policy_text(const struct tc_finding *f, uint32_t policy, struct tc_t
     static const char *const names[] = {"INPUTS", "TASK_SOURCE", "RUN_ID", "FLOW_PARAMETERS"};
     const struct tc_span span = f->task->params;
     const struct tc_param *p = tc_flat_at(f->in, span.off, span.count, sizeof *p);
+    const struct tc_span used = f->task->functions;
+    const struct tc_task_function *functions =
+        tc_flat_at(f->in, used.off, used.count, sizeof *functions);
     if (policy & TC_POLICY_KEY)
         tc_text_add(to, "a key of its own");
+    for (uint32_t i = 0; functions && policy & TC_POLICY_FUNCTION && i < used.count; i++)
+        if (functions[i].kind == TC_FUNCTION_KEY)
+            tc_text_add(to, "%sKEY(%s.%s)", to->bytes ? " + " : "",
+                        tc_flat_str(f->in, functions[i].plugin),
+                        tc_flat_str(f->in, functions[i].name));
     for (unsigned i = 0; i < 4; i++)
         if (policy >> i & 1)
             tc_text_add(to, "%s%s", to->bytes ? " + " : "", names[i]);

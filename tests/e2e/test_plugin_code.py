@@ -12,6 +12,9 @@ PROGRAM = r"""
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 
 __attribute__((noinline, noclone)) int f(int x)
 {
@@ -42,6 +45,26 @@ int main(int argc, char **argv)
             sigaltstack(&s, NULL);
             sigaction(SIGUSR1, &a, NULL);
             raise(SIGUSR1);
+        } else if (strcmp(argv[i], "signal") == 0) {
+            struct sigaction a = {.sa_handler = handler};
+            sigaction(SIGUSR2, &a, NULL);
+            raise(SIGUSR2);
+        } else if (strcmp(argv[i], "blocked") == 0) {
+            sigset_t all;
+            sigfillset(&all);
+            sigprocmask(SIG_BLOCK, &all, NULL);
+        } else if (strcmp(argv[i], "vfork") == 0) {
+            pid_t child = vfork();
+            if (child == 0) {
+                f(5);
+                _exit(0);
+            }
+            waitpid(child, NULL, 0);
+        } else if (strcmp(argv[i], "seccomp") == 0) {
+            prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+            struct sock_filter allow = {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
+            struct sock_fprog all = {1, &allow};
+            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &all, 0, 0);
         } else if (strcmp(argv[i], "threads") == 0) {
             pthread_t t[4];
             long sum = 0;
@@ -218,6 +241,30 @@ def test_not_on_a_signal_stack(t):
     plugin(t)
     calls(t, ["7", "altstack", "7"], "14\n14\n14\n", 2)
     equal(bypassed(t, "plugin-context"), 1)
+
+
+def test_not_in_a_signal_handler(t):
+    """On the thread's own stack, too; the first call would even have loaded it."""
+    plugin(t)
+    calls(t, ["signal", "7", "signal", "7"], "14\n14\n14\n14\n", 3)
+    equal(bypassed(t, "plugin-context"), 2)
+
+
+def test_blocked_signals_are_no_handler(t):
+    plugin(t)
+    calls(t, ["blocked", "7", "7"], "14\n14\n", 1)
+
+
+def test_not_in_a_vfork_child_nor_after_seccomp(t):
+    plugin(t)
+    calls(t, ["vfork", "5", "vfork", "seccomp", "5"], "10\n10\n", 4)
+    equal((bypassed(t, "vfork-child"), bypassed(t, "sandboxed")), (2, 1))
+
+
+def test_nothing_is_registered_after_init(t):
+    plugin(t, key="static const struct taskcache_key_function late = {sizeof late, 0, \"late\", NULL, key};"
+                  " if (host->add_key_function(host, &late) != -EPERM) return -EIO; " + GOOD_KEY)
+    lacks(calls(t, ["1", "1"], "2\n2\n", 1).errors, "plugin")
 
 
 def test_one_thread_at_a_time_unless_it_claims_more(t):

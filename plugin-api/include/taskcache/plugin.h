@@ -29,10 +29,10 @@
  *     that it hasn't opened itself, doesn't end the process;
  *   - is built without initial-exec thread-local storage (not -ftls-model=initial-exec): refused;
  *   - returns in good time: nobody can break off a loop in somebody else's program;
- *   - isn't called on signal stacks, in vfork children, in seccomp, or while another call of it is
- *     under way (one at a time in a process, unless the plugin claims TASKCACHE_THREAD_SAFE), nor
- *     in a forked child of the process that loaded it (unless TASKCACHE_FORK_SAFE). The call of the
- *     task then runs uncached. A task with plugin code isn't for signal handlers at all;
+ *   - isn't called in signal handlers, in vfork children, in seccomp, or while another call of it
+ * is under way (one at a time in a process, unless the plugin claims TASKCACHE_THREAD_SAFE), nor in
+ * a forked child of the process that loaded it (unless TASKCACHE_FORK_SAFE). The call of the task
+ * then runs uncached;
  *   - may use all registers; starts with the floating-point modes of a fresh thread. (With
  *     TASKCACHE_VECTOR_SAFE it promises to use general registers and SSE2 only, which saves time.)
  *
@@ -143,7 +143,7 @@ struct taskcache_host {
     uint32_t struct_size; /* sizeof(struct taskcache_host), the host's */
     uint16_t abi_major, abi_minor;
     /* In `init` only. 0; -EINVAL: a name or a struct that can't be; -EEXIST: the name is taken;
-     * -ENOSPC: more than 64 of a kind. */
+     * -ENOSPC: more than 64 of a kind; -EPERM: `init` is over. */
     int (*add_key_function)(const struct taskcache_host *host,
                             const struct taskcache_key_function *f);
     int (*add_codec)(const struct taskcache_host *host, const struct taskcache_codec *c);
