@@ -97,6 +97,34 @@ def test_matrices_with_gaps_on_openblas(t):
     replays(t, ["/usr/bin/python3", SCRIPTS / "lapack_calls.py"], OPENBLAS, 232, more=[f"{OPENBLAS}/libopenblas.so.0", "", "_", 32])
 
 
+def test_64_bit_integers_in_reference_lapack(t):
+    """Of the same names as those with 32 bits."""
+    replays(t, ["/usr/bin/python3", SCRIPTS / "lapack_calls.py"], f"{LIBRARIES}/lapack64:{LIBRARIES}/blas64", 232,
+            more=[f"{LIBRARIES}/lapack64/liblapack64.so.3", "", "_", 64])
+
+
+def test_64_bit_integers_in_openblas(t):
+    libraries = f"{LIBRARIES}/openblas64-pthread"
+    replays(t, ["/usr/bin/python3", SCRIPTS / "lapack_calls.py"], libraries, 232, more=[f"{libraries}/libopenblas64.so.0", "", "_", 64])
+
+
+def test_an_entry_of_the_config_changes_a_driver(t):
+    """By the function's name alone, as docs/plugin-lapack.md shows it."""
+    env = {"LD_LIBRARY_PATH": OPENBLAS}  # whose dgesv_ calls no other driver
+    if not pathlib.Path(OPENBLAS).is_dir():
+        raise Later(f"needs {OPENBLAS}")
+    config = t.config("plugins: [ lapack ]\ntasks:\n  - symbol: dgesv_\n    skip: '*n < 64 || *nrhs <= 0'\n")
+    script = "import numpy; r = numpy.random.default_rng(1); {}"
+    solve = "a = r.standard_normal(({0}, {0})); print(numpy.linalg.solve(a, a).tobytes().hex())"
+    for n, expected in ((63, (0, 0)), (64, (1, 1)), (20, (1, 1))):
+        argv = ["/usr/bin/python3", "-c", script.format(solve.format(n))]
+        bare = t.bare(argv, env=env)
+        for _ in range(2):
+            equal(t.run(argv, config, env=env).out == bare.out, True)
+        s = t.stats(config)
+        equal((s["hits"], s["misses"]), expected, f"n = {n}")
+
+
 def test_wheels_of_numpy_and_scipy(t):
     """Their OpenBLAS has names and integers of its own. Needs the network: a part of --long."""
     if not t.long:
