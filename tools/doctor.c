@@ -11,6 +11,7 @@
 #include "tools/options.h"
 #include "tools/plans.h"
 #include "tools/render.h"
+#include "tools/storages.h"
 #include "tools/tasks.h"
 #include "tools/units.h"
 #include "tools/wrong.h"
@@ -24,6 +25,7 @@ struct doctor {
     struct tc_plan_file plans;
     struct tc_findings findings;
     struct tc_switches switches;
+    struct tc_storage_states storages;
     struct tc_known_misses wrong; /* records that verifications found wrong */
 };
 
@@ -112,6 +114,40 @@ static const char *const lock_keepers[TC_LOCK_MANAGERS] = {
     [TC_LOCKS_OF_PROCESS] = "the process alone",
 };
 
+static const char *const commit_modes[] = {
+    [TC_COMMIT_NONE] = NULL,
+    [TC_COMMIT_LAZY] = "lazy",
+    [TC_COMMIT_EAGER] = "eager",
+    [TC_COMMIT_OFF] = "off",
+};
+
+static void text_flow(const struct doctor *d, const struct tc_finding *f)
+{
+    const struct tc_storage_state *storage = tc_storages_at(&d->storages, f->task->storage);
+    printf("    flow       each call is a run scope of its own");
+    if (f->task->commit_mode != TC_COMMIT_NONE)
+        printf(", and a transaction: %s", commit_modes[f->task->commit_mode]);
+    printf(storage ? "; its tasks' results are kept in %s\n" : "\n", storage ? storage->name : "");
+}
+
+static void text_kept(const struct doctor *d, const struct tc_finding *f)
+{
+    const struct tc_storage_state *results = tc_storages_at(&d->storages, f->task->storage);
+    const struct tc_storage_state *headers = tc_storages_at(&d->storages, f->task->key_storage);
+    const struct tc_storage_state *bad = results && results->cause.reason   ? results
+                                         : headers && headers->cause.reason ? headers
+                                                                            : NULL;
+    if (!results && !headers)
+        return;
+    printf("    kept       in %s", results ? results->name : "the cache");
+    if (headers)
+        printf(", headers in %s", headers->name);
+    if (bad)
+        printf(": %s can't be used: %scalls run uncached%s, no-storage", bad->name,
+               tc_style(stdout, TC_WARN), tc_style(stdout, TC_PLAIN));
+    putchar('\n');
+}
+
 static void text_caching(const struct doctor *d, const struct tc_finding *f)
 {
     struct tc_active active = tc_activation(f->task, &d->switches);
@@ -126,7 +162,7 @@ static void text_caching(const struct doctor *d, const struct tc_finding *f)
         return;
     }
     if (f->task->flags & TC_TASK_FLOW) {
-        puts("    flow       each call is a run scope of its own");
+        text_flow(d, f);
         return;
     }
     policy_text(f, active.policy, &policy);
@@ -178,6 +214,8 @@ static void text_finding(const struct doctor *d, const struct tc_finding *f)
     if (f->plan && f->plan->note.off)
         printf("    note       %s\n", tc_flat_str(&d->plans.flat, f->plan->note));
     text_caching(d, f);
+    if (!(f->task->flags & TC_TASK_FLOW))
+        text_kept(d, f);
     text_wrong(d, subject);
     printf("    from       %s\n", origin(d, f));
 }
@@ -195,6 +233,19 @@ static bool is_offered_elsewhere(const struct tc_finding *f)
     return f->state == TC_FINDING_PENDING && tc_task_is_offered(f->task);
 }
 
+static void text_storages(const struct doctor *d)
+{
+    for (size_t i = 0; i < d->storages.count; i++) {
+        const struct tc_storage_state *s = &d->storages.at[i];
+        printf("  storage    %s%s%s", s->name, *s->path ? ": " : "", s->path);
+        if (s->cause.reason)
+            printf(": %scan't be used%s: %s: %s", tc_style(stdout, TC_BAD),
+                   tc_style(stdout, TC_PLAIN), tc_reason_info(s->cause.reason)->id,
+                   s->cause.sentence);
+        puts(s->used ? "" : ", not used");
+    }
+}
+
 static void print_text(const struct doctor *d)
 {
     unsigned count[4];
@@ -203,6 +254,7 @@ static void print_text(const struct doctor *d)
     if (strcmp(d->program.path, d->program.binary) != 0)
         printf(", which %s runs", d->program.binary);
     printf("\n  config     %s\n  cache      %s\n", d->session.config_path, d->session.cache);
+    text_storages(d);
     if (stop->reason) {
         printf("  %srefused%s: %s: %s\n", tc_style(stdout, TC_BAD), tc_style(stdout, TC_PLAIN),
                tc_reason_info(stop->reason)->id, stop->sentence);
@@ -266,6 +318,33 @@ static void json_isolation(struct tc_json *j, const struct tc_task *task)
         tc_json_null(j, "lock_timeout_ns");
 }
 
+static void json_kept(struct tc_json *j, const struct doctor *d, const struct tc_task *task)
+{
+    const struct tc_storage_state *results = tc_storages_at(&d->storages, task->storage);
+    const struct tc_storage_state *headers = tc_storages_at(&d->storages, task->key_storage);
+    tc_json_text(j, "storage", results ? results->name : NULL);
+    tc_json_text(j, "key_storage", headers ? headers->name : NULL);
+    tc_json_text(j, "transaction", commit_modes[task->commit_mode]);
+}
+
+static void json_storages(struct tc_json *j, const struct doctor *d)
+{
+    tc_json_array(j, "storages");
+    for (size_t i = 0; i < d->storages.count; i++) {
+        const struct tc_storage_state *s = &d->storages.at[i];
+        tc_json_object(j, NULL);
+        tc_json_text(j, "name", s->name);
+        tc_json_text(j, "path", *s->path ? s->path : NULL);
+        tc_json_bool(j, "used", s->used);
+        if (s->cause.reason)
+            json_cause(j, &s->cause);
+        else
+            tc_json_null(j, "reason");
+        tc_json_close_object(j);
+    }
+    tc_json_close_array(j);
+}
+
 static void json_finding(const struct doctor *d, struct tc_json *j, const struct tc_finding *f)
 {
     TC_CLEANUP(tc_free_text) char *subject = tc_finding_subject(&d->session, &d->plans, f);
@@ -294,6 +373,7 @@ static void json_finding(const struct doctor *d, struct tc_json *j, const struct
     tc_json_double(j, "verify", (double)active.verify / TC_ALL_HITS);
     json_wrong(j, d, subject);
     json_isolation(j, f->task);
+    json_kept(j, d, f->task);
     tc_json_text(j, "origin", origin(d, f));
     tc_json_close_object(j);
     tc_text_free(&policy);
@@ -316,6 +396,7 @@ static void print_json(const struct doctor *d)
     } else {
         tc_json_null(&j, "refused");
     }
+    json_storages(&j, d);
     tc_json_array(&j, "tasks");
     for (size_t i = 0; !stop->reason && i < d->findings.count; i++)
         json_finding(d, &j, &d->findings.finding[i]);
@@ -348,8 +429,11 @@ static int diagnose(struct doctor *d)
         tc_findings_collect(&d->session, &d->plans, &d->libraries, &d->findings);
     }
     read_wrong(d);
+    tc_storages_look(&d->session, NULL, &d->storages);
     for (size_t i = 0; i < d->findings.count; i++)
         refused |= d->findings.finding[i].grave;
+    for (size_t i = 0; i < d->storages.count; i++)
+        refused |= d->storages.at[i].used && d->storages.at[i].cause.reason;
     if (d->parsed.common.json)
         print_json(d);
     else
@@ -390,6 +474,7 @@ static int run_doctor(const struct tc_command *self, int argc, char **argv)
     if (tc_options_parse(self, options, TC_OPTIONS_ANYWHERE, argc, argv, &d.parsed, &status))
         status = examine(self, &d);
     tc_misses_free(&d.wrong);
+    tc_storages_free(&d.storages);
     tc_findings_free(&d.findings);
     tc_plan_file_close(&d.plans);
     tc_libraries_free(&d.libraries);

@@ -12,6 +12,7 @@
 #include "tools/plans.h"
 #include "tools/run_env.h"
 #include "tools/run_stats.h"
+#include "tools/storages.h"
 #include "tools/supervise.h"
 
 #define RUN_ID_MAX 255
@@ -136,21 +137,12 @@ static void attach(struct tc_session *session)
 /* Each has a service of its own. Tasks of one that can't be used run uncached. */
 static void prepare_storages(struct run *run)
 {
-    const struct tc_config *c = run->session.config;
-    const struct tc_storage *list =
-        tc_flat_at(&run->session.config_flat, c->storages.off, c->storages.count, sizeof *list);
-    for (uint32_t i = 0; list && i < c->storages.count; i++) {
-        struct tc_session storage = {.client.fd = -1};
-        struct tc_cause cause;
-        if (list[i].kind != TC_STORAGE_LMDB || !list[i].used)
-            continue;
-        int r = tc_session_of_storage(&run->session, &list[i], &storage, &cause);
-        if (r == 0)
-            attach(&storage);
-        else
-            tc_warning(&cause);
-        tc_client_close(&storage.client);
-    }
+    struct tc_storage_states states;
+    tc_storages_look(&run->session, attach, &states);
+    for (size_t i = 0; i < states.count; i++)
+        if (states.at[i].cause.reason && states.at[i].cause.reason != TC_R_NOT_YET_KEY)
+            tc_warning(&states.at[i].cause); /* the config's own warning has told the rest */
+    tc_storages_free(&states);
 }
 
 /* False: it must not run. */

@@ -189,3 +189,28 @@ def test_headers_of_large_results(t):
     for bodies in (1, 0):
         equal(t.run([program], config=config).out, expected)
         equal(t.bodies(), bodies)
+
+
+def test_doctor_says_what_is_kept_where(t):
+    program = t.cc(PROGRAM)
+    config = t.config(CONFIG.replace("fast: {", "unused: { type: lmdb, path: unused }, fast: {") + """
+flows:
+  - symbol: main
+    prototype: |
+      int main(int argc, ignore char **argv)
+    transaction: true
+    commit_mode: 'off'
+""")
+    said = t.ctl("doctor", "-c", config, program).text
+    contains(said, f"storage    fast: {t.dir}/fast\n")
+    contains(said, f"storage    unused: {t.dir}/unused, not used\n")
+    contains(said, "kept       in fast\n")
+    contains(said, "and a transaction: off")
+    found = json.loads(t.ctl("doctor", "-c", config, program, "--json").out)
+    equal([(s["name"], s["used"], s["reason"]) for s in found["storages"]], [("unused", False, None), ("fast", True, None)])
+    equal([task["storage"] for task in found["tasks"]], ["fast", None])
+    t.kill_services()
+    (t.dir / "fast").chmod(0o777)
+    r = t.ctl("doctor", "-c", config, program, status=1)
+    contains(r.text, "can't be used: untrusted")
+    contains(r.text, "fast can't be used: calls run uncached, no-storage")

@@ -1,0 +1,49 @@
+#include "tools/storages.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static void look(const struct tc_session *s, const struct tc_storage *storage,
+                 void (*each)(struct tc_session *storage), struct tc_cause *ret)
+{
+    struct tc_session own = {.client.fd = -1};
+    ret->reason = 0;
+    if (tc_session_of_storage(s, storage, &own, ret) == 0 && each)
+        each(&own);
+    tc_client_close(&own.client);
+}
+
+void tc_storages_look(const struct tc_session *s, void (*each)(struct tc_session *storage),
+                      struct tc_storage_states *ret)
+{
+    const struct tc_span span = s->config ? s->config->storages : (struct tc_span){0, 0};
+    const struct tc_storage *list = tc_flat_at(&s->config_flat, span.off, span.count, sizeof *list);
+    *ret = (struct tc_storage_states){0};
+    if (!span.count || !list)
+        return;
+    ret->at = tc_alloc(span.count * sizeof *ret->at);
+    ret->count = span.count;
+    for (uint32_t i = 0; i < span.count; i++) {
+        struct tc_storage_state *state = &ret->at[i];
+        *state = (struct tc_storage_state){.name = tc_flat_str(&s->config_flat, list[i].name),
+                                           .path = tc_flat_str(&s->config_flat, list[i].path),
+                                           .used = list[i].used};
+        if (list[i].kind != TC_STORAGE_LMDB)
+            (void)tc_cause_set(&state->cause, ENOSYS, TC_R_NOT_YET_KEY, state->name,
+                               "storages of this type aren't built yet");
+        else if (state->used)
+            look(s, &list[i], each, &state->cause);
+    }
+}
+
+void tc_storages_free(struct tc_storage_states *states)
+{
+    free(states->at);
+    *states = (struct tc_storage_states){0};
+}
+
+const struct tc_storage_state *tc_storages_at(const struct tc_storage_states *states,
+                                              uint32_t index)
+{
+    return index && index <= states->count ? &states->at[index - 1] : NULL;
+}
