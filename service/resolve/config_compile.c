@@ -140,36 +140,6 @@ static size_t place_in_policy(const struct tc_yaml_node *n, struct tc_slice s)
     return at >= from && at <= from + n->bytes ? (size_t)(at - from) : 0;
 }
 
-/* Code of a plugin that was refused, which has been told, gives no key. */
-static int make_functions(struct making *m, const struct tc_yaml_node *n,
-                          const struct tc_policy *policy)
-{
-    int r = tc_compile_key_functions(m->l, n, policy, &m->task);
-
-    if (r == 1)
-        m->task.policy = TC_POLICY_VOID;
-    return r < 0 ? r : 0;
-}
-
-/* `cache_key_fn: KEY(plugin.function)` */
-static int make_key_function(struct making *m, const struct tc_yaml_node *n)
-{
-    struct tc_policy policy;
-    struct tc_text_error e;
-
-    if (tc_policy_parse(n->text, NULL, NULL, &policy, &e) < 0) {
-        tc_problem_found(m->l, TC_SEV_ERROR, n, &e);
-        return -EINVAL;
-    }
-    if (policy.members != TC_POLICY_FUNCTION || policy.excluded_count != 0) {
-        tc_problem_in(m->l, TC_SEV_ERROR, TC_R_BAD_VALUE, n, 0, "write the sum as `cache_policy`",
-                      "`cache_key_fn` is one or more KEY(plugin.function), or a template");
-        return -EINVAL;
-    }
-    m->task.policy = TC_POLICY_FUNCTION;
-    return make_functions(m, n, &policy);
-}
-
 /* What gives the key instead of a policy: NO_CACHE > result_storage_key > cache_key_fn > policy. */
 static int make_key(struct making *m)
 {
@@ -185,7 +155,7 @@ static int make_key(struct making *m)
     m->task.flags |= TC_TASK_POLICY_GIVEN;
     m->task.functions = (struct tc_span){0, 0};
     if (is_function)
-        return make_key_function(m, n);
+        return tc_compile_key_function(m->l, n, &m->task);
     m->task.policy = TC_POLICY_KEY;
     m->key = n;
     return 0;
@@ -210,7 +180,7 @@ static int make_policy(struct making *m)
                       "%.*s isn't built yet: a policy with it gives no key",
                       (int)(m->policy.not_yet.bytes < 80 ? m->policy.not_yet.bytes : 80),
                       m->policy.not_yet.text);
-    return make_functions(m, n, &m->policy);
+    return tc_compile_key_functions(m->l, n, &m->policy, &m->task);
 }
 
 static enum tc_tristate tristate(const struct making *m, enum tc_task_key key)

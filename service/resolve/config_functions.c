@@ -101,8 +101,10 @@ int tc_compile_key_functions(struct tc_load *l, const struct tc_yaml_node *n,
 
     for (unsigned i = 0; i < count; i++) {
         int r = choose(l, n, &policy->functions[i], &chosen[i]);
+        if (r == 1)
+            task->policy = TC_POLICY_VOID;
         if (r != 0)
-            return r;
+            return r < 0 ? r : 0;
     }
     qsort(chosen, count, sizeof chosen[0], by_component);
     for (unsigned i = 0; i < count; i++)
@@ -113,6 +115,24 @@ int tc_compile_key_functions(struct tc_load *l, const struct tc_yaml_node *n,
                                       .kind = TC_FUNCTION_KEY};
     task->functions = tc_flat_add(l->out, functions, count, sizeof functions[0]);
     return 0;
+}
+
+int tc_compile_key_function(struct tc_load *l, const struct tc_yaml_node *n, struct tc_task *task)
+{
+    struct tc_policy policy;
+    struct tc_text_error e;
+
+    if (tc_policy_parse(n->text, NULL, NULL, &policy, &e) < 0) {
+        tc_problem_found(l, TC_SEV_ERROR, n, &e);
+        return -EINVAL;
+    }
+    if (policy.members != TC_POLICY_FUNCTION || policy.excluded_count != 0) {
+        tc_problem_in(l, TC_SEV_ERROR, TC_R_BAD_VALUE, n, 0, "write the sum as `cache_policy`",
+                      "`cache_key_fn` is one or more KEY(plugin.function), or a template");
+        return -EINVAL;
+    }
+    task->policy = TC_POLICY_FUNCTION;
+    return tc_compile_key_functions(l, n, &policy, task);
 }
 
 /* Does `name` mean this function of the plugin: NAME, or PLUGIN.NAME? */

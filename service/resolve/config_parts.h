@@ -17,9 +17,12 @@ void tc_read_top(struct tc_load *l, const struct tc_yaml_node **ret_plugins,
 void tc_read_plugins(struct tc_load *l, const struct tc_yaml_node *list);
 
 /* What code of plugins a policy needs: fills in task->functions. `n` is what holds the policy's
- * text, NULL for the default one. 0; 1: the code was refused, no key; -EINVAL after telling why. */
+ * text, NULL for the default one. Code that was refused, which has been told, gives no key. 0, or
+ * -EINVAL after telling why. */
 int tc_compile_key_functions(struct tc_load *l, const struct tc_yaml_node *n,
                              const struct tc_policy *policy, struct tc_task *task);
+/* The same for `cache_key_fn: KEY(plugin.function)`, the task's policy too. */
+int tc_compile_key_function(struct tc_load *l, const struct tc_yaml_node *n, struct tc_task *task);
 
 /* The codecs of one task's prototype, in the order in which they are found there. */
 struct tc_codecs {
