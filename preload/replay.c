@@ -7,64 +7,10 @@
 #include "preload/codec.h"
 #include "preload/header.h"
 #include "preload/layout.h"
+#include "preload/output_bytes.h"
 #include "preload/owned.h"
 #include "preload/report.h"
-#include "preload/send.h"
 #include "preload/transaction.h"
-
-/* Where output bytes come from, in order: a run in memory, or chunk after chunk of the store. */
-struct source {
-    const struct tc_store_view *store;
-    const unsigned char *at;
-    uint64_t left;       /* of this run */
-    uint64_t next_chunk; /* the next one's number */
-    uint32_t chunks_left;
-};
-
-static int next_chunk(struct source *s)
-{
-    struct tc_chunk_header head;
-    const void *value;
-    size_t bytes;
-
-    if (s->chunks_left == 0 || tc_store_chunk(s->store, s->next_chunk, &value, &bytes) < 0 ||
-        bytes <= sizeof head)
-        return -EBADMSG;
-    memcpy(&head, value, sizeof head);
-    s->at = (const unsigned char *)value + sizeof head;
-    s->left = bytes - sizeof head;
-    if (tc_hash64(s->at, s->left) != head.checksum)
-        return -EBADMSG;
-    s->next_chunk++;
-    s->chunks_left--;
-    return 0;
-}
-
-static int take(struct source *s, void *to, uint64_t bytes)
-{
-    unsigned char *t = to;
-
-    while (bytes > 0) {
-        uint64_t n;
-        if (s->left == 0 && next_chunk(s) < 0)
-            return -EBADMSG;
-        n = bytes < s->left ? bytes : s->left;
-        memcpy(t, s->at, n);
-        t += n;
-        s->at += n;
-        s->left -= n;
-        bytes -= n;
-    }
-    return 0;
-}
-
-static struct tc_extent extent_at(const struct tc_record_view *v, uint32_t i)
-{
-    struct tc_extent e;
-
-    memcpy(&e, v->extents + i * sizeof e, sizeof e);
-    return e;
-}
 
 /* A block may be there or not, its content is whole elements. */
 static int flags_fit(const struct tc_call *c, uint32_t i, const struct tc_extent *e)
@@ -90,7 +36,7 @@ static int shape_fits(struct tc_call *c, const struct tc_record_view *v)
     if (v->head.output_count != c->out_count)
         return 0;
     for (uint32_t i = 0; i < c->out_count; i++) {
-        struct tc_extent e = extent_at(v, i);
+        struct tc_extent e = tc_extent_at(v, i);
         struct tc_extent *now = &c->out[i];
         if (e.param != now->param || !flags_fit(c, i, &e) ||
             __builtin_mul_overflow(e.pieces, e.piece_bytes, &bytes) ||
@@ -122,7 +68,7 @@ static int writes_whole(struct tc_call *c)
 
 static int take_run(void *ctx, void *to, uint64_t bytes)
 {
-    return take(ctx, to, bytes);
+    return tc_output_take(ctx, to, bytes);
 }
 
 static void set_eightbyte(struct tc_frame *f, uint8_t place, uint64_t v)
@@ -144,7 +90,7 @@ static void set_eightbyte(struct tc_frame *f, uint8_t place, uint64_t v)
     }
 }
 
-static int replay_members(struct tc_call *c, struct source *s)
+static int replay_members(struct tc_call *c, struct tc_output_bytes *s)
 {
     struct tc_element e = tc_element_of_result(c->hook);
     const uint8_t *place = c->hook->task->result_place;
@@ -169,14 +115,14 @@ static int replay_members(struct tc_call *c, struct source *s)
 }
 
 /* The result in the registers that the psABI names for its class (3.2.3). */
-static int replay_result(struct tc_call *c, struct source *s)
+static int replay_result(struct tc_call *c, struct tc_output_bytes *s)
 {
     struct tc_frame *f = c->frame;
     struct tc_into_arg into;
     uint64_t image;
 
     if (c->hook->task->result_kind == TC_RESULT_INTO_ARG) {
-        if (take(s, &into, sizeof into) < 0 ||
+        if (tc_output_take(s, &into, sizeof into) < 0 ||
             (!into.is_null && into.param >= c->hook->param_count))
             return -EBADMSG;
         f->rax = into.is_null ? 0 : c->arg[into.param] + into.offset_bytes;
@@ -184,7 +130,7 @@ static int replay_result(struct tc_call *c, struct source *s)
     }
     if (c->hook->task->result_layout != 0)
         return replay_members(c, s);
-    if (take(s, &image, sizeof image) < 0)
+    if (tc_output_take(s, &image, sizeof image) < 0)
         return -EBADMSG;
     if (c->hook->task->result_type == TC_F32 || c->hook->task->result_type == TC_F64) {
         f->xmm[0][0] = image;
@@ -196,7 +142,7 @@ static int replay_result(struct tc_call *c, struct source *s)
 }
 
 static int replay_elements(const struct tc_element *element, uint64_t to, uint64_t step,
-                           struct tc_extent e, struct source *s)
+                           struct tc_extent e, struct tc_output_bytes *s)
 {
     int r = 0;
 
@@ -205,7 +151,8 @@ static int replay_elements(const struct tc_element *element, uint64_t to, uint64
     return r;
 }
 
-static int replay_output(const struct tc_call *c, uint32_t i, struct tc_extent e, struct source *s)
+static int replay_output(const struct tc_call *c, uint32_t i, struct tc_extent e,
+                         struct tc_output_bytes *s)
 {
     uint64_t to = tc_output_address(c, i), step = c->stride_bytes[i];
     struct tc_element element = tc_element_of(c->hook, tc_output_param(c, &e));
@@ -217,13 +164,14 @@ static int replay_output(const struct tc_call *c, uint32_t i, struct tc_extent e
         e.pieces = 1;
     }
     for (uint64_t p = 0; p < e.pieces && e.piece_bytes != 0; p++)
-        if (take(s, (void *)(uintptr_t)(to + p * step), e.piece_bytes) < 0)
+        if (tc_output_take(s, (void *)(uintptr_t)(to + p * step), e.piece_bytes) < 0)
             return -EBADMSG;
     return 0;
 }
 
 /* What a codec made of its bytes is there already. */
-static int replay_decoded(struct tc_call *c, uint32_t i, struct tc_extent e, struct source *s)
+static int replay_decoded(struct tc_call *c, uint32_t i, struct tc_extent e,
+                          struct tc_output_bytes *s)
 {
     s->at += e.piece_bytes;
     s->left -= e.piece_bytes;
@@ -233,7 +181,8 @@ static int replay_decoded(struct tc_call *c, uint32_t i, struct tc_extent e, str
 }
 
 /* The block's content, then its address to where the caller looks for it. */
-static int replay_block(struct tc_call *c, uint32_t i, struct tc_extent e, struct source *s)
+static int replay_block(struct tc_call *c, uint32_t i, struct tc_extent e,
+                        struct tc_output_bytes *s)
 {
     uint64_t block = c->block[i];
     int r;
@@ -273,7 +222,7 @@ static void restore_result(struct tc_frame *f, const struct result_registers *r)
 }
 
 /* On failure the frame holds the arguments again, as the call goes on in the original. */
-static int replay_all(struct tc_call *c, struct source *s)
+static int replay_all(struct tc_call *c, struct tc_output_bytes *s)
 {
     struct result_registers before = save_result(c->frame);
     int r = 0;
@@ -293,7 +242,7 @@ static int replay_all(struct tc_call *c, struct source *s)
 
 /* All that the record says is in memory of ours, and sound: now the host's allocator may be asked,
  * and only then the caller's memory be touched. */
-static int replay_sound(struct tc_context *x, struct tc_call *c, struct source *s)
+static int replay_sound(struct tc_context *x, struct tc_call *c, struct tc_output_bytes *s)
 {
     uint32_t why;
     int r;
@@ -314,7 +263,8 @@ static int replay_sound(struct tc_context *x, struct tc_call *c, struct source *
 
 /* Straight into the caller's memory, which the function would write whole if this came to nothing.
  */
-static int replay_directly(struct tc_call *c, const struct tc_store_view *store, struct source *s)
+static int replay_directly(struct tc_call *c, const struct tc_store_view *store,
+                           struct tc_output_bytes *s)
 {
     struct result_registers before = save_result(c->frame);
     int r = replay_all(c, s);
@@ -328,19 +278,19 @@ static int replay_directly(struct tc_call *c, const struct tc_store_view *store,
 
 /* All outputs into memory of our own first. */
 static int replay_aside(struct tc_context *x, struct tc_call *c, const struct tc_store_view *store,
-                        struct source *s, size_t bytes)
+                        struct tc_output_bytes *s, size_t bytes)
 {
     unsigned char *aside = NULL;
     int r;
 
     if (!tc_is_sandboxed())
         aside = tc_sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-    r = aside == NULL ? -ENOMEM : take(s, aside, bytes);
+    r = aside == NULL ? -ENOMEM : tc_output_take(s, aside, bytes);
 
     if (r == 0 && !tc_store_was_protected(store))
         r = -ESTALE;
     if (r == 0) {
-        struct source sound = {.at = aside, .left = bytes};
+        struct tc_output_bytes sound = {.at = aside, .left = bytes};
         r = replay_sound(x, c, &sound);
     }
     if (aside != NULL)
@@ -389,7 +339,7 @@ static int replay_value(struct tc_context *x, struct tc_call *c, const struct tc
                         const void *value, size_t bytes, struct tc_replayed *ret, uint32_t *ret_why)
 {
     struct tc_record_view v;
-    struct source s = {.store = store};
+    struct tc_output_bytes s;
     int copied = bytes <= sizeof x->scratch, r;
 
     if (copied)
@@ -404,13 +354,7 @@ static int replay_value(struct tc_context *x, struct tc_call *c, const struct tc
         *ret_why = TC_R_SHAPE_DIFFERS;
         return -ENOENT;
     }
-    if (v.outputs != NULL) {
-        s.at = v.outputs;
-        s.left = v.head.output_bytes;
-    } else {
-        s.next_chunk = v.head.chunk_first;
-        s.chunks_left = v.head.chunk_count;
-    }
+    s = tc_output_bytes_of(store, &v);
     if (!tc_store_was_protected(store))
         return -ESTALE;
     if (c->verifying) {
@@ -491,134 +435,4 @@ int tc_replay(struct tc_context *x, struct tc_call *c, struct tc_replayed *ret, 
     }
     c->found = TC_FOUND_CHANGING;
     return 0;
-}
-
-/* Of the outputs as they come, run by run, against those of the record. */
-struct comparison {
-    const struct tc_call *c;
-    struct source s;
-    uint64_t at; /* bytes that were compared */
-    int error;
-    struct tc_compared *ret;
-};
-
-/* Which output byte `at` is of, and where in it. */
-static uint32_t output_at(const struct tc_call *c, uint64_t at, uint64_t *ret_byte)
-{
-    uint32_t i = 0;
-
-    for (; i + 1 < c->out_count; i++) {
-        uint64_t bytes = c->out[i].pieces * c->out[i].piece_bytes;
-        if (at < bytes)
-            break;
-        at -= bytes;
-    }
-    *ret_byte = at;
-    return i;
-}
-
-/* A result in a register is kept with all of the register, of which only its type's bytes count. */
-static int counts(const struct tc_call *c, uint32_t output, uint64_t byte)
-{
-    const struct tc_task *t = c->hook->task;
-
-    return c->out[output].param != UINT32_MAX || t->result_kind != TC_RESULT_VALUE ||
-           t->result_layout != 0 || byte < tc_scalar_bytes(t->result_type);
-}
-
-static void compare_bytes(struct comparison *m, const unsigned char *now, uint64_t bytes)
-{
-    for (uint64_t i = 0; i < bytes; i++) {
-        uint64_t byte;
-        uint32_t output;
-        if (now[i] == m->s.at[i])
-            continue;
-        output = output_at(m->c, m->at + i, &byte);
-        if (!counts(m->c, output, byte))
-            continue;
-        *m->ret = (struct tc_compared){TC_DIFFERS_BYTE, m->c->out[output].param, byte, m->s.at[i],
-                                       now[i]};
-        return;
-    }
-}
-
-static void compare_run(void *ctx, const void *data, uint64_t bytes)
-{
-    struct comparison *m = ctx;
-    const unsigned char *now = data;
-
-    while (bytes > 0 && m->error == 0 && m->ret->differs == TC_DIFFERS_NOT) {
-        uint64_t n;
-        if (m->s.left == 0 && (m->error = next_chunk(&m->s)) < 0)
-            return;
-        n = bytes < m->s.left ? bytes : m->s.left;
-        if (memcmp(now, m->s.at, n) != 0)
-            compare_bytes(m, now, n);
-        m->at += n;
-        m->s.at += n;
-        m->s.left -= n;
-        now += n;
-        bytes -= n;
-    }
-}
-
-static void compare_extents(const struct tc_call *c, const struct tc_record_view *v,
-                            struct tc_compared *ret)
-{
-    for (uint32_t i = 0; i < c->out_count; i++) {
-        struct tc_extent e = extent_at(v, i);
-        if (memcmp(&e, &c->out[i], sizeof e) == 0)
-            continue;
-        *ret = (struct tc_compared){.differs = TC_DIFFERS_EXTENT, .param = c->out[i].param};
-        return;
-    }
-}
-
-static int compare_value(struct tc_context *x, struct tc_call *c, const struct tc_store_view *store,
-                         const void *value, size_t bytes, uint64_t record_id,
-                         struct tc_compared *ret)
-{
-    struct comparison m = {.c = c, .s = {.store = store}, .ret = ret};
-    struct tc_record_view v;
-
-    if (bytes <= sizeof x->scratch)
-        value = memcpy(x->scratch, value, bytes);
-    if (tc_record_decode(value, bytes, &v) < 0 || v.head.record_id != record_id ||
-        v.head.output_count != c->out_count)
-        return -ENOENT;
-    compare_extents(c, &v, ret);
-    if (ret->differs != TC_DIFFERS_NOT)
-        return 0;
-    if (v.outputs != NULL) {
-        m.s.at = v.outputs;
-        m.s.left = v.head.output_bytes;
-    } else {
-        m.s.next_chunk = v.head.chunk_first;
-        m.s.chunks_left = v.head.chunk_count;
-    }
-    if (tc_send_outputs(c, compare_run, &m) != 0)
-        *ret = (struct tc_compared){.differs = TC_DIFFERS_PLACE, .param = UINT32_MAX};
-    return m.error;
-}
-
-int tc_replay_compare(struct tc_context *x, struct tc_call *c, uint64_t record_id,
-                      struct tc_compared *ret)
-{
-    int r = -EAGAIN;
-
-    for (int attempt = 0; attempt < 2; attempt++) {
-        struct tc_store_view store;
-        const void *value;
-        size_t bytes;
-        *ret = (struct tc_compared){.differs = TC_DIFFERS_NOT};
-        r = tc_store_open(c->storage, &x->store, &store);
-        if (r == 0)
-            r = tc_store_find(&store, c->key.low, &value, &bytes);
-        if (r == 0)
-            r = compare_value(x, c, &store, value, bytes, record_id, ret);
-        /* Nothing counts that wasn't protected. */
-        if (r == 0 && tc_store_was_protected(&store))
-            return 0;
-    }
-    return r == 0 ? -EAGAIN : r;
 }

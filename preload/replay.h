@@ -18,25 +18,6 @@ struct tc_replayed {
  * is untouched then, but for plain `out` buffers, which the function writes whole. */
 int tc_replay(struct tc_context *x, struct tc_call *c, struct tc_replayed *ret, uint32_t *ret_why);
 
-enum tc_differs {
-    TC_DIFFERS_NOT = 0,
-    TC_DIFFERS_BYTE,
-    TC_DIFFERS_EXTENT,
-    TC_DIFFERS_PLACE, /* of a returned pointer */
-};
-
-struct tc_compared {
-    enum tc_differs differs;
-    uint32_t param; /* of the first output that does, UINT32_MAX: the result */
-    uint64_t byte;  /* its first one, in the packed form */
-    uint8_t was, is;
-};
-
-/* After the body: compares the call's outputs, extents included, with those of the record of this
- * id. 0 and *ret, or a negative errno: that record can't be read any more. */
-int tc_replay_compare(struct tc_context *x, struct tc_call *c, uint64_t record_id,
-                      struct tc_compared *ret);
-
 /* Is the record one of this call's key and not expired? Else c->found says what is wrong. */
 int tc_replay_is_valid(struct tc_call *c, const struct tc_record_view *v);
 

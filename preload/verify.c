@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "preload/client.h"
+#include "preload/compare.h"
 #include "preload/log.h"
 #include "preload/miss.h"
-#include "preload/replay.h"
 
 /* xorshift32, seeded by the finalizer of splitmix64: threads and processes begin at places of their
  * own, and a thread's calls are chosen independently of what they are. */
@@ -78,7 +78,7 @@ uint32_t tc_verify_result(struct tc_context *x, struct tc_call *c, const struct 
 {
     struct tc_compared compared = {.differs = TC_DIFFERS_NOT};
     struct tc_line text = {.bytes = 0};
-    int r = trouble == 0 ? tc_replay_compare(x, c, result->flight->record_id, &compared) : 0;
+    int r = trouble == 0 ? tc_compare_outputs(x, c, result->flight->record_id, &compared) : 0;
 
     if (trouble == TC_R_FAILED)
         tc_line_text(&text, "the call failed by the `success:` rule");
