@@ -28,16 +28,20 @@
 #define IS(job, upper)          "*" #job " % 32 == '" #upper "' % 32"
 #define ISNT(job, upper, lower) "*" #job " != '" #upper "' && *" #job " != '" #lower "'"
 
-/* The libraries whose plain names take integers of 32 bits: reference LAPACK, Debian's and conda's
- * OpenBLAS and those of older wheels, R's own, ATLAS, MKL. */
-#define OBJECTS                                                                \
-    "liblapack.so*|libopenblas.so*|libopenblas-r*.so*|libopenblas[op]-r*.so*|" \
+/* The libraries whose plain names take integers of 32 bits: reference LAPACK; OpenBLAS of Debian,
+ * Fedora, openSUSE, conda and older wheels; R's own, ATLAS, MKL. */
+#define OBJECTS                                                         \
+    "liblapack.so*|libopenblas.so*|libopenblas[op].so*|"                \
+    "libopenblas_pthreads.so*|libopenblas_openmp.so*|"                  \
+    "libopenblas_serial.so*|libopenblas-r*.so*|libopenblas[op]-r*.so*|" \
     "libRlapack.so*|lib[st]atlas.so*|" MKL_OBJECTS
-#define MKL_OBJECTS    "libmkl_intel_lp64.so*|libmkl_gf_lp64.so*"
+#define MKL_OBJECTS "libmkl_intel_lp64.so*|libmkl_gf_lp64.so*"
 
 /* Those whose plain names take 64 bits. A program that was linked with a LAPACK of either kind
  * doesn't say which, and a key of half an integer is wrong: it isn't here. */
-#define OBJECTS_64     "liblapack64.so*|libopenblas64.so*|libopenblas64[op]-r*.so*|" MKL_OBJECTS_64
+#define OBJECTS_64                                             \
+    "liblapack64.so*|libopenblas64.so*|libopenblas[op]64.so*|" \
+    "libopenblas64[op]-r*.so*|" MKL_OBJECTS_64
 #define MKL_OBJECTS_64 "libmkl_intel_ilp64.so*|libmkl_gf_ilp64.so*"
 
 #define DRIVER(...) \

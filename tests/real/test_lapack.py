@@ -89,6 +89,10 @@ def test_octave_on_openblas(t):
     replays(t, ["octave-cli", "--norc", SCRIPTS / "linalg.m"], OPENBLAS, 60)
 
 
+def test_threads_and_forked_workers(t):
+    replays(t, ["/usr/bin/python3", SCRIPTS / "numpy_workers.py"], REFERENCE, 66)
+
+
 def test_matrices_with_gaps_on_reference_lapack(t):
     replays(t, ["/usr/bin/python3", SCRIPTS / "lapack_calls.py"], REFERENCE, 232, more=[f"{LIBRARIES}/lapack/liblapack.so.3", "", "_", 32])
 
