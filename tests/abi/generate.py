@@ -147,18 +147,20 @@ class Generator:
     def function(self, i):
         params = [("value", "k", "int", scalar_leaves("", SCALARS[5]), None)]
         for n in range(self.r.randint(0, 9)):
-            kind = self.r.choice(("value",) * 6 + ("in", "one", "out", "inout"))
+            kind = self.r.choice(("value",) * 6 + ("in", "one", "out", "inout", "block"))
             ctype, leaves = self.type(kind == "value")
             if (kind, ctype) == ("one", "char"):
                 kind = "in"  # it would be a string
             extent = self.r.randint(1, 3)
-            params.append((kind, f"p{n}", ctype, leaves, extent if kind in ("in", "out", "inout") else 1))
+            params.append((kind, f"p{n}", ctype, leaves, extent if kind in ("in", "out", "inout", "block") else 1))
         self.r.shuffle(params)
         # In front, where registers are left: compilers disagree about its place on the stack.
         def wide(p): return p[0] == "value" and p[2].endswith("__int128")
         params = [p for p in params if wide(p)][:2] + [p for p in params if not wide(p)]
-        result = ("void", []) if self.r.random() < 0.15 else self.type(True)
-        return f"f{i}", result, params
+        roll = self.r.random()
+        owned = ("malloc" if roll < 0.05 else "static", self.r.randint(1, 3)) if roll < 0.1 else None
+        result = ("void", []) if roll > 0.85 else self.type(owned is None)
+        return f"f{i}", (*result, owned), params
 
     # ---- C ----
     def helpers(self):
@@ -174,7 +176,7 @@ class Generator:
     def all_types(self):
         found = {}
         for _, result, params in self.functions:
-            for ctype, leaves in [result] + [(p[2], p[3]) for p in params]:
+            for ctype, leaves in [result[:2]] + [(p[2], p[3]) for p in params]:
                 if leaves:
                     found[ctype] = leaves
         return found
@@ -231,11 +233,15 @@ class Generator:
                 parts.append(f"{ctype} {pname}")
             elif kind == "one":
                 parts.append(f"in {ctype} *{pname}" if prototype else f"const {ctype} *{pname}")
+            elif kind == "block":
+                parts.append(f"out malloc {ctype} *{pname}[{extent}]" if prototype else f"{ctype} **{pname}")
             elif kind == "in":
                 parts.append(f"const {ctype} {pname}[{extent}]")
             else:
                 parts.append(f"{kind + ' ' if prototype else ''}{ctype} {pname}[{extent}]")
-        return f"{result[0]} {name}({', '.join(parts)})"
+        owned = result[2]
+        before = f"{owned[0]}({owned[1]}) " if owned and prototype else ""
+        return f"{before}{result[0]} {'*' if owned else ''}{name}({', '.join(parts)})"
 
     def types(self):
         return "".join(s.text for s in self.structs)
@@ -247,12 +253,21 @@ class Generator:
             for kind, pname, ctype, _, extent in params:
                 if kind == "value":
                     body.append(f"    h = mix_{self.tag(ctype)}(h, &{pname});\n")
-                elif kind != "out":
+                elif kind not in ("out", "block"):
                     body.append(f"    for (int i = 0; i < {extent}; i++)\n        h = mix_{self.tag(ctype)}(h, &{pname}[i]);\n")
             for kind, pname, ctype, _, extent in params:
                 if kind in ("out", "inout"):
                     body.append(f"    for (int i = 0; i < {extent}; i++)\n        set_{self.tag(ctype)}(&{pname}[i], &h);\n")
-            if result[1]:
+                elif kind == "block":
+                    body.append(f"    *{pname} = h % 5 == 0 ? NULL : malloc({extent} * sizeof **{pname});\n"
+                                f"    for (int i = 0; *{pname} != NULL && i < {extent}; i++) {{\n        memset((void *)&(*{pname})[i], 0x3c, sizeof **{pname});\n"
+                                f"        set_{self.tag(ctype)}(&(*{pname})[i], &h);\n    }}\n")
+            if result[2]:
+                how, n = result[2]
+                memory = f"static {result[0]} r[{n}]" if how == "static" else f"{result[0]} *r = malloc({n} * sizeof *r)"
+                body.append(f"    {memory};\n    if (h % 5 == 0)\n        return {'free(r), ' if how == 'malloc' else ''}NULL;\n    memset((void *)r, 0x3c, {n} * sizeof *r);\n"
+                            f"    for (int i = 0; i < {n}; i++)\n        set_{self.tag(result[0])}(&r[i], &h);\n    return r;\n")
+            elif result[1]:
                 body.append(f"    {result[0]} r;\n    memset((void *)&r, 0x3c, sizeof r);\n    set_{self.tag(result[0])}(&r, &h);\n    return r;\n")
             out.append("".join(body) + "}\n")
         return "".join(out)
@@ -283,6 +298,11 @@ static void check(const char *name, const void *buffer, const void *before, cons
             for kind, pname, ctype, _, extent in params:
                 tag = self.tag(ctype)
                 n = 1 if kind == "value" else extent
+                if kind == "block":
+                    lines.append(f"    {ctype} *{pname} = ({ctype} *)8;\n")
+                    after.append(f"    for (int i = 0; {pname} != NULL && i < {n}; i++)\n        show_{tag}(&{pname}[i]);\n    free({pname});\n")
+                    args.append(f"&{pname}")
+                    continue
                 # One more than the function may touch.
                 lines.append(f"    {ctype} {pname}[{n + 1}];\n    memset((void *){pname}, filler, sizeof {pname});\n")
                 if kind != "out":
@@ -295,7 +315,12 @@ static void check(const char *name, const void *buffer, const void *before, cons
                                  f"            puts(\"{name} {pname}: written beyond its end\");\n")
                 args.append(f"{pname}[0]" if kind == "value" else pname)
             call = f"{name}({', '.join(args)})"
-            if result[1]:
+            if result[2]:
+                call = (f"{result[0]} *r = {call};\n    for (int i = 0; r != NULL && i < {result[2][1]}; i++)\n        show_{self.tag(result[0])}(&r[i]);\n"
+                        f"    printf(\"%s\", r == NULL ? \"null \" : \"\")")
+                if result[2][0] == "malloc":
+                    after.append("    free(r);\n")
+            elif result[1]:
                 call = f"{result[0]} r = {call};\n    show_{self.tag(result[0])}(&r)"
             out.append(f"static void call_{name}(uint64_t s)\n{{\n{''.join(lines)}    printf(\"{name}: \");\n    {call};\n{''.join(after)}    puts(\"\");\n}}\n")
         calls = "".join(f"    call_{n}({i}000);\n    call_{n}({i}001);\n" for i, (n, _, _) in enumerate(self.functions))
