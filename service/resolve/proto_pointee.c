@@ -224,5 +224,5 @@ void proto_follow_members(struct proto *p, uint32_t layout)
                        p->layouts[inner - 1].name);
         p->members[i].layout = (uint16_t)inner;
     }
-    check_depth(p, layout, 1, p->follows[l.first].at);
+    check_depth(p, layout, 0, p->follows[l.first].at);
 }
