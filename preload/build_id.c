@@ -6,8 +6,7 @@
 #include "preload/log.h"
 #include "preload/state.h"
 
-static uint32_t find_note(const unsigned char *note, uint64_t bytes,
-                          unsigned char ret[TC_MAX_BUILD_ID])
+static uint32_t find_note(const unsigned char *note, uint64_t bytes, const unsigned char **ret)
 {
     uint64_t at = 0;
 
@@ -20,7 +19,7 @@ static uint32_t find_note(const unsigned char *note, uint64_t bytes,
             return 0;
         if (n.n_type == NT_GNU_BUILD_ID && n.n_namesz == 4 && memcmp(note + name, "GNU", 4) == 0 &&
             n.n_descsz <= TC_MAX_BUILD_ID) {
-            memcpy(ret, note + desc, n.n_descsz);
+            *ret = note + desc;
             return n.n_descsz;
         }
         at = next;
@@ -28,7 +27,7 @@ static uint32_t find_note(const unsigned char *note, uint64_t bytes,
     return 0;
 }
 
-uint32_t tc_build_id_at(uint64_t header, uint64_t base, unsigned char ret[TC_MAX_BUILD_ID])
+uint32_t tc_build_id_place(uint64_t header, uint64_t base, const unsigned char **ret)
 {
     const Elf64_Ehdr *e = (const void *)(uintptr_t)header;
     const Elf64_Phdr *ph;
@@ -45,6 +44,16 @@ uint32_t tc_build_id_at(uint64_t header, uint64_t base, unsigned char ret[TC_MAX
         if (ph[i].p_type == PT_NOTE && tc_sys_readable(note, ph[i].p_memsz) == 0)
             bytes = find_note((const void *)(uintptr_t)note, ph[i].p_memsz, ret);
     }
+    return bytes;
+}
+
+uint32_t tc_build_id_at(uint64_t header, uint64_t base, unsigned char ret[TC_MAX_BUILD_ID])
+{
+    const unsigned char *id;
+    uint32_t bytes = tc_build_id_place(header, base, &id);
+
+    if (bytes != 0)
+        memcpy(ret, id, bytes);
     return bytes;
 }
 

@@ -12,6 +12,9 @@
  * its length, 0 if there is none. */
 uint32_t tc_build_id_at(uint64_t header, uint64_t base, unsigned char ret[TC_MAX_BUILD_ID]);
 
+/* The same without a copy: where it lies. */
+uint32_t tc_build_id_place(uint64_t header, uint64_t base, const unsigned char **ret);
+
 /* The same for a shared object whose header lies at its load bias. */
 static inline uint32_t tc_build_id(uint64_t base, unsigned char ret[TC_MAX_BUILD_ID])
 {

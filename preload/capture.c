@@ -233,7 +233,9 @@ static uint32_t add_function(struct tc_call *c, const struct tc_param *p, uint64
                              struct tc_material *m)
 {
     unsigned char digest[TC_FUNCTION_DIGEST];
-    uint32_t r = tc_function_input(address, digest);
+    struct tc_context *x =
+        (struct tc_context *)(void *)((char *)c - offsetof(struct tc_context, call));
+    uint32_t r = tc_function_input(x, address, digest);
 
     if (r != 0)
         return r;

@@ -105,6 +105,15 @@ struct tc_walk {
     uint32_t member, index; /* of the element; of the member, if it is several */
 };
 
+/* An object whose code a function pointer led to, see function_input.h. */
+struct tc_known_code {
+    uint64_t low, high; /* the segment; high 0: none */
+    uint64_t base, build_id_at;
+    uint32_t build_id_bytes;
+    unsigned char build_id[TC_MAX_BUILD_ID];
+};
+#define TC_KNOWN_CODE 4u
+
 struct tc_context {
     /* tid; 0: nobody; TC_OWNER_FORKED: a thread of the parent process had it; TC_OWNER_ABANDONED: a
      * frame is at work in it, or was left by a jump, and its thread goes on with another one. */
@@ -120,6 +129,8 @@ struct tc_context {
     struct tc_store_view store; /* as the last look-up saw it */
     struct tc_hash_state hash;
     struct tc_walk walk[TC_MAX_DEPTH + 1];
+    struct tc_known_code code[TC_KNOWN_CODE];
+    uint32_t next_code;
     struct tc_known_file files[TC_KNOWN_FILES];
     uint32_t next_file;
     struct tc_plugin_area *plugin_area; /* plugin.h; NULL: none yet */

@@ -9,12 +9,13 @@
 #ifndef TC_PRELOAD_FUNCTION_INPUT_H
 #define TC_PRELOAD_FUNCTION_INPUT_H
 
-#include <stdint.h>
+#include "preload/context.h"
 
 #define TC_FUNCTION_DIGEST 16u
 
 /* The content of a component of tag TC_TAG_FUNCTION, for a pointer that isn't NULL. 0,
  * TC_R_UNKNOWN_CODE: no known object's code is there, or TC_R_SANDBOXED. */
-uint32_t tc_function_input(uint64_t pointer, unsigned char ret[TC_FUNCTION_DIGEST]);
+uint32_t tc_function_input(struct tc_context *x, uint64_t pointer,
+                           unsigned char ret[TC_FUNCTION_DIGEST]);
 
 #endif

@@ -274,6 +274,54 @@ static void pointers_with_an_extent_are_followed(void **state)
     compiled_free(&c);
 }
 
+/* What the target relies on when it follows pointers and makes blocks. */
+static void tables_of_pointees_are_verified(void **state)
+{
+    const struct tc_proto_text text = {
+        "malloc(n) int *f(in struct s *s, int n, out int *k)",
+        "struct p { char c; int x; }; struct s { int n; struct p p[n]; };", NULL, NULL, NULL};
+    struct compiled c;
+    struct tc_member *m;
+    struct tc_param *params;
+    struct tc_layout *layouts;
+
+    (void)state;
+    compile_text(&c, &text);
+    assert_int_equal(c.status, 0);
+    m = (struct tc_member *)(uintptr_t)member_of(&c, "p");
+    params = (struct tc_param *)(uintptr_t)compiled_param(&c, "s");
+    layouts = tc_flat_builder_at(&c.builder, c.task.layouts.off);
+    assert_int_equal(tc_task_ok(&c.flat, &c.task), 1);
+#define REFUSED(place, value)                              \
+    do {                                                   \
+        __typeof__(place) saved = place;                   \
+        place = value;                                     \
+        if (tc_task_ok(&c.flat, &c.task))                  \
+            fail_msg("accepted: " #place " = " #value);    \
+        place = saved;                                     \
+        assert_int_equal(tc_task_ok(&c.flat, &c.task), 1); \
+    } while (0)
+    REFUSED(m->follow, TC_FOLLOW_STRINGS + 1);
+    REFUSED(m->follow, TC_FOLLOW_VALUE);
+    REFUSED(m->type, TC_I64);
+    REFUSED(m->bits, 3);
+    REFUSED(m->elem, TC_PTR);
+    REFUSED(m->elem, TC_VOID);
+    REFUSED(m->layout, 0);
+    REFUSED(m->layout, (uint16_t)(c.task.layouts.count + 1));
+    REFUSED(m->length, c.task.code.count);
+    REFUSED(layouts[0].follows, 0);
+    REFUSED(layouts[1].follows, 1);
+    REFUSED(params->dir, TC_INOUT);
+    REFUSED(c.task.owned.shape, TC_SHAPE_ARRAY);
+    REFUSED(c.task.owned.elem, TC_VOID);
+    REFUSED(c.task.owned.elem, TC_PTR);
+    REFUSED(c.task.owned.dir, TC_IN);
+    REFUSED(c.task.owned.length, c.task.code.count);
+    REFUSED(c.task.result_type, TC_I64);
+    compiled_free(&c);
+}
+
 static void extents_of_members_are_part_of_the_prototype(void **state)
 {
     static const char *const types[] = {
@@ -302,6 +350,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pointers_with_an_extent_are_followed),
         cmocka_unit_test(extents_of_members_are_part_of_the_prototype),
+        cmocka_unit_test(tables_of_pointees_are_verified),
         cmocka_unit_test(members_are_where_the_compiler_has_them),
         cmocka_unit_test(classes_have_places),
         cmocka_unit_test(members_in_expressions),
