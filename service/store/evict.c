@@ -126,16 +126,25 @@ static int drop_least_valuable(struct tc_store *s)
     return r < 0 ? r : 1;
 }
 
+/* Staged results can't be evicted. They are let in up to a quarter of the limit; where that was
+ * lowered meanwhile there may be more, for which nothing else has to go. */
+static uint64_t size_to_keep(const struct tc_store *s)
+{
+    uint64_t quarter = s->max_size_bytes / 4;
+
+    return s->state.size_bytes + (s->staging.bytes < quarter ? s->staging.bytes : quarter);
+}
+
 int tc_store_is_over_limit(const struct tc_store *s)
 {
-    return s->state.size_bytes + s->staging.bytes > s->max_size_bytes;
+    return size_to_keep(s) > s->max_size_bytes;
 }
 
 static int wants_eviction(struct tc_store *s)
 {
     if (tc_store_is_over_limit(s))
         s->evicting = 1;
-    else if (s->state.size_bytes + s->staging.bytes <= s->max_size_bytes / 100 * LOW_PERCENT)
+    else if (size_to_keep(s) <= s->max_size_bytes / 100 * LOW_PERCENT)
         s->evicting = 0;
     return s->evicting;
 }

@@ -225,6 +225,16 @@ static void test_they_take_a_quarter_of_the_limit_and_are_not_evicted(void **sta
     for (int i = 0; i < 100 && more; i++)
         assert_int_equal(tc_store_evict(s, 0, &removed, &more), 0);
     assert_false(tc_store_is_over_limit(s));
+    /* A lower limit makes all records go, and then there is nothing more to do. */
+    tc_store_set_limit(s, 100000);
+    more = 1;
+    for (int i = 0; i < 100 && more; i++)
+        assert_int_equal(tc_store_evict(s, 0, &removed, &more), 0);
+    assert_false(more || tc_store_is_over_limit(s));
+    assert_int_equal(tc_store_commit(s), 0);
+    assert_int_equal(entries(&p, "records"), 0);
+    assert_int_equal(entries(&p, "staged"), key - 1);
+    tc_store_set_limit(s, 4 << 20);
     assert_int_equal(tc_store_keep_staged(s, one, 1, "", &kept), 0);
     assert_int_equal(kept, key - 1);
     assert_int_equal(tc_store_commit(s), 0);
