@@ -845,3 +845,45 @@ def test_a_malloc_that_jumps_and_one_that_is_interrupted(t):
         r = t.run([p], config)
         equal((r.out, r.errors), (bare.out, ""))
         equal(t.bodies() < n, True, "some are replayed")
+
+
+def test_another_library_in_the_place_of_one_is_another_input(t):
+    for i in (1, 2):
+        source = t.write(f"plug{i}.c", f"double cb(double x, void *arg) {{ (void)arg; return x * {i}; }}\n")
+        t.execute(["gcc", "-O1", "-shared", "-fPIC", "-o", str(t.dir / f"plug{i}.so"), source])
+    p = t.cc(r"""
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+__attribute__((noinline, noclone)) double integrate(double (*f)(double, void *), void *arg, double lo, double hi)
+{
+    FILE *log = fopen(getenv("BODY_LOG"), "a");
+    fprintf(log, "integrate\n");
+    fclose(log);
+    return f(hi - lo, arg);
+}
+
+int main(void)
+{
+    void *place = NULL;
+    for (int i = 0; i < 6; i++) {
+        void *lib = dlopen(i % 2 ? "./plug2.so" : "./plug1.so", RTLD_NOW);
+        double (*f)(double, void *);
+        *(void **)&f = dlsym(lib, "cb");
+        if (i > 0 && place != (void *)f)
+            fprintf(stderr, "moved\n");
+        place = (void *)f;
+        printf("%g\n", integrate(f, NULL, 0, 3));
+        dlclose(lib);
+    }
+    return 0;
+}
+""", "reopens", ("-O1", "-ldl"))
+    config = t.config(INTEGRATE)
+    bare = t.bare([p])
+    t.bodies()
+    for bodies in (2, 0):
+        r = t.run([p], config)
+        equal((r.out, r.err), (bare.out, bare.err))
+        equal(t.bodies(), bodies)
