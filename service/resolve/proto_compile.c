@@ -2,27 +2,15 @@
  * task's code. */
 #include <string.h>
 
-#include "cache/f64.h"
-#include "service/resolve/proto_ast.h"
+#include "service/resolve/proto_gen.h"
 
 #define LONGEST_PROGRAM 4096u
 
-struct gen {
-    struct proto *p;
-    enum proto_when when;
-    bool in_old;
-    bool old_is_now; /* old(e) is e: the whole program runs before the call */
-    struct tc_insn *code;
-    uint32_t count, allocated, depth;
-};
-
-static const struct proto_type integer = {.kind = K_SCALAR, .scalar = TC_I64, .plain = "long"};
+const struct proto_type proto_integer = {.kind = K_SCALAR, .scalar = TC_I64, .plain = "long"};
 /* float is widened where it is read: on the stack there are doubles only. */
-static const struct proto_type floating = {.kind = K_SCALAR, .scalar = TC_F64, .plain = "double"};
+const struct proto_type proto_floating = {.kind = K_SCALAR, .scalar = TC_F64, .plain = "double"};
 static struct proto_type nothing = {.kind = K_VOID, .plain = "void"};
-static const struct proto_type null_pointer = {.kind = K_POINTER, .to = &nothing};
-
-static const struct proto_type *gen(struct gen *g, const struct proto_expr *e);
+const struct proto_type proto_null_pointer = {.kind = K_POINTER, .to = &nothing};
 
 static const char *fn_name(const struct gen *g)
 {
@@ -47,7 +35,7 @@ static void append(struct proto *p, struct tc_insn **code, uint32_t *count, uint
 }
 
 /* Returns the instruction's index. `effect` is what it does to the stack's depth. */
-static uint32_t emit(struct gen *g, const struct proto_expr *e, struct tc_insn in, int effect)
+uint32_t proto_emit(struct gen *g, const struct proto_expr *e, struct tc_insn in, int effect)
 {
     if (g->count == LONGEST_PROGRAM)
         proto_fail(g->p, TC_R_BAD_EXPRESSION, e->first, "", "the expression is too long");
@@ -58,72 +46,74 @@ static uint32_t emit(struct gen *g, const struct proto_expr *e, struct tc_insn i
     return g->count - 1;
 }
 
-static void emit_op(struct gen *g, const struct proto_expr *e, enum tc_op op, int effect)
+void proto_emit_op(struct gen *g, const struct proto_expr *e, enum tc_op op, int effect)
 {
-    (void)emit(g, e, (struct tc_insn){.op = (uint8_t)op}, effect);
+    (void)proto_emit(g, e, (struct tc_insn){.op = (uint8_t)op}, effect);
 }
 
-static void emit_push(struct gen *g, const struct proto_expr *e, int64_t value)
+void proto_emit_push(struct gen *g, const struct proto_expr *e, int64_t value)
 {
-    (void)emit(g, e, (struct tc_insn){.op = TC_OP_PUSH, .imm = value}, 1);
+    (void)proto_emit(g, e, (struct tc_insn){.op = TC_OP_PUSH, .imm = value}, 1);
 }
 
-static uint32_t emit_jump(struct gen *g, const struct proto_expr *e, enum tc_op op)
+uint32_t proto_emit_jump(struct gen *g, const struct proto_expr *e, enum tc_op op)
 {
-    return emit(g, e, (struct tc_insn){.op = (uint8_t)op}, op == TC_OP_JUMP ? 0 : -1);
+    return proto_emit(g, e, (struct tc_insn){.op = (uint8_t)op}, op == TC_OP_JUMP ? 0 : -1);
 }
 
-static void land(struct gen *g, uint32_t jump)
+void proto_land(struct gen *g, uint32_t jump)
 {
     g->code[jump].arg = (uint16_t)(g->count - jump - 1);
 }
 
 static void emit_load(struct gen *g, const struct proto_expr *e, uint8_t type)
 {
-    (void)emit(g, e, (struct tc_insn){.op = TC_OP_LOAD, .type = type}, 0);
+    (void)proto_emit(g, e, (struct tc_insn){.op = TC_OP_LOAD, .type = type}, 0);
 }
 
 /* ---- operands ---- */
 
-_Noreturn static void bad(struct gen *g, const struct proto_expr *e, const char *what)
+_Noreturn void proto_bad_expression(struct gen *g, const struct proto_expr *e, const char *what)
 {
     proto_fail(g->p, TC_R_BAD_EXPRESSION, e->at, "", "an expression of '%.60s' %s", fn_name(g),
                what);
 }
 
-static bool is_integer(const struct proto_type *t)
+bool proto_is_integer(const struct proto_type *t)
 {
     return t->kind == K_SCALAR && t->scalar != TC_F32 && t->scalar != TC_F64;
 }
 
-static bool is_floating(const struct proto_type *t)
+bool proto_is_floating(const struct proto_type *t)
 {
-    return t->kind == K_SCALAR && !is_integer(t);
+    return t->kind == K_SCALAR && !proto_is_integer(t);
 }
 
-static void gen_integer(struct gen *g, const struct proto_expr *e)
+void proto_gen_integer(struct gen *g, const struct proto_expr *e)
 {
-    const struct proto_type *t = gen(g, e);
+    const struct proto_type *t = proto_gen(g, e);
 
-    if (is_floating(t))
-        bad(g, e, "computes with a floating value: they can only be compared and tested");
-    if (!is_integer(t))
-        bad(g, e, "computes with a pointer: pointers can only be compared and read through");
+    if (proto_is_floating(t))
+        proto_bad_expression(
+            g, e, "computes with a floating value: they can only be compared and tested");
+    if (!proto_is_integer(t))
+        proto_bad_expression(
+            g, e, "computes with a pointer: pointers can only be compared and read through");
 }
 
 /* 0 or another number, for what only asks which. */
-static void gen_truth(struct gen *g, const struct proto_expr *e)
+void proto_gen_truth(struct gen *g, const struct proto_expr *e)
 {
-    if (is_floating(gen(g, e)))
-        emit_op(g, e, TC_OP_F64_BOOL, 0);
+    if (proto_is_floating(proto_gen(g, e)))
+        proto_emit_op(g, e, TC_OP_F64_BOOL, 0);
 }
 
 /* The type that a scalar's image on the stack is then of. */
 static const struct proto_type *widen(struct gen *g, const struct proto_expr *e, uint8_t scalar)
 {
     if (scalar == TC_F32)
-        emit_op(g, e, TC_OP_F32_TO_F64, 0);
-    return scalar == TC_F32 || scalar == TC_F64 ? &floating : &integer;
+        proto_emit_op(g, e, TC_OP_F32_TO_F64, 0);
+    return scalar == TC_F32 || scalar == TC_F64 ? &proto_floating : &proto_integer;
 }
 
 static const struct proto_type *gen_name(struct gen *g, const struct proto_expr *e)
@@ -132,17 +122,18 @@ static const struct proto_type *gen_name(struct gen *g, const struct proto_expr 
     const struct proto_param *x = proto_name(g->p, e, &constant);
 
     if (x == NULL) {
-        emit_push(g, e, constant);
-        return &integer;
+        proto_emit_push(g, e, constant);
+        return &proto_integer;
     }
     if (x->direction == TC_HIDDEN)
         proto_fail(g->p, TC_R_BAD_EXPRESSION, e->at, "",
                    "'%.50s' of '%.50s' is hidden: callers may leave it out, so nothing can depend "
                    "on it",
                    x->name, fn_name(g));
-    (void)emit(g, e, (struct tc_insn){.op = TC_OP_ARG, .arg = (uint16_t)(x - g->p->fn->params)}, 1);
+    (void)proto_emit(g, e,
+                     (struct tc_insn){.op = TC_OP_ARG, .arg = (uint16_t)(x - g->p->fn->params)}, 1);
     if (x->layout != 0 && !x->is_pointer)
-        bad(g, e, "uses a value that isn't a number: name a member of it");
+        proto_bad_expression(g, e, "uses a value that isn't a number: name a member of it");
     return x->is_pointer ? x->value : widen(g, e, x->value->scalar);
 }
 
@@ -151,12 +142,12 @@ static const struct proto_type *gen_return(struct gen *g, const struct proto_exp
     const struct proto_type *t = g->p->fn->result;
 
     if (g->when != WHEN_AFTER || g->in_old)
-        bad(g, e, "uses `return` where the call hasn't returned yet");
+        proto_bad_expression(g, e, "uses `return` where the call hasn't returned yet");
     if (t->kind == K_VOID)
-        bad(g, e, "uses `return`, but the function returns void");
+        proto_bad_expression(g, e, "uses `return`, but the function returns void");
     if (t->kind == K_RECORD || t->kind == K_WIDE)
-        bad(g, e, "uses `return`, which isn't a number");
-    emit_op(g, e, TC_OP_RETURN, 1);
+        proto_bad_expression(g, e, "uses `return`, which isn't a number");
+    proto_emit_op(g, e, TC_OP_RETURN, 1);
     return t->kind == K_POINTER ? t : widen(g, e, t->scalar);
 }
 
@@ -166,7 +157,7 @@ static const struct proto_type *gen_self(struct gen *g, const struct proto_expr 
 
     t->kind = K_RECORD;
     t->record = e->self;
-    (void)emit(g, e, (struct tc_insn){.op = TC_OP_ARG}, 1);
+    (void)proto_emit(g, e, (struct tc_insn){.op = TC_OP_ARG}, 1);
     return proto_pointer_to(g->p, t);
 }
 
@@ -179,7 +170,7 @@ static void check_time(struct gen *g, const struct proto_expr *pointer)
     bool before = g->when != WHEN_AFTER || g->in_old;
 
     if (pointer->kind == E_RETURN)
-        bad(g, pointer, "reads through `return`, which can only be compared");
+        proto_bad_expression(g, pointer, "reads through `return`, which can only be compared");
     if (x == NULL || !before)
         return;
     if (x->direction == TC_OUT)
@@ -203,11 +194,11 @@ static const struct proto_type *load(struct gen *g, const struct proto_expr *e,
         return to;
     }
     if (to->kind == K_VOID)
-        bad(g, e, "reads through a pointer to void");
+        proto_bad_expression(g, e, "reads through a pointer to void");
     if (to->kind == K_RECORD)
-        bad(g, e, "reads a whole struct: name a member of it");
+        proto_bad_expression(g, e, "reads a whole struct: name a member of it");
     if (to->kind != K_SCALAR)
-        bad(g, e, "reads something that isn't a number");
+        proto_bad_expression(g, e, "reads something that isn't a number");
     /* Floating values are loaded as the bits they are. */
     emit_load(g, e, to->scalar == TC_F32 ? TC_U32 : to->scalar == TC_F64 ? TC_I64 : to->scalar);
     return widen(g, e, to->scalar);
@@ -218,9 +209,9 @@ static const struct proto_type *gen_pointer(struct gen *g, const struct proto_ex
     const struct proto_type *t;
 
     check_time(g, e);
-    t = gen(g, e);
+    t = proto_gen(g, e);
     if (t->kind != K_POINTER)
-        bad(g, e, "reads through something that isn't a pointer");
+        proto_bad_expression(g, e, "reads through something that isn't a pointer");
     return t->to;
 }
 
@@ -228,12 +219,12 @@ static const struct proto_type *gen_pointer(struct gen *g, const struct proto_ex
  * pointer first, and fail by reading through it. */
 static void fail_if_null(struct gen *g, const struct proto_expr *e)
 {
-    uint32_t good = emit_jump(g, e, TC_OP_JNZ);
+    uint32_t good = proto_emit_jump(g, e, TC_OP_JNZ);
 
-    emit_push(g, e, 0);
+    proto_emit_push(g, e, 0);
     emit_load(g, e, TC_U8);
-    land(g, emit_jump(g, e, TC_OP_JZ));
-    land(g, good);
+    proto_land(g, proto_emit_jump(g, e, TC_OP_JZ));
+    proto_land(g, good);
 }
 
 /* The address of an element. */
@@ -245,11 +236,11 @@ static const struct proto_type *gen_element(struct gen *g, const struct proto_ex
     (void)gen_pointer(g, e->a);
     fail_if_null(g, e);
     to = gen_pointer(g, e->a);
-    gen_integer(g, e->b);
+    proto_gen_integer(g, e->b);
     sized = to->kind != K_VOID && to->kind != K_FUNCTION; /* else load() says what is wrong */
-    emit_push(g, e, sized ? (int64_t)proto_size_of(g->p, to, e->at).bytes : 0);
-    emit_op(g, e, TC_OP_MUL, -1);
-    emit_op(g, e, TC_OP_ADD, -1);
+    proto_emit_push(g, e, sized ? (int64_t)proto_size_of(g->p, to, e->at).bytes : 0);
+    proto_emit_op(g, e, TC_OP_MUL, -1);
+    proto_emit_op(g, e, TC_OP_ADD, -1);
     return to;
 }
 
@@ -265,9 +256,9 @@ static const struct proto_type *gen_strlen(struct gen *g, const struct proto_exp
     const struct proto_type *to = gen_pointer(g, e->a);
 
     if (to->kind != K_SCALAR || tc_scalar_bytes(to->scalar) != 1)
-        bad(g, e, "takes the length of something that isn't a string");
-    emit_op(g, e, TC_OP_STRLEN, 0);
-    return &integer;
+        proto_bad_expression(g, e, "takes the length of something that isn't a string");
+    proto_emit_op(g, e, TC_OP_STRLEN, 0);
+    return &proto_integer;
 }
 
 static const struct proto_type *gen_place(struct gen *g, const struct proto_expr *e,
@@ -307,16 +298,17 @@ static const struct proto_type *gen_member_place(struct gen *g, const struct pro
     uint64_t offset = 0;
 
     if (to->kind != K_RECORD)
-        bad(g, e,
-            e->arrow ? "reads a member of something that isn't a pointer to a struct"
-                     : "reads a member of something that isn't a struct");
+        proto_bad_expression(g, e,
+                             e->arrow
+                                 ? "reads a member of something that isn't a pointer to a struct"
+                                 : "reads a member of something that isn't a struct");
     (void)proto_size_of(g->p, to, e->at);
     *ret = proto_find_member(g->p, to->record, e->name, &offset);
     if (*ret == NULL)
         unknown_member(g, e, to);
     if (offset != 0) {
-        emit_push(g, e, (int64_t)offset);
-        emit_op(g, e, TC_OP_ADD, -1);
+        proto_emit_push(g, e, (int64_t)offset);
+        proto_emit_op(g, e, TC_OP_ADD, -1);
     }
     return (*ret)->type;
 }
@@ -339,16 +331,16 @@ static const struct proto_type *gen_place(struct gen *g, const struct proto_expr
     case E_NAME:
         x = proto_name(g->p, e, &constant);
         if (x != NULL && x->layout != 0 && !x->is_pointer) {
-            (void)emit(g, e,
-                       (struct tc_insn){.op = TC_OP_ARG, .arg = (uint16_t)(x - g->p->fn->params)},
-                       1);
+            (void)proto_emit(
+                g, e, (struct tc_insn){.op = TC_OP_ARG, .arg = (uint16_t)(x - g->p->fn->params)},
+                1);
             return x->value;
         }
         break;
     default:
         break;
     }
-    bad(g, member, "reads a member of something that isn't a struct");
+    proto_bad_expression(g, member, "reads a member of something that isn't a struct");
 }
 
 static const struct proto_type *gen_member(struct gen *g, const struct proto_expr *e)
@@ -358,120 +350,15 @@ static const struct proto_type *gen_member(struct gen *g, const struct proto_exp
 
     if (m->bits == NULL)
         return load(g, e, t);
-    (void)emit(g, e,
-               (struct tc_insn){
-                   .op = TC_OP_BITS, .type = t->scalar, .arg = (uint16_t)(m->bit | m->width << 8)},
-               0);
-    return &integer;
+    (void)proto_emit(g, e,
+                     (struct tc_insn){.op = TC_OP_BITS,
+                                      .type = t->scalar,
+                                      .arg = (uint16_t)(m->bit | m->width << 8)},
+                     0);
+    return &proto_integer;
 }
 
 /* ---- operators ---- */
-
-static const struct proto_type *gen_arithmetic(struct gen *g, const struct proto_expr *e)
-{
-    static const uint8_t ops[] = {
-        [E_MIN] = TC_OP_MIN, [E_MAX] = TC_OP_MAX, [E_MUL] = TC_OP_MUL, [E_DIV] = TC_OP_DIV,
-        [E_MOD] = TC_OP_MOD, [E_ADD] = TC_OP_ADD, [E_SUB] = TC_OP_SUB,
-    };
-
-    gen_integer(g, e->a);
-    gen_integer(g, e->b);
-    emit_op(g, e, (enum tc_op)ops[e->kind], -1);
-    return &integer;
-}
-
-static bool is_zero(const struct proto_expr *e)
-{
-    return e->kind == E_INT && e->value == 0;
-}
-
-/* As in C a NaN is unequal to everything, itself included, and in no order with it. */
-static void compare_floating(struct gen *g, const struct proto_expr *e, const struct proto_type *a,
-                             const struct proto_type *b)
-{
-    static const uint8_t relations[] = {
-        [E_LT] = TC_REL_LESS,    [E_LE] = TC_REL_LESS | TC_REL_EQUAL,
-        [E_GT] = TC_REL_GREATER, [E_GE] = TC_REL_GREATER | TC_REL_EQUAL,
-        [E_EQ] = TC_REL_EQUAL,   [E_NE] = TC_REL_LESS | TC_REL_GREATER | TC_REL_UNORDERED,
-    };
-    uint32_t asked = relations[e->kind];
-
-    if (a->kind == K_POINTER || b->kind == K_POINTER)
-        bad(g, e, "compares a pointer with a floating value");
-    if (is_integer(a))
-        asked |= TC_REL_LEFT_INTEGER;
-    if (is_integer(b))
-        asked |= TC_REL_RIGHT_INTEGER;
-    (void)emit(g, e, (struct tc_insn){.op = TC_OP_F64_COMPARE, .arg = (uint16_t)asked}, -1);
-}
-
-static const struct proto_type *gen_comparison(struct gen *g, const struct proto_expr *e)
-{
-    static const uint8_t ops[] = {
-        [E_LT] = TC_OP_LT, [E_LE] = TC_OP_LE, [E_GT] = TC_OP_GT,
-        [E_GE] = TC_OP_GE, [E_EQ] = TC_OP_EQ, [E_NE] = TC_OP_NE,
-    };
-    const struct proto_type *a = gen(g, e->a), *b = gen(g, e->b);
-
-    if (is_floating(a) || is_floating(b)) {
-        compare_floating(g, e, a, b);
-        return &integer;
-    }
-    if (is_integer(a) != is_integer(b) && !is_zero(is_integer(a) ? e->a : e->b))
-        bad(g, e, "compares a pointer with an integer that isn't 0");
-    emit_op(g, e, (enum tc_op)ops[e->kind], -1);
-    return &integer;
-}
-
-/* The right side is evaluated only where the left one doesn't decide. */
-static const struct proto_type *gen_logical(struct gen *g, const struct proto_expr *e)
-{
-    uint32_t decided, end;
-
-    gen_truth(g, e->a);
-    decided = emit_jump(g, e, e->kind == E_AND ? TC_OP_JZ : TC_OP_JNZ);
-    gen_truth(g, e->b);
-    emit_op(g, e, TC_OP_BOOL, 0);
-    end = emit_jump(g, e, TC_OP_JUMP);
-    land(g, decided);
-    g->depth--;
-    emit_push(g, e, e->kind == E_OR);
-    land(g, end);
-    return &integer;
-}
-
-static bool same_pointee(const struct proto_type *a, const struct proto_type *b)
-{
-    if (a->kind != b->kind)
-        return false;
-    if (a->kind == K_POINTER)
-        return same_pointee(a->to, b->to);
-    return a->kind == K_SCALAR && a->scalar == b->scalar;
-}
-
-static const struct proto_type *gen_cond(struct gen *g, const struct proto_expr *e)
-{
-    const struct proto_type *b, *c;
-    uint32_t otherwise, end;
-
-    gen_truth(g, e->a);
-    otherwise = emit_jump(g, e, TC_OP_JZ);
-    b = gen(g, e->b);
-    end = emit_jump(g, e, TC_OP_JUMP);
-    land(g, otherwise);
-    g->depth--;
-    c = gen(g, e->c);
-    land(g, end);
-    if (is_integer(b) && is_integer(c))
-        return &integer;
-    if (b == &null_pointer || c == &null_pointer) {
-        if (b->kind == K_POINTER && c->kind == K_POINTER)
-            return b == &null_pointer ? c : b;
-    } else if (same_pointee(b, c)) {
-        return b;
-    }
-    bad(g, e, "chooses between things of different types");
-}
 
 /* A floating literal with signs in front. */
 static bool floating_constant(const struct proto_expr *e, int64_t *ret_bits)
@@ -493,15 +380,15 @@ static const struct proto_type *gen_unary(struct gen *g, const struct proto_expr
     if (e->kind == E_DEREF)
         return load(g, e, gen_pointer(g, e->a));
     if (floating_constant(e, &bits)) {
-        emit_push(g, e, bits);
-        return &floating;
+        proto_emit_push(g, e, bits);
+        return &proto_floating;
     }
     if (e->kind == E_NEG)
-        gen_integer(g, e->a);
+        proto_gen_integer(g, e->a);
     else
-        gen_truth(g, e->a);
-    emit_op(g, e, e->kind == E_NEG ? TC_OP_NEG : TC_OP_NOT, 0);
-    return &integer;
+        proto_gen_truth(g, e->a);
+    proto_emit_op(g, e, e->kind == E_NEG ? TC_OP_NEG : TC_OP_NOT, 0);
+    return &proto_integer;
 }
 
 /* ---- old(e) ---- */
@@ -511,7 +398,7 @@ static uint32_t finish(struct gen *g, const struct proto_expr *e)
     struct proto *p = g->p;
     uint32_t first = p->code_count;
 
-    emit_op(g, e, TC_OP_END, -1);
+    proto_emit_op(g, e, TC_OP_END, -1);
     if (p->code_count + g->count > PROTO_MAX_CODE)
         proto_fail(p, TC_R_BAD_EXPRESSION, e->first, "",
                    "the prototype's expressions are too long");
@@ -526,7 +413,7 @@ static const struct proto_type *gen_saved(struct gen *g, const struct proto_expr
     struct proto *p = g->p;
     struct gen own = {.p = p, .when = WHEN_BEFORE, .in_old = true, .old_is_now = whole};
     struct proto_buffer text = {0};
-    const struct proto_type *t = gen(&own, e);
+    const struct proto_type *t = proto_gen(&own, e);
     uint32_t i = 0;
 
     proto_print_expr(p, &text, e);
@@ -539,36 +426,36 @@ static const struct proto_type *gen_saved(struct gen *g, const struct proto_expr
         p->old_text[p->old_count] = text.data;
         p->old_program[p->old_count++] = finish(&own, e);
     }
-    (void)emit(g, e, (struct tc_insn){.op = TC_OP_OLD, .arg = (uint16_t)i}, 1);
+    (void)proto_emit(g, e, (struct tc_insn){.op = TC_OP_OLD, .arg = (uint16_t)i}, 1);
     return t;
 }
 
 static const struct proto_type *gen_old(struct gen *g, const struct proto_expr *e)
 {
     if (g->old_is_now)
-        return gen(g, e->a);
+        return proto_gen(g, e->a);
     if (g->in_old)
-        bad(g, e, "nests old() in old()");
+        proto_bad_expression(g, e, "nests old() in old()");
     return gen_saved(g, e->a, false);
 }
 
-static const struct proto_type *gen(struct gen *g, const struct proto_expr *e)
+const struct proto_type *proto_gen(struct gen *g, const struct proto_expr *e)
 {
     if (e->at >> 24 == TC_PROTO_TYPES && g->when != WHEN_MEMBER) {
-        emit_push(g, e, proto_constant(g->p, e));
-        return &integer;
+        proto_emit_push(g, e, proto_constant(g->p, e));
+        return &proto_integer;
     }
     switch (e->kind) {
     case E_INT:
     case E_CHAR:
-        emit_push(g, e, e->value);
-        return &integer;
+        proto_emit_push(g, e, e->value);
+        return &proto_integer;
     case E_FLOAT:
-        emit_push(g, e, e->value);
-        return &floating;
+        proto_emit_push(g, e, e->value);
+        return &proto_floating;
     case E_NULL:
-        emit_push(g, e, 0);
-        return &null_pointer;
+        proto_emit_push(g, e, 0);
+        return &proto_null_pointer;
     case E_NAME:
         return gen_name(g, e);
     case E_RETURN:
@@ -584,16 +471,17 @@ static const struct proto_type *gen(struct gen *g, const struct proto_expr *e)
     case E_MEMBER:
         return gen_member(g, e);
     case E_COND:
-        return gen_cond(g, e);
+        return proto_gen_cond(g, e);
     case E_AND:
     case E_OR:
-        return gen_logical(g, e);
+        return proto_gen_logical(g, e);
     case E_NEG:
     case E_NOT:
     case E_DEREF:
         return gen_unary(g, e);
     default:
-        return e->kind >= E_LT && e->kind <= E_NE ? gen_comparison(g, e) : gen_arithmetic(g, e);
+        return e->kind >= E_LT && e->kind <= E_NE ? proto_gen_comparison(g, e)
+                                                  : proto_gen_arithmetic(g, e);
     }
 }
 
@@ -601,14 +489,14 @@ uint32_t proto_program(struct proto *p, const struct proto_expr *e, enum proto_w
                        bool extent)
 {
     struct gen g = {.p = p, .when = when, .old_is_now = when == WHEN_SKIP};
-    const struct proto_type *t = when == WHEN_SAVED ? gen_saved(&g, e, true) : gen(&g, e);
+    const struct proto_type *t = when == WHEN_SAVED ? gen_saved(&g, e, true) : proto_gen(&g, e);
 
-    if (extent && is_floating(t))
-        bad(&g, e, "is a floating value where an integer is needed");
-    if (extent && !is_integer(t))
-        bad(&g, e, "is a pointer where a number is needed");
-    if (is_floating(t))
-        emit_op(&g, e, TC_OP_F64_BOOL, 0);
+    if (extent && proto_is_floating(t))
+        proto_bad_expression(&g, e, "is a floating value where an integer is needed");
+    if (extent && !proto_is_integer(t))
+        proto_bad_expression(&g, e, "is a pointer where a number is needed");
+    if (proto_is_floating(t))
+        proto_emit_op(&g, e, TC_OP_F64_BOOL, 0);
     return finish(&g, e);
 }
 
@@ -636,15 +524,16 @@ static bool is_wide_unsigned(struct gen *g, const struct proto_expr *e)
 uint32_t proto_value_program(struct proto *p, const struct proto_expr *e, uint32_t *ret_kind)
 {
     struct gen g = {.p = p, .when = WHEN_SKIP, .old_is_now = true};
-    const struct proto_type *t = gen(&g, e);
+    const struct proto_type *t = proto_gen(&g, e);
 
-    if (is_floating(t))
+    if (proto_is_floating(t))
         *ret_kind = TC_PART_FLOAT;
-    else if (is_integer(t))
+    else if (proto_is_integer(t))
         *ret_kind = is_wide_unsigned(&g, e) ? TC_PART_UNSIGNED : TC_PART_SIGNED;
     else if (is_string(&g, e, t))
         *ret_kind = TC_PART_STRING;
     else
-        bad(&g, e, "is neither a number nor a string: name an element or a member");
+        proto_bad_expression(&g, e,
+                             "is neither a number nor a string: name an element or a member");
     return finish(&g, e);
 }
