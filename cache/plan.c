@@ -121,13 +121,26 @@ static int drafts_ok(const struct tc_flat *f, const struct tc_plan *p)
     return draft != NULL && str_ok(f, p->remedy) && str_ok(f, p->note) && str_ok(f, p->declaration);
 }
 
+static int imports_ok(const struct tc_flat *f, const struct tc_plan *p)
+{
+    const struct tc_deep_import *one = NULL;
+
+    if (p->imports.count > TC_MAX_DEEP_IMPORTS)
+        return 0;
+    one = tc_flat_at(f, p->imports.off, p->imports.count, sizeof *one);
+    for (uint32_t i = 0; one != NULL && i < p->imports.count; i++)
+        if (!str_ok(f, one[i].name) || !str_ok(f, one[i].version))
+            return 0;
+    return one != NULL;
+}
+
 static int plan_ok(const struct tc_flat *f, const struct tc_plan *p, uint32_t task_count)
 {
     return p->task < task_count && str_ok(f, p->identity) && str_ok(f, p->symbol) &&
            str_ok(f, p->detail) && p->window_bytes <= TC_MAX_WINDOW &&
            p->moved_bytes <= TC_MAX_MOVED && (p->reason != 0 || hookable_ok(p)) &&
            tc_flat_at(f, p->dynamic.off, p->dynamic.count, sizeof(uint32_t)) != NULL &&
-           fixups_ok(f, p) && own_ok(f, p) && drafts_ok(f, p);
+           fixups_ok(f, p) && own_ok(f, p) && drafts_ok(f, p) && imports_ok(f, p);
 }
 
 static int debug_files_ok(const struct tc_flat *f, const struct tc_object *o)

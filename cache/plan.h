@@ -9,6 +9,7 @@
 #ifndef TC_CACHE_PLAN_H
 #define TC_CACHE_PLAN_H
 
+#include "cache/deep.h"
 #include "cache/source_tree.h"
 #include "cache/task.h"
 
@@ -58,6 +59,11 @@ struct tc_plan {
                                   information doesn't say enough */
     struct tc_span own;     /* struct tc_task, one: the task as it is in this object, instead of the
                                config's; its spans and strings are relative to the plans file */
+    uint8_t deep[16];       /* TASK_SOURCE_DEEP, as far as it is inside of the object */
+    uint32_t has_deep;      /* a task's policy asks for it */
+    uint32_t deep_indirect; /* calls that it can't follow */
+    struct tc_span imports; /* struct tc_deep_import: what its closure binds to outside, the C
+                               library and the like left out */
     uint32_t hook;          /* enum tc_hook_kind */
     struct tc_span dynamic; /* uint32_t: the function's names, as indexes into the object's dynamic
                                symbol table; with TC_HOOK_GOT and _IFUNC */

@@ -20,7 +20,7 @@ static const struct {
     {"ACROSS_RUNS", TC_POLICY_INPUTS | TC_POLICY_SOURCE},
     {"NO_CACHE", 0},
     {"NONE", 0},
-    {"TASK_SOURCE_DEEP", TC_POLICY_VOID},
+    {"TASK_SOURCE_DEEP", TC_POLICY_SOURCE_DEEP},
 };
 #define KNOWN_COUNT (sizeof known_members / sizeof known_members[0])
 

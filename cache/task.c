@@ -11,7 +11,7 @@
 
 #define KNOWN_POLICY                                                                      \
     (TC_POLICY_INPUTS | TC_POLICY_SOURCE | TC_POLICY_RUN_ID | TC_POLICY_FLOW_PARAMETERS | \
-     TC_POLICY_KEY | TC_POLICY_FUNCTION | TC_POLICY_VOID)
+     TC_POLICY_KEY | TC_POLICY_FUNCTION | TC_POLICY_SOURCE_DEEP | TC_POLICY_VOID)
 #define KNOWN_FLAGS                                                                           \
     (TC_TASK_DISABLED | TC_TASK_POLICY_GIVEN | TC_TASK_NO_CACHE | TC_TASK_PERSIST_ON |        \
      TC_TASK_EXPIRES | TC_TASK_FLOAT | TC_TASK_NOT_YET | TC_TASK_STORE_ASYNC | TC_TASK_FLOW | \

@@ -163,6 +163,7 @@ enum tc_policy_bit {
     TC_POLICY_FLOW_PARAMETERS = 1u << 3,
     TC_POLICY_KEY = 1u << 4,      /* not a member: the task's own template gives the key, alone */
     TC_POLICY_FUNCTION = 1u << 5, /* key functions of plugins, see `functions` */
+    TC_POLICY_SOURCE_DEEP = 1u << 6,
     TC_POLICY_VOID = 1u << 15,    /* names a member that isn't built yet: no key, ever */
 };
 

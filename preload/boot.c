@@ -11,6 +11,7 @@
 
 #include "preload/client.h"
 #include "preload/context.h"
+#include "preload/deep.h"
 #include "preload/log.h"
 #include "preload/lookup.h"
 #include "preload/state.h"
@@ -539,6 +540,7 @@ __attribute__((constructor)) static void construct(int argc, char **argv, char *
     if (tc_state.env != NULL || envp == NULL)
         return;
     tc_state.constructing = 1;
+    tc_deep_begin();
     boot(argc, argv, envp);
     tc_state.constructing = 0;
 }

@@ -8,7 +8,7 @@
 #include "preload/arch/arch.h"
 #include "preload/bind.h"
 #include "preload/build_id.h"
-#include "preload/linked.h"
+#include "preload/deep.h"
 #include "preload/log.h"
 #include "preload/prepare.h"
 #include "preload/state.h"
@@ -91,7 +91,6 @@ void tc_close_text(int mem)
 }
 
 /* Of the object that is being hooked: one at a time, under the loader's lock. */
-static struct tc_hash128 linked;
 
 /* Off, but on inside a flow that persists. */
 static void consider_flows(struct tc_hook *h)
@@ -189,7 +188,10 @@ static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struc
     h->gives_blocks = gives_blocks(h);
     tc_task_digest(t->space.off != 0 ? tc_task_str(h, t->space) : NULL, h->identity,
                    t->prototype_digest, h->task_digest);
-    h->linked = linked;
+    h->has_deep = (h->active.policy & TC_POLICY_SOURCE_DEEP) != 0 &&
+                  tc_deep_digest(plan, plans, base, h->deep) == 0;
+    if ((h->active.policy & TC_POLICY_SOURCE_DEEP) && !h->has_deep)
+        h->active.reason = TC_R_NO_KEY;
     digest_codecs(h);
     prepare_key(h);
     if (t->flags & TC_TASK_FLOW)
@@ -332,7 +334,6 @@ void tc_hook_object(const struct tc_object *object, uint64_t base, const struct 
     }
     if (wanted == 0 || wanted > TC_MAX_HOOKS - first || !tc_same_build(object, base))
         return;
-    linked = tc_linked_digest(base);
     if (tc_slab_near(low, high, bytes, &slab) < 0) {
         tc_log_reason(TC_LOG_WARN, tc_flat_str(plans, object->path), TC_R_NO_NEAR_MEMORY, "");
         return;

@@ -1,20 +1,18 @@
 /*
- * What an object is linked with: a digest of the objects that its DT_NEEDED entries lead to, as
- * they are in this process.
- *
- * TASK_SOURCE covers the function's own object. What it calls elsewhere may be exchanged behind its
- * back (another BLAS under the same LAPACK), so until the source hash follows calls, the objects
- * that it is linked with are part of the key. Under the loader's lock, in the constructor or the
- * notifier.
+ * Objects of this process as keys see them: who they are, wherever they lie. Under the loader's
+ * lock, in the constructor or the notifier.
  */
 #ifndef TC_PRELOAD_LINKED_H
 #define TC_PRELOAD_LINKED_H
 
+#include <link.h>
 #include <stdint.h>
 
 #include "cache/hash.h"
 
-/* Of the object with this load bias. Independent of the order of loading and of paths. */
-struct tc_hash128 tc_linked_digest(uint64_t base);
+/* An object as itself: its name and build-id; without one, its file's size and time. */
+struct tc_hash128 tc_linked_identity(const struct link_map *m);
+/* Its SONAME, else its file's name. */
+const char *tc_linked_name(const struct link_map *m);
 
 #endif

@@ -49,6 +49,8 @@ static int list_named(const struct tc_hook *h, const struct scope *s, struct nam
 
     if (h->has_codecs)
         ret[n++] = (struct named){"=codec", &h->codecs, sizeof h->codecs, 0};
+    if (policy & TC_POLICY_SOURCE_DEEP)
+        ret[n++] = (struct named){"=deep", h->deep, sizeof h->deep, 0};
     if (policy & TC_POLICY_FLOW_PARAMETERS && s->parameters != NULL)
         ret[n++] = (struct named){"=flow", s->parameters, 16, 0};
     if (h->task->flags & TC_TASK_FLOAT)
@@ -58,8 +60,6 @@ static int list_named(const struct tc_hook *h, const struct scope *s, struct nam
     for (uint32_t i = 0; i < s->member_count; i++)
         ret[n++] = (struct named){s->members[i].component, s->members[i].key.content,
                                   s->members[i].key.bytes, s->members[i].key.tag};
-    if (policy & TC_POLICY_SOURCE)
-        ret[n++] = (struct named){"=linked", &h->linked, sizeof h->linked, 0};
     if (policy & TC_POLICY_RUN_ID)
         ret[n++] = (struct named){"=run_id", s->run_id, s->run_id_bytes, 0};
     if (policy & TC_POLICY_SOURCE)
@@ -88,7 +88,8 @@ static int is_input(const struct tc_param *p)
  * them excluded it does. FLOW_PARAMETERS without arguments doesn't. */
 static int policy_gives_key(const struct tc_hook *h, const struct scope *s)
 {
-    uint32_t members = h->active.policy & (TC_POLICY_SOURCE | TC_POLICY_RUN_ID);
+    uint32_t members =
+        h->active.policy & (TC_POLICY_SOURCE | TC_POLICY_SOURCE_DEEP | TC_POLICY_RUN_ID);
     int inputs = 0;
 
     if (s->key != NULL || s->member_count != 0)

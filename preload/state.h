@@ -18,7 +18,7 @@
 #include "preload/sys.h"
 
 #define TC_MAX_HOOKS    4096u
-/* All inside: 38 of "=codec", 37 of "=flow", 28 of "=fpenv", 39 of "=linked", 278 of "=run_id", 39,
+/* All inside: 38 of "=codec", 37 of "=flow", 28 of "=fpenv", 37 of "=deep", 278 of "=run_id", 39,
  * 37. */
 #define TC_PREFIX_BYTES 504u
 #define TC_PROBATION    16u /* calls of a task whose inputs are probed before they are read */
@@ -60,7 +60,8 @@ struct tc_hook {
     struct tc_counters *counters;     /* in the shared page, or NULL */
     struct tc_counters *run_counters; /* in the run's page, or NULL */
     uint8_t task_digest[16];          /* content of the component "=task" */
-    struct tc_hash128 linked;         /* of "=linked", linked.h */
+    uint8_t deep[16];                 /* of "=deep", deep.h */
+    uint32_t has_deep;                /* 0: it can't be told what the task's calls bind to */
     struct tc_hash128 codecs;         /* of "=codec" */
     uint32_t has_codecs;
     /* Of key material, see prepare.h. */

@@ -13,7 +13,7 @@ void tc_component_name(struct tc_text *to, const char *name, size_t bytes)
     } known[] = {
         {"=run_id", "the run"},
         {"=source", "the source"},
-        {"=linked", "what its object is linked with"},
+        {"=deep", "the source, or that of what it calls"},
         {"=flow", "the flow's parameters"},
         {"=fpenv", "the rounding mode"},
         {"=key", "the key's text"},

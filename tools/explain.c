@@ -79,7 +79,7 @@ static enum tc_why of_nearest(const struct tc_known_miss *m)
     bool run = false;
     unsigned others = 0;
     while (tc_compare_next(&c, &d)) {
-        if (tc_is_named(&d, "=source") || tc_is_named(&d, "=linked"))
+        if (tc_is_named(&d, "=source") || tc_is_named(&d, "=deep"))
             why = TC_WHY_SOURCE;
         if (tc_is_named(&d, "=run_id"))
             run = true;

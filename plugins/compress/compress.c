@@ -56,7 +56,7 @@ static const struct taskcache_task tasks[] = {
                        "size_t ZSTD_compress2(ignore void *cctx,\n"
                        "    out void dst[return > 0 ? return : 0 <= dst_capacity],\n"
                        "    size_t dst_capacity, const void src[src_size], size_t src_size)",
-                   .cache_policy = "INPUTS + TASK_SOURCE + KEY(compress.zstd_parameters)",
+                   .cache_policy = "INPUTS + TASK_SOURCE_DEEP + KEY(compress.zstd_parameters)",
                    .success = "return >= 0 || return == -70"),
 
     /* It prints if it is told to. */
@@ -82,7 +82,7 @@ static const struct taskcache_task tasks[] = {
                                 "    ignore const void *allocator, const uint8_t src[src_size],\n"
                                 "    size_t src_size, out uint8_t dst[*dst_pos <= dst_size],\n"
                                 "    inout size_t *dst_pos, size_t dst_size)",
-                   .cache_policy = "INPUTS + TASK_SOURCE + KEY(compress.lzma_filters)",
+                   .cache_policy = "INPUTS + TASK_SOURCE_DEEP + KEY(compress.lzma_filters)",
                    .skip = "filters == NULL || dst_pos == NULL || *dst_pos != 0",
                    .success = "return == 0 || return == 10"),
 

@@ -45,7 +45,7 @@
 #define MKL_OBJECTS_64 "libmkl_intel_ilp64.so*|libmkl_gf_ilp64.so*"
 
 #define DRIVER(...) \
-    TASKCACHE_TASK(.cache_policy = "INPUTS + TASK_SOURCE + KEY(lapack.openblas)", __VA_ARGS__)
+    TASKCACHE_TASK(.cache_policy = "INPUTS + TASK_SOURCE_DEEP + KEY(lapack.openblas)", __VA_ARGS__)
 
 static const struct taskcache_task tasks[] = {
 #define INT                  "int"

@@ -22,7 +22,7 @@ static const struct taskcache_task tasks[] = {
                                 "    codec(hints) const struct addrinfo *hints,\n"
                                 "    out codec(addresses) struct addrinfo **list)",
                    .types = "struct addrinfo;",
-                   .cache_policy = "INPUTS + TASK_SOURCE + KEY(netdb.resolver)",
+                   .cache_policy = "INPUTS + TASK_SOURCE_DEEP + KEY(netdb.resolver)",
                    .success = "return == 0", .cache_expiration = KEPT),
     TASKCACHE_TASK(.symbol = "getnameinfo@libc.so*",
                    .prototype =
@@ -35,7 +35,7 @@ static const struct taskcache_task tasks[] = {
                        "                     <= service == NULL ? 0 : service_len],\n"
                        "    unsigned int service_len, int flags)",
                    .types = "struct sockaddr;",
-                   .cache_policy = "INPUTS + TASK_SOURCE + KEY(netdb.resolver)",
+                   .cache_policy = "INPUTS + TASK_SOURCE_DEEP + KEY(netdb.resolver)",
                    .success = "return == 0", .cache_expiration = KEPT),
 };
 

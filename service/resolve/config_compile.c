@@ -558,11 +558,15 @@ static void digest_task(struct making *m)
     const uint32_t flags =
         m->task.flags & (TC_TASK_DISABLED | TC_TASK_HOOK_ENTRY | TC_TASK_HOOK_GOT);
 
+    /* Following calls takes time: plans have it where it is asked for. */
+    const uint32_t deep = m->task.policy & TC_POLICY_SOURCE_DEEP;
+
     digest_text(m->l, built(m, m->task.symbol));
     digest_text(m->l, built(m, m->task.object));
     digest_text(m->l, built(m, m->task.file));
     digest_text(m->l, m->task.name.off ? built(m, m->task.name) : NULL);
     tc_hash_add(m->l->resolve, m->task.prototype_digest, sizeof m->task.prototype_digest);
+    tc_hash_add(m->l->resolve, &deep, sizeof deep);
     tc_hash_add(m->l->resolve, &flags, sizeof flags);
     digest_text(m->l, joined_types(m));
     if (m->task.texts.count != 0)

@@ -101,6 +101,23 @@ static void copy_debug_facts(const struct update *u, const struct tc_plan *from,
     to->own = tc_flat_add(out, &task, 1, sizeof task);
 }
 
+static int copy_imports(const struct update *u, const struct tc_plan *from,
+                        struct tc_flat_builder *out, struct tc_plan *to)
+{
+    const struct tc_deep_import *imports =
+        tc_flat_at(u->old, from->imports.off, from->imports.count, sizeof *imports);
+    struct tc_deep_import *copies = calloc(from->imports.count + 1u, sizeof *copies);
+
+    if (copies == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < from->imports.count; i++)
+        copies[i] = (struct tc_deep_import){copy_str(u->old, imports[i].name, out),
+                                            copy_str(u->old, imports[i].version, out)};
+    to->imports = tc_flat_add(out, copies, from->imports.count, sizeof *copies);
+    free(copies);
+    return 0;
+}
+
 static int copy_object(const struct update *u, const struct tc_object *o,
                        struct tc_flat_builder *out, struct tc_object *ret)
 {
@@ -109,6 +126,7 @@ static int copy_object(const struct update *u, const struct tc_object *o,
         tc_flat_at(u->old, o->debug_files.off, o->debug_files.count, sizeof *debug);
     struct tc_plan *plans = calloc(o->plans.count + 1u, sizeof *plans);
     struct tc_dep files[TC_MAX_DEBUG_FILES];
+    int r = 0;
 
     if (plans == NULL)
         return -ENOMEM;
@@ -125,6 +143,9 @@ static int copy_object(const struct update *u, const struct tc_object *o,
             tc_flat_add(out, tc_flat_at(u->old, from[i].dynamic.off, from[i].dynamic.count, 4),
                         from[i].dynamic.count, 4);
         copy_debug_facts(u, &from[i], out, &plans[i]);
+        r = copy_imports(u, &from[i], out, &plans[i]);
+        if (r < 0)
+            break;
         if (f.count != 0)
             plans[i].fixups =
                 tc_flat_add(out, tc_flat_at(u->old, f.off, f.count, sizeof(struct tc_fixup)),
@@ -137,7 +158,7 @@ static int copy_object(const struct update *u, const struct tc_object *o,
     ret->debug_files = tc_flat_add(out, files, o->debug_files.count, sizeof files[0]);
     ret->plans = tc_flat_add(out, plans, o->plans.count, sizeof *plans);
     free(plans);
-    return 0;
+    return r;
 }
 
 static int keep_old(struct update *u, struct tc_flat_builder *out)

@@ -80,6 +80,44 @@ static void mix_file(struct tc_map *m, uint8_t digest[16])
     memcpy(digest, &sum, 16);
 }
 
+static struct tc_span add_imports(const struct tc_source *s, struct tc_flat_builder *out)
+{
+    struct tc_deep_import *imports = calloc(s->import_count + 1, sizeof *imports);
+    struct tc_span span = {0};
+    uint32_t count = 0;
+
+    if (imports == NULL)
+        return span;
+    for (size_t i = 0; i < s->import_count && count < TC_MAX_DEEP_IMPORTS; i++) {
+        const struct tc_source_import *one = &s->imports[i];
+        if (one->library != NULL && tc_deep_stops(one->library))
+            continue;
+        imports[count++] = (struct tc_deep_import){tc_flat_add_str(out, one->name),
+                                                   tc_flat_add_str(out, one->version)};
+    }
+    span = tc_flat_add(out, imports, count, sizeof *imports);
+    free(imports);
+    return span;
+}
+
+static int add_deep(struct tc_map *m, const struct tc_function *f, struct tc_flat_builder *out,
+                    struct tc_plan *p)
+{
+    struct tc_source s;
+    int r = tc_source_make(m, (struct tc_piece){f->vaddr, f->bytes}, TC_SOURCE_DEEP, &s);
+
+    if (r < 0)
+        return r;
+    memcpy(p->deep, s.digest, sizeof p->deep);
+    p->imports = add_imports(&s, out);
+    p->deep_indirect = (uint32_t)s.indirect_calls;
+    p->has_deep = s.import_count <= TC_MAX_DEEP_IMPORTS;
+    if (f->is_ifunc)
+        mix_file(m, p->deep);
+    tc_source_free(&s);
+    return 0;
+}
+
 static int add_source(const struct tc_plan_object *o, struct tc_map *m, const struct tc_function *f,
                       struct tc_flat_builder *out, struct tc_plan *p)
 {
@@ -103,6 +141,7 @@ static int fill_hookable(const struct tc_plan_object *o, uint32_t index, struct 
 {
     const struct tc_candidate *c = &o->candidates[index];
     const struct tc_window *w = &c->window;
+    int r;
 
     if (is_at_entry(c->hook)) {
         p->patch_vaddr = w->patch_vaddr;
@@ -116,7 +155,10 @@ static int fill_hookable(const struct tc_plan_object *o, uint32_t index, struct 
         p->dynamic = tc_flat_add(out, f->dynamic, f->dynamic_count, sizeof f->dynamic[0]);
         p->note = add_note(o, c, o->answers[index].note, out);
     }
-    return add_source(o, m, &c->function, out, p);
+    r = add_source(o, m, &c->function, out, p);
+    if (r == 0 && (o->t->tasks[index].policy & TC_POLICY_SOURCE_DEEP))
+        r = add_deep(m, &c->function, out, p);
+    return r;
 }
 
 static void fill_debug_facts(const struct tc_dwarf_answer *a, struct tc_flat_builder *out,

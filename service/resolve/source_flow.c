@@ -8,7 +8,7 @@
 
 #include "service/resolve/source_work.h"
 
-#define MAX_STEPS 20000u
+#define MAX_STEPS 4000u
 #define NEAR      16u /* instructions between the load of an offset and its use */
 
 struct flow {

@@ -1,13 +1,21 @@
-"""TASK_SOURCE and the objects behind the function's object: another library there is another key."""
+"""TASK_SOURCE_DEEP and the objects behind the function's object: another library there is another key."""
 import shutil
 
 from harness import equal
 
+DEEPER = r"""
+int deeper(int x);
+int deeper(int x)
+{
+    return x + EXTRA;
+}
+"""
 INNER = r"""
+int deeper(int x);
 int inner(int x);
 int inner(int x)
 {
-    return x * FACTOR;
+    return deeper(x) * FACTOR;
 }
 """
 OUTER = r"""
@@ -33,17 +41,65 @@ int main(void)
 """
 
 
+
+
+class Built:
+    """outer in libouter.so calls inner in libinner.so, which calls deeper in libdeeper.so."""
+
+    def __init__(self, t, policy):
+        self.t = t
+        for extra in (0, 1):
+            self.library(f"deeper{extra}", "libdeeper.so", DEEPER, [f"-DEXTRA={extra}"])
+        self.use("libdeeper.so", "deeper0")
+        for factor in (10, 20):
+            self.library(f"inner{factor}", "libinner.so", INNER, [f"-DFACTOR={factor}", "-ldeeper"])
+        self.use("libinner.so", "inner10")
+        outer = t.write("outer.c", OUTER)
+        t.execute(["gcc", "-O2", "-shared", "-fPIC", "-o", t.dir / "libouter.so", outer, f"-L{t.dir}", "-linner", f"-Wl,-rpath,{t.dir}"])
+        self.program = t.cc(MAIN, "program", ("-O2", f"-L{t.dir}", "-louter", f"-Wl,-rpath,{t.dir}", f"-Wl,-rpath-link,{t.dir}"))
+        self.config = t.config(f"tasks:\n  - symbol: outer@libouter.so\n    prototype: |\n      int outer(int x)\n    cache_policy: INPUTS + {policy}\n")
+
+    def library(self, directory, name, text, flags):
+        t = self.t
+        (t.dir / directory).mkdir()
+        source = t.write(f"{directory}/{name}.c", text)
+        t.execute(["gcc", "-O2", "-shared", "-fPIC", f"-Wl,-soname,{name}", "-o", t.dir / directory / name, source, f"-L{t.dir}", f"-Wl,-rpath,{t.dir}", *flags])
+
+    def use(self, name, directory):
+        (self.t.dir / name).unlink(missing_ok=True)
+        shutil.copy(self.t.dir / directory / name, self.t.dir / name)
+
+    def check(self, what, result, bodies, env=None):
+        r = self.t.run([self.program], self.config, env=env or {})
+        equal((r.text, self.t.bodies()), (f"{result}\n", bodies), what)
+
+
 def test_another_library_behind_the_same_object_is_another_key(t):
-    for name, factor in (("one", 10), ("two", 20)):
-        (t.dir / name).mkdir()
-        source = t.write(f"{name}/inner.c", INNER)
-        t.execute(["gcc", "-O2", "-shared", "-fPIC", f"-DFACTOR={factor}", "-Wl,-soname,libinner.so", "-o", t.dir / name / "libinner.so", source])
-    shutil.copy(t.dir / "one" / "libinner.so", t.dir / "libinner.so")
-    outer = t.write("outer.c", OUTER)
-    t.execute(["gcc", "-O2", "-shared", "-fPIC", "-o", t.dir / "libouter.so", outer, f"-L{t.dir}", "-linner", f"-Wl,-rpath,{t.dir}"])
-    program = t.cc(MAIN, "program", ("-O2", f"-L{t.dir}", "-louter", f"-Wl,-rpath,{t.dir}", f"-Wl,-rpath-link,{t.dir}"))
-    config = t.config("tasks:\n  - symbol: outer@libouter.so\n    prototype: |\n      int outer(int x)\n    cache_policy: INPUTS + TASK_SOURCE\n")
-    for library, result, bodies in (("one", "71\n", 1), ("one", "71\n", 0), ("two", "141\n", 1), ("two", "141\n", 0), ("one", "71\n", 0)):
-        (t.dir / "libinner.so").unlink()
-        shutil.copy(t.dir / library / "libinner.so", t.dir / "libinner.so")
-        equal((t.run([program], config).text, t.bodies()), (result, bodies), library)
+    b = Built(t, "TASK_SOURCE_DEEP")
+    b.check("first", 71, 1)
+    b.check("again", 71, 0)
+    b.use("libinner.so", "inner20")
+    b.check("another callee", 141, 1)
+    b.check("another callee, again", 141, 0)
+    b.use("libdeeper.so", "deeper1")
+    b.check("another callee of the callee", 161, 1)
+    b.use("libinner.so", "inner10")
+    b.use("libdeeper.so", "deeper0")
+    b.check("as before", 71, 0)
+
+
+def test_a_library_in_front_is_another_key(t):
+    b = Built(t, "TASK_SOURCE_DEEP")
+    b.check("first", 71, 1)
+    b.library("front", "libfront.so", INNER, ["-DFACTOR=30", "-ldeeper"])
+    b.library("behind", "libbehind.so", DEEPER, ["-DEXTRA=2"])
+    b.check("in front of the callee", 211, 1, {"LD_PRELOAD": str(t.dir / "front" / "libfront.so")})
+    b.check("in front of its callee", 91, 1, {"LD_PRELOAD": str(t.dir / "behind" / "libbehind.so")})
+    b.check("without", 71, 0)
+
+
+def test_task_source_alone_knows_callees_by_name(t):
+    b = Built(t, "TASK_SOURCE")
+    b.check("first", 71, 1)
+    b.use("libinner.so", "inner20")
+    b.check("another callee", 71, 0)

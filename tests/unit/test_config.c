@@ -343,11 +343,6 @@ static void not_yet(void **state)
          F1 "    private: false\n    hook: entry\n    store: wait\n    result_serializer: raw\n"
             "    adaptive: no\n    globals: ~\nlog: { level: debug, file: x.log }\n",
          {NULL}},
-        {"member",
-         F1 "    cache_policy: INPUTS + TASK_SOURCE_DEEP\n",
-         {"W taskcache.yaml:5:28: not-yet-key: TASK_SOURCE_DEEP isn't built yet: a policy with it "
-          "gives no key\n    cache_policy: INPUTS + TASK_SOURCE_DEEP\n"
-          "                           ^"}},
         {"flow",
          F1 "flows:\n  - symbol: h\n    commit_mode: lazy\n    prototype: 'int h(void)'\n"
             "  - { symbol: i, transaction: yes, commit_mode: lazy, prototype: 'int i(void)' }\n",

@@ -18,6 +18,7 @@
 #define R TC_POLICY_RUN_ID
 #define P TC_POLICY_FLOW_PARAMETERS
 #define V TC_POLICY_VOID
+#define D TC_POLICY_SOURCE_DEEP
 #define K TC_POLICY_FUNCTION
 
 static const char *named(void *ctx, struct tc_slice name, struct tc_policy_settings *ret)
@@ -93,9 +94,9 @@ static void what_a_policy_means(void **state)
         /* What one side alone configures is no conflict; `- name` configures nothing. */
         {"one + locks - x + one + INPUTS", I | R, 0, "x ", NULL},
         {"own", I | R, 0, "", NULL},
-        /* What isn't built voids the policy, it never drops out. */
-        {"TASK_SOURCE_DEEP", V, 0, "", "TASK_SOURCE_DEEP"},
-        {"INPUTS + TASK_SOURCE_DEEP - x", I | V, 0, "x ", "TASK_SOURCE_DEEP"},
+        {"TASK_SOURCE_DEEP", D, 0, "", NULL},
+        {"TASK_SOURCE + TASK_SOURCE_DEEP + TASK_SOURCE", S | D, 0, "", NULL},
+        {"INPUTS + TASK_SOURCE_DEEP - x", I | D, 0, "x ", NULL},
         /* Key functions. */
         {"INPUTS + KEY(p.fn) - x", I | K, 0, "x ", NULL},
         {"NO_CACHE + KEY( p.fn )", K, 0, "", NULL},
