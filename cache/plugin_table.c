@@ -4,8 +4,9 @@
 #include <string.h>
 
 /* What a struct must have to be of any use. */
-#define LEAST_KEY   (offsetof(struct taskcache_key_function, compute) + sizeof(void *))
-#define LEAST_CODEC (offsetof(struct taskcache_codec, digest) + sizeof(void *))
+#define LEAST_KEY      (offsetof(struct taskcache_key_function, compute) + sizeof(void *))
+#define LEAST_OBSERVER (offsetof(struct taskcache_observer, notify) + sizeof(void *))
+#define LEAST_CODEC    (offsetof(struct taskcache_codec, digest) + sizeof(void *))
 
 static int same_text(const char *a, const char *b)
 {
@@ -79,6 +80,25 @@ int tc_plugin_add_codec(struct tc_plugin_table *t, const struct taskcache_codec 
     if (t->codec_count == TC_PLUGIN_FUNCTIONS)
         return -ENOSPC;
     t->codec[t->codec_count++] = own;
+    return 0;
+}
+
+int tc_plugin_add_observer(struct tc_plugin_table *t, const struct taskcache_observer *o)
+{
+    struct taskcache_observer own;
+
+    memset(&own, 0, sizeof own);
+    if (o == NULL || o->struct_size < LEAST_OBSERVER)
+        return -EINVAL;
+    memcpy(&own, o, o->struct_size < sizeof own ? o->struct_size : sizeof own);
+    if (own.notify == NULL || !tc_plugin_name_ok(own.name))
+        return -EINVAL;
+    for (uint32_t i = 0; i < t->observer_count; i++)
+        if (same_text(t->observer[i].name, own.name))
+            return -EEXIST;
+    if (t->observer_count == TC_PLUGIN_FUNCTIONS)
+        return -ENOSPC;
+    t->observer[t->observer_count++] = own;
     return 0;
 }
 

@@ -348,6 +348,7 @@ struct tc_plugin_file {
     struct tc_str name, path;
     struct tc_file_id id;
     uint64_t claims;        /* TASKCACHE_THREAD_SAFE ... */
+    uint64_t observers;     /* how many it has */
     struct tc_span options; /* struct tc_plugin_option */
 };
 

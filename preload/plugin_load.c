@@ -81,6 +81,12 @@ static int add_codec(const struct taskcache_host *host, const struct taskcache_c
     return is_init(host) ? tc_plugin_add_codec(&loaded(host)->table, c) : -EPERM;
 }
 
+/* They run in the service. */
+static int add_observer(const struct taskcache_host *host, const struct taskcache_observer *o)
+{
+    return is_init(host) ? tc_plugin_add_observer(&loaded(host)->table, o) : -EPERM;
+}
+
 static const struct taskcache_option *option_at(const struct taskcache_host *host, uint32_t i)
 {
     const struct tc_loaded_plugin *p = loaded(host);
@@ -141,6 +147,7 @@ static void fill_host(struct tc_loaded_plugin *p)
         .add = add,
         .allocate = allocate,
         .release = release,
+        .add_observer = add_observer,
     };
 }
 

@@ -167,6 +167,15 @@ void tc_jobs_reap(struct tc_jobs *jobs)
     }
 }
 
+void tc_jobs_forget(struct tc_jobs *jobs)
+{
+    struct tc_job *job;
+    int status;
+
+    while ((job = take_ended(jobs, &status)) != NULL)
+        free(job);
+}
+
 int tc_jobs_running(const struct tc_jobs *jobs)
 {
     return jobs->first != NULL;

@@ -34,6 +34,8 @@ int tc_job_start(struct tc_jobs *jobs, const struct tc_job_spec *spec);
 
 /* Tells the ends of those that ended, and kills those that are over their time. */
 void tc_jobs_reap(struct tc_jobs *jobs);
+/* The same without a word. */
+void tc_jobs_forget(struct tc_jobs *jobs);
 int tc_jobs_running(const struct tc_jobs *jobs);
 void tc_jobs_kill(struct tc_jobs *jobs);
 

@@ -96,6 +96,7 @@ static void do_timed(struct tc_service *s)
     int64_t now = tc_monotonic_ms();
 
     tc_jobs_reap(&s->jobs);
+    tc_observers_tick(&s->observers);
     tc_store_tick(s->store);
     if (is_due(&s->folded_ms, now, FOLD_MS))
         fold(s);

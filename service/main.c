@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "service/daemon.h"
@@ -60,6 +61,7 @@ static void on_compiled(void *ctx, const struct tc_flat *flat)
 
     if (s->config[0] != 0 && strcmp(tc_flat_str(flat, c->path), s->config) == 0)
         tc_store_set_limit(s->store, c->max_size_bytes);
+    tc_observers_use(&s->observers, flat);
 }
 
 static int open_places(struct tc_service *s, uint64_t *ret_max_size, struct tc_failure *f)
@@ -103,6 +105,8 @@ static int begin(struct tc_service *s, struct tc_failure *f)
     o.cache_dev = s->dirs.cache_dev;
     o.cache_ino = s->dirs.cache_ino;
     o.page_path = page;
+    o.gained = tc_observers_tell;
+    o.ctx = &s->observers;
     r = tc_page_path(s->dirs.runtime, s->dirs.id, page, sizeof page);
     if (r < 0)
         return tc_fail(f, TC_R_NO_RUNTIME_DIR, -r, "its name is too long");
@@ -125,6 +129,7 @@ static void end(struct tc_service *s)
     tc_transactions_free(s);
     tc_lock_managers_close(s->locks);
     tc_store_close(s->store);
+    tc_observers_end(&s->observers);
     tc_dirs_close(&s->dirs);
     if (s->lock_fd >= 0)
         (void)close(s->lock_fd);
@@ -135,12 +140,29 @@ static void begin_struct(struct tc_service *s)
     s->dirs.runtime_fd = s->dirs.cache_fd = -1;
     s->lock_fd = s->epoll_fd = s->listen_fd = s->signal_fd = s->log.dirfd = -1;
     s->log.to_stderr = s->options.foreground;
+    s->observers.log = &s->log;
     s->compiler.dirs = &s->dirs;
     s->compiler.log = &s->log;
     s->compiler.jobs = &s->jobs;
     s->compiler.compiled = on_compiled;
     s->compiler.ctx = s;
     s->planner.compiler = &s->compiler;
+}
+
+/* The observers of the config that we were started with. */
+static void use_config(struct tc_service *s)
+{
+    struct tc_flat_file config;
+    struct tc_file_id id;
+    struct stat st;
+
+    if (s->config[0] == 0 || stat(s->config, &st) < 0)
+        return;
+    id = tc_file_id_of(&st);
+    if (tc_compiled_open(&s->dirs, s->config, &id, &config) < 0)
+        return;
+    tc_observers_use(&s->observers, &config.flat);
+    tc_flat_file_close(&config);
 }
 
 static int serve(struct tc_service *s)
@@ -156,8 +178,10 @@ static int serve(struct tc_service *s)
         give_up(s, &f);
     else
         say(&s->options.ready_fd, "ok\n");
-    if (r == 1)
+    if (r == 1) {
+        use_config(s);
         tc_service_run(s);
+    }
     end(s);
     return r < 0;
 }

@@ -7,6 +7,7 @@
 #define TC_SERVICE_SERVICE_H
 
 #include "service/lock_manager.h"
+#include "service/observe.h"
 #include "service/options.h"
 #include "service/plan.h"
 #include "service/rpc/upload.h"
@@ -24,6 +25,7 @@ struct tc_service {
     struct tc_log log;
     struct tc_store *store;
     struct tc_jobs jobs;
+    struct tc_observers observers;
     struct tc_compiler compiler;
     struct tc_planner planner;
     char config[TC_PATH_BYTES]; /* the one whose max_size rules, "" */

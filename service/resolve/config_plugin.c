@@ -244,6 +244,7 @@ struct tc_span tc_list_plugin_files(struct tc_load *l)
                                                      .path = tc_flat_add_str(l->out, p->path),
                                                      .id = p->id,
                                                      .claims = p->claims,
+                                                     .observers = p->found->observers,
                                                      .options = p->options};
     }
     return tc_flat_add(l->out, files, count, sizeof files[0]);

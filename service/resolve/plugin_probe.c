@@ -53,6 +53,13 @@ static int add_codec(const struct taskcache_host *host, const struct taskcache_c
     return noted(r, c ? c->name : NULL, tc_plugin_add_codec(&r->table, c));
 }
 
+static int add_observer(const struct taskcache_host *host, const struct taskcache_observer *o)
+{
+    struct recording *r = recording(host);
+
+    return noted(r, o ? o->name : NULL, tc_plugin_add_observer(&r->table, o));
+}
+
 static const struct taskcache_option *option_at(const struct taskcache_host *host, uint32_t i)
 {
     const struct recording *r = recording(host);
@@ -95,11 +102,13 @@ static void begin(struct recording *r)
         .add = add,
         .allocate = allocate,
         .release = free,
+        .add_observer = add_observer,
     };
 }
 
 static void list(const struct recording *r, struct tc_probed *ret)
 {
+    ret->observers = r->table.observer_count;
     for (uint32_t i = 0; i < r->table.key_count; i++) {
         struct tc_registered *f = &ret->function[ret->count++];
         (void)snprintf(f->name, sizeof f->name, "%s", r->table.key[i].name);

@@ -22,7 +22,7 @@ struct tc_registered {
 };
 
 struct tc_probed {
-    uint32_t count;
+    uint32_t count, observers;
     char why[500]; /* what went wrong; nothing is registered then */
     struct tc_registered function[2 * TC_PLUGIN_FUNCTIONS];
 };

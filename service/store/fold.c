@@ -120,8 +120,12 @@ int tc_store_fold(struct tc_store *s)
         r = tc_store_commit(s);
     else
         tc_store_abort(s);
-    for (size_t i = 0; i < count && r == 0; i++)
+    for (size_t i = 0; i < count && r == 0; i++) {
         subtract(&list[i]);
+        memcpy(list[i].seen.identity, list[i].slot->identity, sizeof list[i].seen.identity);
+        if (s->options.gained != NULL)
+            s->options.gained(s->options.ctx, &list[i].seen);
+    }
     free(list);
     return r;
 }

@@ -34,6 +34,9 @@ struct tc_store_options {
     const char *page_path;
     uint64_t max_size_bytes; /* 0: TC_DEFAULT_MAX_SIZE */
     struct tc_log *log;
+    /* Told what each task's counters gained, when that is kept; NULL. */
+    void (*gained)(void *ctx, const struct tc_counters *gained);
+    void *ctx;
 };
 
 struct tc_store;

@@ -14,7 +14,8 @@
  * Build: cc -shared -fPIC -I.../plugin-api/include -o mylib.so mylib.c; it links nothing of ours.
  *
  * A plugin may also have code: its `init` registers key functions and codecs, which run inside the
- * program whose calls are cached. Nothing of a plugin without `init` is ever loaded or run.
+ * program whose calls are cached, and observers, which don't. Nothing of a plugin without `init` is
+ * ever loaded or run.
  *
  * Ownership: everything in the descriptor is const data of static storage in the plugin's own file.
  * Pointers may point at data of the same object only; a text that another object defines makes the
@@ -23,7 +24,8 @@
  *
  * Where code runs: `init` once in a child process of the service, whenever a config that names the
  * plugin is compiled, and once in each program that comes to a call of a task that needs its code;
- * all else in such programs, on the thread that calls the task, in the middle of that call. So the
+ * key functions and codecs in such programs, on the thread that calls the task, in the middle of
+ * that call; observers in another child process of the service, after an `init` of its own. So the
  * code
  *   - starts no threads, doesn't fork, doesn't change signals, locale, directory or descriptors
  *     that it hasn't opened itself, doesn't end the process;
@@ -136,6 +138,36 @@ struct taskcache_codec {
 };
 
 /*
+ * An observer: is told what became of calls, at most a second later, in a child process of the
+ * service, never in the programs. Of all tasks of the cache, by counts: notify() may take its time
+ * (5 s), a crash is begun again. `event` and the texts in it are the host's until it returns.
+ */
+enum taskcache_event_kind {
+    TASKCACHE_HITS = 1, /* `duration_ns`: what the bodies took when they ran */
+    TASKCACHE_MISSES,   /* `duration_ns`: what the bodies took */
+    TASKCACHE_STORED,
+    TASKCACHE_BYPASSED /* `reason` says why */
+};
+
+struct taskcache_event {
+    uint32_t struct_size; /* sizeof(struct taskcache_event), the host's */
+    uint32_t kind;        /* enum taskcache_event_kind; leave alone those that you don't know */
+    const char *task;     /* its identity */
+    uint64_t count;       /* of calls */
+    uint64_t duration_ns; /* of all of them together */
+    const char *reason;   /* an id (docs/reasons.md), NULL */
+    int64_t at_ns;        /* since the epoch: when they were counted */
+};
+
+struct taskcache_observer {
+    uint32_t struct_size; /* sizeof(struct taskcache_observer) */
+    uint32_t reserved;    /* 0 */
+    const char *name;     /* 1 to 63 of A-Z a-z 0-9 _ */
+    void *data;
+    void (*notify)(void *data, const struct taskcache_event *event);
+};
+
+/*
  * The host, as `init` gets it: remember the pointer, it stays. All functions may be called by the
  * plugin's code on the thread on which it was called, at no other time.
  */
@@ -157,6 +189,8 @@ struct taskcache_host {
     /* The target's malloc() and free(). NULL: no memory. Not in `init`. */
     void *(*allocate)(uint64_t bytes);
     void (*release)(void *memory);
+    /* As add_key_function(). */
+    int (*add_observer)(const struct taskcache_host *host, const struct taskcache_observer *o);
 };
 
 /* Does the host's table reach so far, and is the method supported? */
