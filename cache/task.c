@@ -15,7 +15,7 @@
 #define KNOWN_FLAGS                                                                           \
     (TC_TASK_DISABLED | TC_TASK_POLICY_GIVEN | TC_TASK_NO_CACHE | TC_TASK_PERSIST_ON |        \
      TC_TASK_EXPIRES | TC_TASK_FLOAT | TC_TASK_NOT_YET | TC_TASK_STORE_ASYNC | TC_TASK_FLOW | \
-     TC_TASK_HOOK_ENTRY | TC_TASK_HOOK_GOT | TC_TASK_PRIVATE)
+     TC_TASK_THREADS | TC_TASK_HOOK_ENTRY | TC_TASK_HOOK_GOT | TC_TASK_PRIVATE)
 
 void tc_config_name(const char *path, const struct tc_file_id *id, char ret_name[33])
 {

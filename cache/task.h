@@ -211,6 +211,8 @@ enum tc_task_flag {
                                tasks inside stay uncached */
     TC_TASK_HOOK_ENTRY = 1u << 9, /* `hook: entry` */
     TC_TASK_HOOK_GOT = 1u << 10,  /* `hook: got`; neither: `auto` */
+    TC_TASK_THREADS = 1u << 24,   /* with TC_TASK_FLOW: pthread_create(), which nobody listed; see
+                                     preload/threads.h */
     TC_TASK_PRIVATE = 1u << 15,   /* `private: true`: nothing readable of the inputs is kept */
 };
 

@@ -15,6 +15,7 @@
 #include "preload/log.h"
 #include "preload/lookup.h"
 #include "preload/state.h"
+#include "preload/threads.h"
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
@@ -411,7 +412,7 @@ static void look_at_flows(void)
     for (uint32_t i = 0; i < tc_state.task_count; i++) {
         const struct tc_task *t = &tc_state.tasks[i];
         int on = !(t->flags & TC_TASK_DISABLED);
-        if (on && (t->flags & TC_TASK_FLOW)) {
+        if (on && (t->flags & TC_TASK_FLOW) && !(t->flags & TC_TASK_THREADS)) {
             tc_flows_start();
             tc_state.flows_persist |= t->persist == TC_TRUE;
             tc_state.flows_transact |= t->commit_mode != TC_COMMIT_NONE;
@@ -480,6 +481,7 @@ int tc_settle_after_fork(void)
         tc_contexts_after_fork();
         tc_client_after_fork();
         tc_lock_memory_after_fork();
+        tc_threads_after_fork();
     }
     tc_flows_after_fork();
     __atomic_store_n(tc_state.wiped_on_fork, SETTLED, __ATOMIC_RELEASE);

@@ -150,7 +150,7 @@ static struct tc_context *go_on(struct tc_context *old, struct tc_context *c)
 {
     if (c == NULL)
         return NULL;
-    c->flows = old->flows;
+    tc_flows_move(&old->flows, &c->flows);
     unlock_all(old);
     return c;
 }

@@ -12,6 +12,7 @@
 #include "preload/replay.h"
 #include "preload/report.h"
 #include "preload/state.h"
+#include "preload/threads.h"
 #include "preload/transaction.h"
 #include "preload/verify.h"
 
@@ -324,6 +325,31 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
     return run(x, c);
 }
 
+/* pthread_create(), where there are flows. */
+static uint32_t enter_threads(struct tc_frame *f, struct tc_hook *h)
+{
+    struct tc_context *x;
+    uint32_t reason;
+    int noted;
+
+    if (h->active.reason != 0 || !tc_flow_was_seen())
+        return TC_ACTION_BYPASS;
+    x = tc_is_sandboxed() ? NULL : tc_context_enter(f->entry, &reason);
+    if (x == NULL) {
+        if (tc_is_sandboxed() || reason != TC_R_VFORK_CHILD)
+            tc_threads_missed();
+        return TC_ACTION_BYPASS;
+    }
+    x->call.hook = h;
+    x->call.frame = f;
+    tc_capture_arguments(&x->call);
+    noted = tc_threads_begin(x, f, x->call.arg[0]);
+    if (noted)
+        prepare_call(&x->call);
+    tc_context_exit(x);
+    return noted ? TC_ACTION_CALL : TC_ACTION_BYPASS;
+}
+
 uint32_t tc_enter(struct tc_frame *f)
 {
     struct tc_hook *h = &tc_state.hooks[f->hook];
@@ -334,6 +360,8 @@ uint32_t tc_enter(struct tc_frame *f)
     f->original = h->original;
     f->serial = 0;
     f->x87_count = 0;
+    if (h->task->flags & TC_TASK_THREADS)
+        return enter_threads(f, h);
     if (reason == 0 && tc_state.page == NULL)
         reason = TC_R_NO_SHARED_PAGE;
     if (reason != 0) {

@@ -1,9 +1,11 @@
 #include "preload/flow.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "preload/context.h"
 #include "preload/state.h"
+#include "preload/threads.h"
 #include "preload/transaction.h"
 
 static uint32_t seen;           /* atomic: a flow function was called in this process */
@@ -15,13 +17,48 @@ static uint64_t last_number;    /* atomic */
  */
 static __thread uint64_t missed __attribute__((tls_model("initial-exec")));
 
+/* Threads that were made in it see it. */
+static void end(struct tc_flow *f)
+{
+    __atomic_store_n(&f->number, 0, __ATOMIC_RELEASE);
+}
+
+/* The flow that a thread was made in lies below all that it opens itself, and above its stack. */
+static void find_origin(struct tc_flows *f)
+{
+    enum tc_thread_origin origin = tc_threads_origin(&f->at[0]);
+
+    f->outside = origin == TC_THREAD_OUTSIDE;
+    if (origin != TC_THREAD_IN_FLOW)
+        return;
+    f->at[0].entry = UINT64_MAX;
+    f->at[0].taken_in = (uint32_t)tc_state.pid;
+    f->count = 1;
+}
+
 void tc_flows_begin(struct tc_flows *f, int first_thread)
 {
     for (uint32_t i = 0; i < f->count; i++)
         tc_transaction_abandon(&f->at[i]); /* of a thread that ended in them */
+    for (uint32_t i = 0; i < f->count; i++)
+        end(&f->at[i]);
     memset(f, 0, offsetof(struct tc_flows, at));
     f->main = first_thread && !forked;
-    f->outside = f->main || __atomic_load_n(&seen, __ATOMIC_ACQUIRE) == 0;
+    f->outside = f->main || !tc_flow_was_seen();
+    if (!f->outside)
+        find_origin(f);
+}
+
+void tc_flows_move(struct tc_flows *from, struct tc_flows *to)
+{
+    *to = *from;
+    for (uint32_t i = 0; i < from->count; i++)
+        end(&from->at[i]);
+}
+
+int tc_flow_was_seen(void)
+{
+    return __atomic_load_n(&seen, __ATOMIC_ACQUIRE) != 0;
 }
 
 void tc_flows_start(void)
@@ -151,16 +188,29 @@ static int on_own_stack(struct tc_context *x, uint64_t entry)
 /* Calls that an exception or a jump has left: where we are, their frames can't be. */
 static void drop_dead(struct tc_flows *f, uint64_t entry)
 {
-    while (f->count > 0 && f->at[f->count - 1].entry <= entry)
+    while (f->count > 0 && f->at[f->count - 1].entry <= entry) {
         tc_transaction_abandon(&f->at[--f->count]);
+        end(&f->at[f->count]);
+    }
     if (entry > missed)
         missed = 0;
+}
+
+/* In a forked child nobody is left who could end it. */
+static int is_open_elsewhere(const struct tc_flow *f)
+{
+    if (f->taken_in != (uint32_t)tc_state.pid)
+        return 1;
+    return __atomic_load_n(&f->original->number, __ATOMIC_ACQUIRE) == f->number &&
+           (tc_is_sandboxed() || TC_SYS(SYS_tgkill, tc_state.pid, f->owner, 0, 0, 0, 0) != -ESRCH);
 }
 
 /* A frame that was left may lie above us, too, when its caller went on into another function. What
  * that one wrote shows it; then it isn't known where we are. */
 static int is_there(const struct tc_flow *f)
 {
+    if (f->original != NULL)
+        return is_open_elsewhere(f);
     return !f->lost && *(const volatile uint64_t *)(uintptr_t)f->entry == f->return_to &&
            __atomic_load_n(&f->frame->serial, __ATOMIC_RELAXED) == f->serial;
 }
@@ -212,9 +262,10 @@ void tc_flow_close(struct tc_context *x, uint64_t entry, uint64_t serial)
     if (tc_flow_at(x, entry, serial) == NULL)
         return;
     for (int own = 0; !own;) {
-        const struct tc_flow *f = &s->at[--s->count];
+        struct tc_flow *f = &s->at[--s->count];
         own = f->entry == entry && f->serial == serial;
         tc_transaction_abandon(f);
+        end(f);
     }
 }
 

@@ -40,7 +40,7 @@ struct tc_flow {
     uint64_t return_to; /* what lies there */
     const struct tc_frame *frame;
     uint64_t serial;    /* as in the frame */
-    uint64_t number;    /* of the flow calls of a process */
+    uint64_t number;    /* atomic: of the flow calls of a process; 0 when it has ended */
     int64_t started_ns; /* of that process: a fork has its own */
     uint32_t pid;
     uint8_t lost;       /* not a flow: more were opened than fit */
@@ -50,6 +50,11 @@ struct tc_flow {
     uint8_t digest[16]; /* of the arguments */
     uint32_t storage;   /* where its tasks' results are kept, the enclosing flow's; 0: the cache */
     struct tc_flow_transaction transaction;
+    /* Of another thread, which made this one in it: NULL, or where that one keeps it. A copy: the
+     * flow is open as long as the original has its number and its thread. */
+    const struct tc_flow *original;
+    uint32_t owner;    /* that thread */
+    uint32_t taken_in; /* the process in which it was taken over */
 };
 
 struct tc_flows {
@@ -69,6 +74,10 @@ void tc_flows_begin(struct tc_flows *f, int first_thread);
 void tc_flows_start(void);
 /* In a forked child: its thread needn't be the first one's, and ids are its own. */
 void tc_flows_after_fork(void);
+/* Does it matter which flow a thread is in? */
+int tc_flow_was_seen(void);
+/* The context's flows go on in another one. */
+void tc_flows_move(struct tc_flows *from, struct tc_flows *to);
 /* A flow function was called, in whatever way: from now on stacks and threads matter. */
 void tc_flow_seen(void);
 /* A flow call went by unseen: until its frame is gone, nothing is known on this thread. */

@@ -12,6 +12,7 @@
 #include "preload/report.h"
 #include "preload/send.h"
 #include "preload/state.h"
+#include "preload/threads.h"
 #include "preload/transaction.h"
 #include "preload/verify.h"
 
@@ -185,6 +186,10 @@ void tc_leave(struct tc_frame *frame)
     struct tc_flight *f;
     uint32_t reason = 0;
 
+    if (tc_state.hooks[frame->hook].task->flags & TC_TASK_THREADS) {
+        tc_threads_end(frame);
+        return;
+    }
     x = tc_context_enter(frame->entry, &reason);
     if (x == NULL)
         return;

@@ -126,7 +126,7 @@ void tc_findings_collect(const struct tc_session *s, const struct tc_plan_file *
     const struct tc_task *tasks = tc_session_tasks(s, &count);
     struct collector c = {.session = s, .plans = plans, .to = ret};
     for (uint32_t i = 0; tasks && i < count; i++)
-        if (!(tasks[i].flags & TC_TASK_DISABLED))
+        if (!(tasks[i].flags & (TC_TASK_DISABLED | TC_TASK_THREADS)))
             collect_task(&c, l, &tasks[i], i);
 }
 

@@ -619,3 +619,26 @@ void tc_compile_flow(struct tc_load *l, const struct tc_task_values *values,
     m.task.commit_mode = commit_mode;
     compile(&m);
 }
+
+/* What isn't right here isn't the user's mistake: then threads in flows belong to none. */
+void tc_compile_threads(struct tc_load *l)
+{
+    static const struct tc_proto_text text = {
+        .prototype = "int pthread_create(ignore void *thread, ignore const void *attributes, "
+                     "ignore void *function, ignore void *argument)"};
+    static const struct tc_task_values none;
+    struct making m = {.l = l, .values = &none, .is_flow = 1};
+    enum tc_proto_field field;
+    struct tc_text_error e;
+
+    m.task.flags = TC_TASK_FLOW | TC_TASK_THREADS | TC_TASK_HOOK_ENTRY;
+    m.task.symbol = tc_flat_add_str(l->out, "pthread_create");
+    m.task.object = tc_flat_add_str(l->out, "libc.so*");
+    m.task.file = tc_flat_add_str(l->out, "");
+    m.task.origin = tc_flat_add_str(l->out, "flows");
+    m.task.skip = m.task.success = TC_NO_EXPR;
+    if (l->task_count == TC_MAX_TASKS || tc_proto_compile(l->out, &text, &m.task, &e, &field) < 0)
+        return;
+    digest_task(&m);
+    l->tasks[l->task_count++] = m.task;
+}

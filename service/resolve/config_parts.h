@@ -57,6 +57,9 @@ void tc_compile_flow(struct tc_load *l, const struct tc_task_values *values,
 void tc_compile_task(struct tc_load *l, const struct tc_task_values *values,
                      const struct tc_yaml_node *entry, const char *plugin);
 
+/* Behind the flows, if there are any: how threads find the flow that they were made in. */
+void tc_compile_threads(struct tc_load *l);
+
 /* The text of a policy under `policies:`, NULL if there is none of that name. Sets `*not_yet` if it
  * is configured by what isn't built. */
 const char *tc_config_policy(const struct tc_load *l, struct tc_slice name,

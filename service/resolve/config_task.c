@@ -152,6 +152,7 @@ void tc_compile_flows(struct tc_load *l)
         [SUCCESS] = TC_KEY_SUCCESS,
     };
     const struct tc_yaml_node *v[COUNT];
+    const unsigned tasks = l->task_count;
 
     for (const struct tc_yaml_node *n = l->flows ? l->flows->first : NULL; n != NULL; n = n->next) {
         struct tc_task_values values = {.unknown_members = 0};
@@ -162,4 +163,6 @@ void tc_compile_flows(struct tc_load *l)
             values.at[as_task[i]] = v[i];
         tc_compile_flow(l, &values, n, commit_mode(l, v[TRANSACTION], v[COMMIT_MODE]));
     }
+    if (l->task_count > tasks)
+        tc_compile_threads(l);
 }

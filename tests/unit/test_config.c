@@ -418,7 +418,8 @@ static void a_config_with_everything(void **state)
     for (unsigned i = 0; i < c.config->problems.count; i++)
         if (c.problems[i].reason != TC_R_NOT_YET_KEY)
             fail_msg("%s", problem(&c, i));
-    assert_int_equal(c.config->tasks.count, 2); /* flows come last */
+    assert_int_equal(c.config->tasks.count, 3); /* flows come last, and what makes threads */
+    assert_int_equal(c.tasks[2].flags & TC_TASK_THREADS, TC_TASK_THREADS);
     assert_int_equal(c.tasks[0].result_type, TC_F64);
     assert_int_equal(c.tasks[0].flags & TC_TASK_FLOW, 0);
     assert_int_equal(c.tasks[1].flags, TC_TASK_FLOW);
