@@ -25,7 +25,7 @@ extern "C" TASK_ATTRIBUTES int which(int x)
 
 static std::string scenario;
 static std::thread survivor;
-static std::atomic<int> released;
+static std::atomic<int> released, strangers;
 
 static void call(int)
 {
@@ -87,6 +87,12 @@ extern "C" TASK_ATTRIBUTES int flow(int n)
         });
         while (total == 0)
             usleep(100);
+    } else if (scenario == "makers") {
+        std::vector<std::thread> threads;
+        for (int i = 0; i < 4; i++)
+            threads.emplace_back([n] { strangers += which(n) != n + 1; });
+        for (std::thread &t : threads)
+            t.join();
     } else if (scenario == "own-flow") {
         if (n < 10)
             std::thread([n] { flow(n + 100); }).join();
@@ -98,6 +104,18 @@ extern "C" TASK_ATTRIBUTES int flow(int n)
 int main(int argc, char **argv)
 {
     scenario = argc > 1 ? argv[1] : "";
+    if (scenario == "makers") {
+        std::vector<std::thread> makers;
+        for (int i = 0; i < 6; i++)
+            makers.emplace_back([i] {
+                for (int k = 0; k < 40; k++)
+                    flow(i * 1000 + k);
+            });
+        for (std::thread &t : makers)
+            t.join();
+        printf("makers: %d\n", strangers.load());
+        return 0;
+    }
     flow(1);
     released = 1;
     if (survivor.joinable())

@@ -62,3 +62,11 @@ def test_a_thread_that_opens_a_flow_of_its_own(t):
 
 def test_threads_outside_of_flows_belong_to_the_run(t):
     check(t, "outside", 1)
+
+
+def test_many_makers_at_once(t):
+    """240 flow calls on 6 threads, each with 4 threads of its own: a result of another flow would show."""
+    bodies, reasons = run(t, "makers")
+    equal(set(reasons) <= {"no-flow", "no-service", "send-dropped"}, True, reasons)
+    equal(240 <= bodies <= 960, True, f"{bodies} bodies")
+    equal(reasons.get("no-flow", 0) < 240, True, f"most threads know their flow: {reasons}")
