@@ -69,7 +69,9 @@ void proto_settle_member(struct proto *p, struct proto_member *m)
 
     if (m->bits != NULL)
         return;
-    if (t->kind == K_POINTER && t->to->kind == K_ARRAY)
+    /* A pointer to an array of constant length is in many headers, and no promise. */
+    if (t->kind == K_POINTER && t->to->kind == K_ARRAY &&
+        (m->dir == TC_IN || is_pointers(p, t->to)))
         take_extent(p, m, t->to);
     else if (is_pointers(p, t))
         take_extent(p, m, t);

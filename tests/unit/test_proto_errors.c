@@ -351,7 +351,7 @@ static void pointers_in_structs(void **state)
         {"int f(in struct s *s)", TC_R_BAD_PROTOTYPE, "`in`", "",
          "struct s { int n; @out int *p; };"},
         {"int f(in struct s *s)", TC_R_BAD_PROTOTYPE, "empty extent", "",
-         "struct s { int n; int (*p)[@]; };"},
+         "struct s { int n; in int (*p)[@]; };"},
         {"int f(in struct s *s)", TC_R_NOT_YET, "leads to pointers", "ignore",
          "struct s { int n; double *@y[n]; };"},
         {"int f(in struct s *s)", TC_R_NOT_YET, "points at a function", "ignore",

@@ -322,17 +322,32 @@ static void tables_of_pointees_are_verified(void **state)
     compiled_free(&c);
 }
 
+/* A header's type alone is no promise about what a pointer leads to. */
+static void pointers_to_arrays_stay_opaque(void **state)
+{
+    const struct tc_proto_text text = {"int f(in struct s *s)", "struct s { int (*p)[3]; };", NULL,
+                                       NULL, NULL};
+    struct compiled c;
+
+    (void)state;
+    compile_text(&c, &text);
+    assert_int_equal(c.status, 0);
+    assert_int_equal(compiled_param(&c, "s")->shape, TC_SHAPE_OPAQUE);
+    compiled_free(&c);
+}
+
 static void extents_of_members_are_part_of_the_prototype(void **state)
 {
     static const char *const types[] = {
-        "struct s { int n; double y[n]; };",      "struct s { int n; double y[n + 1]; };",
-        "struct s { int n; double y[1 * n]; };",  "struct s { int n; in double *y; };",
-        "struct s { int n; ignore double *y; };", "struct s { int n; double *y; };",
+        "struct s { int n; double y[n]; };",       "struct s { int n; double y[n + 1]; };",
+        "struct s { int n; double y[1 * n]; };",   "struct s { int n; in double *y; };",
+        "struct s { int n; ignore double *y; };",  "struct s { int n; double *y; };",
+        "struct s { int n; in double (*y)[2]; };",
     };
-    uint8_t digests[6][16];
+    uint8_t digests[7][16];
 
     (void)state;
-    for (size_t i = 0; i < 6; i++) {
+    for (size_t i = 0; i < 7; i++) {
         const struct tc_proto_text text = {"int f(struct s s)", types[i], NULL, NULL, NULL};
         struct compiled c;
 
@@ -350,6 +365,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pointers_with_an_extent_are_followed),
         cmocka_unit_test(extents_of_members_are_part_of_the_prototype),
+        cmocka_unit_test(pointers_to_arrays_stay_opaque),
         cmocka_unit_test(tables_of_pointees_are_verified),
         cmocka_unit_test(members_are_where_the_compiler_has_them),
         cmocka_unit_test(classes_have_places),
