@@ -85,7 +85,7 @@ static int write_word(int mem, uint64_t at, uint64_t value, int is_slot)
         return -1;
     __atomic_store_n((uint64_t *)(uintptr_t)at, value, __ATOMIC_RELEASE);
     if (!is_slot)
-        (void)tc_sys_mprotect((void *)(uintptr_t)page, 4096, PROT_READ | PROT_EXEC);
+        (void)tc_code_again((void *)(uintptr_t)page, 4096);
     return 0;
 }
 

@@ -61,6 +61,24 @@ int tc_slab_seal(struct tc_slab *slab)
     return tc_sys_mprotect(slab->memory, slab->bytes, PROT_READ | PROT_EXEC);
 }
 
+int tc_code_again(void *pages, size_t bytes)
+{
+    void *own;
+
+    if (tc_sys_mprotect(pages, bytes, PROT_READ | PROT_EXEC) == 0)
+        return 0;
+    own = tc_sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    if (own == NULL)
+        return -ENOMEM;
+    memcpy(own, pages, bytes);
+    if (tc_sys_mprotect(own, bytes, PROT_READ | PROT_EXEC) == 0 &&
+        TC_SYS(SYS_mremap, own, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, pages, 0) ==
+            (long)(uintptr_t)pages)
+        return 0;
+    tc_sys_munmap(own, bytes);
+    return -EACCES;
+}
+
 static int write_by_mprotect(uint64_t address, const void *bytes, size_t n)
 {
     uint64_t first = page_down(address), end = page_up(address + n);
@@ -69,7 +87,7 @@ static int write_by_mprotect(uint64_t address, const void *bytes, size_t n)
     if (tc_sys_mprotect(pages, end - first, PROT_READ | PROT_WRITE) < 0)
         return -EACCES;
     memcpy((void *)(uintptr_t)address, bytes, n);
-    return tc_sys_mprotect(pages, end - first, PROT_READ | PROT_EXEC);
+    return tc_code_again(pages, end - first);
 }
 
 int tc_open_text(void)
@@ -313,6 +331,15 @@ static int hookable(const struct tc_plan *p)
     return p->reason == 0 && !(tc_state.tasks[p->task].flags & TC_TASK_DISABLED);
 }
 
+/* What nobody could know before the program ran. */
+static void tell_refused(uint32_t reason, const struct tc_plan *p, uint32_t count,
+                         const struct tc_flat *plans)
+{
+    for (uint32_t i = 0;
+         i < count && (reason == TC_R_FILE_MISMATCH || reason == TC_R_RESOLVER_FAILED); i++)
+        refuse(&p[i], plans, reason);
+}
+
 void tc_hook_object(const struct tc_object *object, uint64_t base, const struct tc_flat *plans)
 {
     const struct tc_plan *p = tc_flat_at(plans, object->plans.off, object->plans.count, sizeof *p);
@@ -322,8 +349,12 @@ void tc_hook_object(const struct tc_object *object, uint64_t base, const struct 
     struct tc_slab slab;
     int mem;
 
-    if (object->reason != 0 || p == NULL)
+    if (p == NULL)
         return;
+    if (object->reason != 0) {
+        tell_refused(object->reason, p, object->plans.count, plans);
+        return;
+    }
     for (uint32_t i = 0; i < object->plans.count; i++) {
         if (!hookable(&p[i]))
             continue;
@@ -342,7 +373,10 @@ void tc_hook_object(const struct tc_object *object, uint64_t base, const struct 
         if (hookable(&p[i]))
             hook_task(&p[i], plans, base, &slab);
     if (tc_slab_seal(&slab) < 0) {
+        for (uint32_t i = first; i < tc_state.hook_count; i++)
+            tc_log_reason(TC_LOG_WARN, tc_state.hooks[i].identity, TC_R_TEXT_WRITE_DENIED, "");
         tc_state.hook_count = first;
+        tc_sys_munmap(slab.memory, slab.bytes);
         return;
     }
     mem = tc_open_text();

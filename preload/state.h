@@ -187,6 +187,9 @@ void tc_hook_object(const struct tc_object *object, uint64_t base, const struct 
 void tc_forget_object(uint64_t base);
 /* Writes into text without making it writable and executable at once. */
 int tc_write_text(int mem, uint64_t address, const void *bytes, size_t n);
+/* Whole pages that were writable for a while are executable again. Where the kernel refuses that of
+ * a file's pages (SELinux' execmod), memory of no file takes their place. */
+int tc_code_again(void *pages, size_t bytes);
 /* What it writes through, for as many writes as there are; negative: it manages without. */
 int tc_open_text(void);
 void tc_close_text(int mem);

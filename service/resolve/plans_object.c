@@ -361,6 +361,11 @@ int tc_plans_object(const struct tc_plan_tasks *t, const struct tc_plans_ref *re
     struct tc_object object;
     int r = 0;
 
+#ifdef TC_TEST_CLOCK
+    /* What crashes the resolver is mended when it is found: tests have a name for it. */
+    if (ref->refuse == 0 && strstr(tc_basename(ref->path), "crashes-the-resolver") != NULL)
+        abort();
+#endif
     if (ref->refuse == 0)
         r = open_image(&o);
     if (r == 0)

@@ -185,3 +185,144 @@ def test_a_debugger_at_the_loader(t):
     subprocess.run(["gdb", "-nx", "-batch", "-ex", f"set exec-wrapper env LD_PRELOAD={t.library} TASKCACHE_CONFIG={config} TASKCACHE_LOG=info "
                     f"TASKCACHE_LOG_FILE={log}", "-ex", "run", program], env=t.env, capture_output=True, timeout=60, cwd=t.dir, check=False)
     contains(log.read_text() if log.exists() else "", "debugger")
+
+
+BODY = r"""
+#include <stdio.h>
+#include <stdlib.h>
+__attribute__((noinline, noclone)) int f(int x)
+{
+    FILE *log = fopen(getenv("BODY_LOG"), "a");
+    fputs("f\n", log);
+    fclose(log);
+    return x * 3;
+}
+"""
+PLAIN = BODY + "int main(void) { printf(\"%d %d\\n\", f(2), f(2)); return 0; }\n"
+F = ("f", "int f(int x)")
+
+
+def at_run(t, argv, config, reason, bodies=2, **kw):
+    """What shows when the program runs: a line with sentence and remedy in the log, and the program is as without us."""
+    _, sentence, remedy = about()[reason]
+    bare = t.bare(argv, **kw)
+    t.bodies()
+    log = t.dir / f"{reason}.log"
+    env = {"TASKCACHE_LOG": "info", "TASKCACHE_LOG_FILE": log, **kw.pop("env", {})}
+    r = t.preload(argv, config, env=env, **kw)
+    equal((r.out, r.err, t.bodies()), (bare.out, bare.err, bodies), reason)
+    text = log.read_text() if log.exists() else ""
+    contains(text, reason)
+    contains(text, sentence)
+    if remedy:
+        contains(text, remedy)
+
+
+def test_no_near_memory(t):
+    """Text at the lowest address, and more than 2 GiB of the program's own memory right behind it."""
+    source = BODY + "char hole[0x90000000ul] __attribute__((section(\".lbss,\\\"aw\\\",@nobits#\")));\n" \
+        "int main(void) { hole[5] = 1; printf(\"%d %d\\n\", f(2), f(2)); return 0; }\n"
+    program = t.cc(source, "near", ("-O1", "-no-pie", "-fno-pie", "-mcmodel=medium", "-Wl,-Ttext-segment=0x10000"))
+    at_run(t, [program], t.config(tasks(F)), "no-near-memory")
+
+
+MDWE = """
+import ctypes, os, sys
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) != 0:
+    sys.exit(77)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+# mprotect (10) with this protection fails with EACCES; where `text` is set for the program's text alone.
+FILTER = """
+import ctypes, os, struct, sys
+prot, text = int(sys.argv[1]), int(sys.argv[2])
+libc = ctypes.CDLL(None)
+def ins(code, jt, jf, k):
+    return struct.pack("<HBBI", code, jt, jf, k)
+program = [ins(0x20, 0, 0, 0), ins(0x15, 0, 8, 10), ins(0x20, 0, 0, 32), ins(0x15, 0, 6, prot)]
+program += [ins(0x20, 0, 0, 20), ins(0x15, 0, 4, 0), ins(0x20, 0, 0, 16), ins(0x35, 0, 2, 0x401000), ins(0x35, 1, 0, 0x402000)] if text else \
+           [ins(0x05, 0, 0, 0)] * 5
+program += [ins(0x06, 0, 0, 0x00050000 | 13), ins(0x06, 0, 0, 0x7fff0000)]
+raw = ctypes.create_string_buffer(b"".join(program))
+class Prog(ctypes.Structure):
+    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+prog = Prog(len(program), ctypes.addressof(raw))
+if libc.prctl(38, 1, 0, 0, 0) != 0 or libc.prctl(22, 2, ctypes.byref(prog), 0, 0) != 0:
+    sys.exit(77)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+def wrapped(t, script, *arguments):
+    """A program that runs another one under a restriction; [] where the kernel hasn't it."""
+    argv = ["/usr/bin/python3", t.write("wrapper.py", script), *arguments]
+    return argv if t.execute([*argv, "/bin/true"], status=None).status == 0 else []
+
+
+def test_text_write_denied(t):
+    program, config = t.cc(PLAIN, "plain", ("-O1",)), t.config(tasks(F))
+    t.run([program], config)
+    t.ctl("rm", "*", "-c", config)
+    wrapper = wrapped(t, MDWE)
+    if wrapper:
+        at_run(t, [*wrapper, program], config, "text-write-denied")
+
+
+def without_proc(t, wrapper, program, config, env=None):
+    return t.execute(["unshare", "-rm", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh", *wrapper, program], status=None, env=env)
+
+
+def test_text_that_may_not_be_written_or_not_become_code_again(t):
+    """Without /proc, text is written through mprotect. SELinux may refuse the first step, or the way back: then the page is replaced."""
+    program, config = t.cc(PLAIN, "plain", ("-O1", "-no-pie", "-fno-pie")), t.config(tasks(F))
+    t.run([program], config)
+    t.bodies()
+    for protection, text, bodies in (("3", "0", 2), ("5", "1", 0)):
+        wrapper = wrapped(t, FILTER, protection, text)
+        log = t.dir / f"log-{protection}"
+        env = {"LD_PRELOAD": t.library, "TASKCACHE_CONFIG": config, "TASKCACHE_LOG": "info", "TASKCACHE_LOG_FILE": log}
+        if not wrapper or without_proc(t, wrapper, "/bin/true", config).status != 0:
+            return
+        r = without_proc(t, wrapper, program, config, env)
+        equal((r.status, r.text, t.bodies()), (0, "6 6\n", bodies), f"protection {protection}")
+        if bodies:
+            contains(log.read_text(), "text-write-denied")
+
+
+def test_file_mismatch(t):
+    """A library whose path leads to another file for everybody else."""
+    t.cc(BODY.replace("__attribute__", "__attribute__((visibility(\"default\"))) __attribute__"), "libgone.so", ("-O1", "-shared", "-fPIC"))
+    program = t.cc(r"""
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", open(argv[1], O_RDONLY));
+    void *library = dlopen(path, RTLD_NOW);
+    int (*f)(int) = (int (*)(int))(library ? dlsym(library, "f") : 0);
+    if (!f)
+        return 1;
+    printf("%d %d\n", f(2), f(2));
+    (void)argc;
+    return 0;
+}
+""", "opens", ("-O1", "-ldl"))
+    config = t.config(tasks(("f@libgone.so", "int f(int x)"), ("f@[0-9]*", "int f(int x)", "name: by descriptor")))
+    at_run(t, [program, t.dir / "libgone.so"], config, "file-mismatch")
+
+
+def test_resolver_failed(t):
+    t.cc(BODY, "libcrashes-the-resolver.so", ("-O1", "-shared", "-fPIC"))
+    program = t.cc("#include <stdio.h>\nint f(int);\nint main(void) { printf(\"%d %d\\n\", f(2), f(2)); return 0; }\n", "user",
+                   ("-O1", f"-L{t.dir}", "-l:libcrashes-the-resolver.so", f"-Wl,-rpath,{t.dir}"))
+    config = t.config(tasks(("f@libcrashes*", "int f(int x)")))
+    check(t, program, config, {"f": "resolver-failed"})
+    contains(t.ctl("log", "-c", config).text, "resolver-failed")
+    at_run(t, [program], config, "resolver-failed")
+    other = t.cc(PLAIN, "plain", ("-O1",))
+    plain = t.config(tasks(F), "plain.yaml")
+    t.run([other], plain)
+    equal(t.bodies(), 1, "the service goes on")
