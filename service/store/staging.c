@@ -6,6 +6,8 @@
 
 #include "cache/key.h"
 
+#define SMALL_BYTES 4096u /* of outputs */
+
 static const char name[] = "staged";
 
 static struct tc_staged_key key_of(const uint64_t transaction[2], uint64_t key_low)
@@ -79,16 +81,48 @@ static int put(struct tc_store *s, const struct tc_draft *d, const uint64_t tran
     return r;
 }
 
+/* What is small moves when it lands; the outputs of the rest go into chunks, which stay where they
+ * are: so a commit is short. */
+static void plan_chunks(const struct tc_store *s, struct tc_draft *d, struct tc_record_view *ret)
+{
+    if (d->chunk_count > 0 || tc_record_decode_draft(d->data, d->bytes, ret) < 0 ||
+        ret->outputs == NULL || ret->head.output_bytes <= SMALL_BYTES)
+        return;
+    d->chunk_first = s->state.next_chunk;
+    d->chunk_count = (uint32_t)((ret->head.output_bytes + TC_CHUNK_BYTES - 1) / TC_CHUNK_BYTES);
+    d->bytes = (size_t)(ret->outputs - (const unsigned char *)d->data);
+}
+
+static int put_chunks(struct tc_store *s, const struct tc_draft *d, const struct tc_record_view *v)
+{
+    int r = 0;
+
+    for (uint64_t at = 0, n = d->chunk_first; at < v->head.output_bytes && r == 0; n++) {
+        uint64_t left = v->head.output_bytes - at;
+        size_t bytes = left < TC_CHUNK_BYTES ? (size_t)left : TC_CHUNK_BYTES;
+
+        r = tc_store_put_chunk(s, n, v->outputs + at, bytes);
+        at += bytes;
+    }
+    s->state.next_chunk += d->chunk_count;
+    return r;
+}
+
 int tc_store_stage(struct tc_store *s, const struct tc_draft *d, struct tc_record *head)
 {
     struct tc_record as_kept = *head;
+    struct tc_record_view v = {.outputs = NULL};
+    struct tc_draft staged = *d;
     int r;
 
-    as_kept.chunk_count = d->chunk_count;
-    if (s->staging.bytes + tc_record_cost(d->bytes, &as_kept) > s->max_size_bytes / 4)
+    plan_chunks(s, &staged, &v);
+    as_kept.chunk_count = staged.chunk_count;
+    if (s->staging.bytes + tc_record_cost(staged.bytes, &as_kept) > s->max_size_bytes / 4)
         return -EFBIG;
     r = make_table(s);
-    return r < 0 ? r : put(s, d, d->transaction, head);
+    if (r == 0 && staged.chunk_count > d->chunk_count)
+        r = put_chunks(s, &staged, &v);
+    return r < 0 ? r : put(s, &staged, staged.transaction, head);
 }
 
 /* The first entry of a transaction, copied to s->moved; -ENOENT. */

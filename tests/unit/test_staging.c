@@ -83,14 +83,19 @@ static void test_staged_results_become_records_in_one_commit(void **state)
     assert_int_equal(entries(&p, "staged"), 3);
     assert_int_equal(entries(&p, "records"), 0);
     assert_int_equal(numbers(s).record_count, 0);
+    assert_int_equal(stage(s, one, 8, 100000, 'c'), 0);
+    assert_int_equal(stage(s, one, 8, 100001, 'd'), 0);
+    assert_int_equal(tc_store_commit(s), 0);
+    assert_int_equal(entries(&p, "chunks"), 3); /* two of the large one, one of this */
     assert_int_equal(tc_store_keep_staged(s, one, 77, "flows", &kept), 0);
-    assert_int_equal(kept, 3);
+    assert_int_equal(kept, 4);
     assert_false(has(&p, 5, 100, 'a'));
     assert_int_equal(tc_store_commit(s), 0);
     assert_true(has(&p, 5, 100, 'a') && has(&p, 6, 100, 'b'));
+    assert_true(has(&p, 8, 100001, 'd'));
     assert_true(has(&p, 7, TC_CHUNK_BYTES + 9, 'L'));
     assert_int_equal(entries(&p, "staged"), 0);
-    assert_int_equal(numbers(s).record_count, 3);
+    assert_int_equal(numbers(s).record_count, 4);
     assert_int_equal(look_into(&p, "details", &key, 8, &details, sizeof details), sizeof details);
     assert_int_equal(details.pid, 77);
     assert_string_equal(details.program, "flows");
