@@ -157,8 +157,13 @@ static uint32_t load(struct tc_context *x, struct tc_call *c, struct tc_loaded_p
 /* Loaded by us, or by another thread meanwhile. */
 static uint32_t ready(struct tc_context *x, struct tc_call *c, struct tc_loaded_plugin *p)
 {
-    int64_t until = tc_monotonic_ns() + WAIT_NS;
-    uint32_t state = TC_PLUGIN_NEW;
+    uint32_t state = __atomic_load_n(&p->state, __ATOMIC_ACQUIRE);
+    int64_t until;
+
+    if (state == TC_PLUGIN_READY)
+        return 0;
+    until = tc_monotonic_ns() + WAIT_NS;
+    state = TC_PLUGIN_NEW;
 
     if (__atomic_compare_exchange_n(&p->state, &state, TC_PLUGIN_LOADING, 0, __ATOMIC_ACQUIRE,
                                     __ATOMIC_ACQUIRE))
@@ -256,10 +261,13 @@ uint32_t tc_plugin_call(struct tc_context *x, struct tc_call *c, struct tc_loade
 
 static int is_intact(const unsigned char *guard)
 {
-    for (uint32_t i = 0; i < TC_PLUGIN_GUARD; i++)
-        if (guard[i] != CANARY)
-            return 0;
-    return 1;
+    uint64_t all = CANARY * 0x0101010101010101ull, differs = 0, word;
+
+    for (uint32_t i = 0; i < TC_PLUGIN_GUARD; i += sizeof word) {
+        memcpy(&word, guard + i, sizeof word);
+        differs |= word ^ all;
+    }
+    return differs == 0;
 }
 
 void tc_plugin_filled_free(struct tc_filled *f)

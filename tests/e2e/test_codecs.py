@@ -125,6 +125,7 @@ static struct list *take(const char *p, unsigned long n)
 static int encode_list(void *data, const struct taskcache_call *call, const void *object, struct taskcache_cursor *to, struct taskcache_error *error)
 {
     (void)data, (void)call, (void)error;
+    %(encode)s
     return put(object, to);
 }
 static int decode_list(void *data, const struct taskcache_call *call, const void *bytes, uint64_t n, void **object, struct taskcache_error *error)
@@ -179,8 +180,8 @@ tasks:
 """
 
 
-def plugin(t, version="1", decode="", name="lists", so="lists.so"):
-    t.cc(t.write("lists.c", PLUGIN % {"version": version, "decode": decode, "name": name}), so, flags=("-O1", "-g", "-shared", "-fPIC", INCLUDE))
+def plugin(t, version="1", decode="", encode="", name="lists", so="lists.so"):
+    t.cc(t.write("lists.c", PLUGIN % {"version": version, "decode": decode, "encode": encode, "name": name}), so, flags=("-O1", "-g", "-shared", "-fPIC", INCLUDE))
 
 
 def program(t):
@@ -243,6 +244,26 @@ def test_a_decoder_that_fails_is_a_miss(t):
     plugin(t, decode='host->cause(error, "spoilt"); return -EBADMSG;')
     r = run(t, argv, 1)
     contains(r.errors, "plugin lists: list: spoilt")
+
+
+def test_an_encoder_that_does_what_it_must_not(t):
+    """The caller has its value; nothing is stored."""
+    for encode, text in (("return 7;", "list: returned 7"), ('host->cause(error, "half of it"); return -EIO;', "list: half of it"),
+                         ("memset(to->bytes, 7, to->room + 100); return 0;", "list: wrote beyond its cursor's room"),
+                         ("to->used = 1ull << 60; return 0;", "list: asked for more room than there is")):
+        plugin(t, encode=encode)
+        argv = [program(t), "3"]
+        r = run(t, argv, 3)
+        contains(r.errors, text)
+        t.ctl("rm", "-c", str(t.dir / "taskcache.yaml"), "--all")
+
+
+def test_a_decoder_that_makes_nothing(t):
+    plugin(t)
+    argv = [program(t), "3"]
+    run(t, argv, 3)
+    plugin(t, decode="return 0;")
+    contains(run(t, argv, 1).errors, "list: decoded nothing")
 
 
 def test_codecs_that_are_not_there(t):

@@ -318,6 +318,29 @@ def test_programs_that_do_not_call_the_task_never_load_it(t):
     equal(run(t, program).text, "")
 
 
+def test_loaded_from_a_librarys_constructor(t):
+    """Which runs under the loader's lock, in the middle of a dlopen of the program."""
+    plugin(t)
+    t.cc("""
+#include <stdio.h>
+__attribute__((noinline, noclone)) int f(int x) { __asm__ volatile("nop;nop;nop;nop;nop;nop"); return x * 2; }
+__attribute__((constructor)) static void begin(void) { printf("%d\\n", f(1)); }
+""", "libf.so", flags=("-O1", "-shared", "-fPIC"))
+    program = t.cc("""
+#include <dlfcn.h>
+#include <stdio.h>
+int main(void)
+{
+    void *handle = dlopen("./libf.so", RTLD_NOW);
+    int (*f)(int) = (int (*)(int))dlsym(handle, "f");
+    printf("%d\\n", f(1));
+    return 0;
+}
+""", "host")
+    equal(run(t, program).text, "2\n2\n")
+    equal(t.stats(str(t.dir / "taskcache.yaml"))["hits"], 1)
+
+
 def test_options_arrive_by_their_types(t):
     plugin(t, init=r"""
     static const struct { const char *name; int kind; long long integer; double real; const char *text; } want[] = {
