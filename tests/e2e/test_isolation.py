@@ -263,6 +263,19 @@ def test_refresh_runs_one_after_the_other(t):
     equal(t.bodies(), 0)
 
 
+def test_locks_of_a_storage(t):
+    """They are kept by the storage's own service."""
+    program, config = ready(t)
+    text = TASKS.format(settings="", timeout="30s").replace("    cache_policy: strict", "    cache_policy: strict\n    result_storage: far")
+    config = t.config("storages: { far: { type: lmdb, path: ./far } }\n" + text)
+    anew(t)
+    r = t.run([program, "crowd", "10"], config)
+    equal(r.text.split(), ["first:", "70"] + ["other:", "70"] * 10)
+    equal(t.bodies(), 1)
+    running = [start(t, program, config, "half-circle", str(i)) for i in range(2)]
+    equal([p.communicate(timeout=100)[0] for p in running], ["half: 70\n", "half: 7\n"])
+
+
 def test_doctor_says_which_isolation(t):
     program, config = ready(t, "memory", "1m30s")
     contains(t.ctl("doctor", "-c", config, program).text, "SERIALIZABLE, by locks of the process alone, which are waited for 1 min 30 s")
