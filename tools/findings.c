@@ -41,6 +41,12 @@ static bool is_elsewhere(const struct tc_object *object, const struct tc_plan *p
     return plan->reason == TC_R_NOT_FOUND || plan->reason == TC_R_PENDING;
 }
 
+/* Plugins name a function in all the ways that are out there; one hook is enough for it. */
+static bool is_alias(const struct tc_task *task, const struct tc_plan *plan)
+{
+    return tc_task_is_offered(task) && plan->reason == TC_R_ALREADY_PATCHED;
+}
+
 static void look_into_object(struct collector *c, const struct tc_finding *base,
                              const struct tc_object *object)
 {
@@ -55,7 +61,8 @@ static void look_into_object(struct collector *c, const struct tc_finding *base,
         c->unreadable.reason = object->reason;
     }
     for (uint32_t i = 0; plan && i < object->plans.count; i++) {
-        if (plan[i].task != base->task_index || is_elsewhere(object, &plan[i]))
+        if (plan[i].task != base->task_index || is_elsewhere(object, &plan[i]) ||
+            is_alias(base->task, &plan[i]))
             continue;
         struct tc_finding found = *base;
         found.state = plan[i].reason ? TC_FINDING_REFUSED : TC_FINDING_HOOKABLE;
@@ -87,12 +94,6 @@ static void nowhere(struct collector *c, const struct tc_task *task, uint32_t in
     add(c->to, &f);
 }
 
-/* Plugins name a function in all the ways that are out there; one hook is enough for it. */
-static bool is_alias(const struct tc_finding *f)
-{
-    return tc_task_is_offered(f->task) && f->reason == TC_R_ALREADY_PATCHED;
-}
-
 static void collect_task(struct collector *c, const struct tc_libraries *l,
                          const struct tc_task *task, uint32_t index)
 {
@@ -115,7 +116,7 @@ static void collect_task(struct collector *c, const struct tc_libraries *l,
         hookable |= c->to->finding[i].state == TC_FINDING_HOOKABLE;
     for (size_t i = first; i < c->to->count; i++) {
         struct tc_finding *f = &c->to->finding[i];
-        f->grave = f->state == TC_FINDING_REFUSED && (f->listed || !hookable) && !is_alias(f);
+        f->grave = f->state == TC_FINDING_REFUSED && (f->listed || !hookable);
     }
 }
 

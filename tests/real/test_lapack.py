@@ -129,6 +129,69 @@ def test_an_entry_of_the_config_changes_a_driver(t):
         equal((s["hits"], s["misses"]), expected, f"n = {n}")
 
 
+MKL = r"""
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* As in MKL, one function has several names. */
+void dgetrf(const INT *m, const INT *n, double *a, const INT *lda, INT *ipiv, INT *info)
+{
+    int fd = open(getenv("BODY_LOG"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (write(fd, "dgetrf\n", 7) != 7)
+        abort();
+    close(fd);
+    for (INT j = 0; j < *n; j++)
+        for (INT i = 0; i < *m; i++)
+            a[j * *lda + i] += 1;
+    for (INT i = 0; i < *n; i++)
+        ipiv[i] = i - (INT)1 * 5000000000 * (sizeof(INT) == 8);
+    *info = sizeof(INT) == 8 ? 5000000000 : 0;
+}
+#define SAME __attribute__((alias("dgetrf")))
+void dgetrf_(const INT *, const INT *, double *, const INT *, INT *, INT *) SAME;
+void DGETRF(const INT *, const INT *, double *, const INT *, INT *, INT *) SAME;
+void DGETRF_(const INT *, const INT *, double *, const INT *, INT *, INT *) SAME;
+"""
+
+MKL_PROGRAM = r"""
+#include <stdio.h>
+void dgetrf(const INT *, const INT *, double *, const INT *, INT *, INT *);
+void dgetrf_(const INT *, const INT *, double *, const INT *, INT *, INT *);
+void DGETRF(const INT *, const INT *, double *, const INT *, INT *, INT *);
+
+int main(void)
+{
+    void (*names[])(const INT *, const INT *, double *, const INT *, INT *, INT *) = {dgetrf, dgetrf_, DGETRF};
+    for (int i = 0; i < 3; i++) {
+        INT n = 3, lda = 4, ipiv[3] = {-1, -1, -1}, info = -1;
+        double a[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+        names[i](&n, &n, a, &lda, ipiv, &info);
+        for (int k = 0; k < 12; k++)
+            printf("%g ", a[k]);
+        printf("%lld %lld %lld\n", (long long)ipiv[0], (long long)ipiv[2], (long long)info);
+    }
+    return 0;
+}
+"""
+
+
+def test_names_and_integers_of_mkl(t):
+    """By its libraries' names alone: another function behind them. The upper halves of 64-bit integers come back."""
+    for kind, integer in (("lp64", "int"), ("ilp64", "long")):
+        t.cc(MKL, f"libmkl_intel_{kind}.so.2", ["-O1", f"-DINT={integer}", "-shared", "-fPIC"])
+        program = t.cc(MKL_PROGRAM, f"uses_{kind}", ["-O1", f"-DINT={integer}", f"-L{t.dir}", f"-Wl,-rpath,{t.dir}", f"-l:libmkl_intel_{kind}.so.2"])
+        bare = t.bare([program])
+        equal(t.bodies(), 3)
+        first = t.run([program], options=["--plugin", "lapack"])
+        equal((first.out, t.bodies()), (bare.out, 1), kind)
+        equal("already-patched" in first.errors, False)
+        second = t.run([program], options=["--plugin", "lapack"])
+        equal((second.out, second.err, t.bodies()), (bare.out, b"", 0), kind)
+        doctor = t.ctl("doctor", "--plugin", "lapack", program)
+        equal("already-patched" in doctor.text, False)
+
+
 def test_wheels_of_numpy_and_scipy(t):
     """Their OpenBLAS has names and integers of its own. Needs the network: a part of --long."""
     if not t.long:
