@@ -134,13 +134,27 @@ static int imports_ok(const struct tc_flat *f, const struct tc_plan *p)
     return one != NULL;
 }
 
+static int purity_ok(const struct tc_flat *f, const struct tc_plan *p)
+{
+    const struct tc_purity *list;
+
+    if (p->purity.count > TC_MAX_PURITY)
+        return 0;
+    list = tc_flat_at(f, p->purity.off, p->purity.count, sizeof *list);
+    for (uint32_t i = 0; list != NULL && i < p->purity.count; i++)
+        if (!str_ok(f, list[i].what) || !str_ok(f, list[i].path))
+            return 0;
+    return list != NULL;
+}
+
 static int plan_ok(const struct tc_flat *f, const struct tc_plan *p, uint32_t task_count)
 {
     return p->task < task_count && str_ok(f, p->identity) && str_ok(f, p->symbol) &&
            str_ok(f, p->detail) && p->window_bytes <= TC_MAX_WINDOW &&
            p->moved_bytes <= TC_MAX_MOVED && (p->reason != 0 || hookable_ok(p)) &&
            tc_flat_at(f, p->dynamic.off, p->dynamic.count, sizeof(uint32_t)) != NULL &&
-           fixups_ok(f, p) && own_ok(f, p) && drafts_ok(f, p) && imports_ok(f, p);
+           fixups_ok(f, p) && own_ok(f, p) && drafts_ok(f, p) && imports_ok(f, p) &&
+           purity_ok(f, p);
 }
 
 static int debug_files_ok(const struct tc_flat *f, const struct tc_object *o)

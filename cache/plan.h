@@ -64,10 +64,22 @@ struct tc_plan {
     uint32_t deep_indirect; /* calls that it can't follow */
     struct tc_span imports; /* struct tc_deep_import: what its closure binds to outside, the C
                                library and the like left out */
+    struct tc_span purity;  /* struct tc_purity: what the source refers to that may matter */
+    uint32_t indirect_calls; /* that weren't followed for it */
+    uint32_t pad3;
     uint32_t hook;          /* enum tc_hook_kind */
     struct tc_span dynamic; /* uint32_t: the function's names, as indexes into the object's dynamic
                                symbol table; with TC_HOOK_GOT and _IFUNC */
 };
+
+/* What a function refers to that makes it depend on, or change, more than its arguments. */
+struct tc_purity {
+    struct tc_str what; /* an import, or a global */
+    struct tc_str path; /* "f > helper": who refers to it */
+    uint32_t reason;    /* enum tc_reason */
+    uint32_t pad;
+};
+#define TC_MAX_PURITY 32u
 
 /* How calls are taken. */
 enum tc_hook_kind {

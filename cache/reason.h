@@ -13,6 +13,7 @@ enum tc_reason_kind {
     TC_KIND_BYPASS,  /* the call ran without looking into the cache, or its result wasn't stored */
     TC_KIND_INPUT,   /* something that a person wrote: config, prototype, command line */
     TC_KIND_SERVICE, /* storage and service */
+    TC_KIND_ADVICE,  /* what a task's function may depend on or change (doctor) */
 };
 
 enum tc_reason {

@@ -10,6 +10,7 @@ KINDS = {
     "TC_KIND_BYPASS": ("Calls that ran without the cache, or whose result wasn't kept", "Counted by `cachectl stats -v`; told in the log at level debug, mistakes once as an error."),
     "TC_KIND_INPUT": ("What people write", "Errors stop `cachectl run` (125) before the program runs; a program that is preloaded by hand runs uncached."),
     "TC_KIND_SERVICE": ("Storage and service", "One warning, and the program runs uncached."),
+    "TC_KIND_ADVICE": ("What a function depends on", "Advice by `cachectl doctor`, from the names to which the function's code refers."),
 }
 STRING = r'"((?:[^"\\]|\\.)*)"'
 

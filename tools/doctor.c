@@ -179,6 +179,39 @@ static void text_caching(const struct doctor *d, const struct tc_finding *f)
     tc_text_free(&policy);
 }
 
+/* What the function's code refers to that may matter. */
+static void text_purity(const struct doctor *d, const struct tc_plan *plan)
+{
+    const struct tc_flat *f = &d->plans.flat;
+    const struct tc_purity *p = tc_flat_at(f, plan->purity.off, plan->purity.count, sizeof *p);
+    for (uint32_t i = 0; p && i < plan->purity.count; i++) {
+        const struct tc_reason_info *info = tc_reason_info(p[i].reason);
+        printf("    %sadvice%s     %s: %s, in %s: %s\n", tc_style(stdout, TC_WARN),
+               tc_style(stdout, TC_PLAIN), info->id, tc_flat_str(f, p[i].what),
+               tc_flat_str(f, p[i].path), info->sentence);
+    }
+    if (plan->indirect_calls)
+        printf("    unseen     %u indirect %s: what they do isn't known\n", plan->indirect_calls,
+               plan->indirect_calls == 1 ? "call" : "calls");
+}
+
+static void json_purity(struct tc_json *j, const struct doctor *d, const struct tc_plan *plan)
+{
+    const struct tc_flat *f = &d->plans.flat;
+    const struct tc_purity *p =
+        plan ? tc_flat_at(f, plan->purity.off, plan->purity.count, sizeof *p) : NULL;
+    tc_json_array(j, "advice");
+    for (uint32_t i = 0; p && i < plan->purity.count; i++) {
+        tc_json_object(j, NULL);
+        tc_json_text(j, "reason", tc_reason_info(p[i].reason)->id);
+        tc_json_text(j, "what", tc_flat_str(f, p[i].what));
+        tc_json_text(j, "path", tc_flat_str(f, p[i].path));
+        tc_json_close_object(j);
+    }
+    tc_json_close_array(j);
+    tc_json_u64(j, "indirect_calls", plan ? plan->indirect_calls : 0);
+}
+
 static void text_wrong(const struct doctor *d, const char *identity)
 {
     const struct tc_known_miss *m = tc_wrong_of(&d->wrong, identity);
@@ -216,6 +249,8 @@ static void text_finding(const struct doctor *d, const struct tc_finding *f)
     text_caching(d, f);
     if (!(f->task->flags & TC_TASK_FLOW))
         text_kept(d, f);
+    if (f->plan && f->state == TC_FINDING_HOOKABLE)
+        text_purity(d, f->plan);
     text_wrong(d, subject);
     printf("    from       %s\n", origin(d, f));
 }
@@ -371,6 +406,7 @@ static void json_finding(const struct doctor *d, struct tc_json *j, const struct
     tc_json_text(j, "caching_reason", active.reason ? tc_reason_info(active.reason)->id : NULL);
     tc_json_text(j, "policy", active.reason || !policy.data ? NULL : policy.data);
     tc_json_double(j, "verify", (double)active.verify / TC_ALL_HITS);
+    json_purity(j, d, f->plan);
     json_wrong(j, d, subject);
     json_isolation(j, f->task);
     json_kept(j, d, f->task);

@@ -78,6 +78,21 @@ static struct tc_str copy_str(const struct tc_flat *from, struct tc_str s,
     return s.off != 0 ? tc_flat_add_strn(out, tc_flat_str(from, s), s.bytes) : s;
 }
 
+static void copy_purity(const struct update *u, const struct tc_plan *from,
+                        struct tc_flat_builder *out, struct tc_plan *to)
+{
+    const struct tc_purity *list =
+        tc_flat_at(u->old, from->purity.off, from->purity.count, sizeof *list);
+    struct tc_purity copies[TC_MAX_PURITY];
+
+    for (uint32_t i = 0; i < from->purity.count; i++) {
+        copies[i] = list[i];
+        copies[i].what = copy_str(u->old, list[i].what, out);
+        copies[i].path = copy_str(u->old, list[i].path, out);
+    }
+    to->purity = tc_flat_add(out, copies, from->purity.count, sizeof copies[0]);
+}
+
 /* What a plan has from debug information. */
 static void copy_debug_facts(const struct update *u, const struct tc_plan *from,
                              struct tc_flat_builder *out, struct tc_plan *to)
@@ -88,6 +103,7 @@ static void copy_debug_facts(const struct update *u, const struct tc_plan *from,
     struct tc_param_text copies[TC_MAX_PARAMS + 1];
     struct tc_task task;
 
+    copy_purity(u, from, out, to);
     to->remedy = copy_str(u->old, from->remedy, out);
     to->note = copy_str(u->old, from->note, out);
     to->declaration = copy_str(u->old, from->declaration, out);

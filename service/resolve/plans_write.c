@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "service/resolve/plans_parts.h"
+#include "service/resolve/purity.h"
 #include "service/resolve/source_trees.h"
 
 #define IDENTITY_BYTES 1024u
@@ -114,6 +115,8 @@ static int add_deep(struct tc_map *m, const struct tc_function *f, struct tc_fla
     p->has_deep = s.import_count <= TC_MAX_DEEP_IMPORTS;
     if (f->is_ifunc)
         mix_file(m, p->deep);
+    p->purity = tc_purity_add(&s, out);
+    p->indirect_calls = p->deep_indirect;
     tc_source_free(&s);
     return 0;
 }
@@ -130,6 +133,8 @@ static int add_source(const struct tc_plan_object *o, struct tc_map *m, const st
     p->source_algorithm = TC_SOURCE_RESOLVED;
     if (f->is_ifunc)
         mix_file(m, p->source);
+    p->purity = tc_purity_add(&s, out);
+    p->indirect_calls = (uint32_t)s.indirect_calls;
     if (o->t->trees != NULL)
         tc_source_trees_add(o->t->trees, p->source, &s, out);
     tc_source_free(&s);
