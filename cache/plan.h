@@ -62,6 +62,8 @@ struct tc_plan {
     uint8_t deep[16];       /* TASK_SOURCE_DEEP, as far as it is inside of the object */
     uint32_t has_deep;      /* a task's policy asks for it */
     uint32_t deep_indirect; /* calls that it can't follow */
+    uint32_t deep_whole; /* the closure is too large: the object as a whole, with all it imports */
+    uint32_t deep_pad;
     struct tc_span imports; /* struct tc_deep_import: what its closure binds to outside, the C
                                library and the like left out */
     struct tc_span purity;  /* struct tc_purity: what the source refers to that may matter */

@@ -392,6 +392,8 @@ int tc_deep_digest(const struct tc_plan *plan, const struct tc_flat *plans, uint
     deep.sum = (struct tc_hash128){0, 0};
     tc_hash_begin(&deep.state, 2);
     tc_hash_add(&deep.state, plan->deep, sizeof plan->deep);
+    if (plan->deep_whole)
+        enter(self);
     for (uint32_t i = 0; i < plan->imports.count; i++) {
         struct wanted w =
             want(tc_flat_str(plans, imports[i].name),

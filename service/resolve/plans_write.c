@@ -110,7 +110,9 @@ static int add_deep(struct tc_map *m, const struct tc_function *f, struct tc_fla
     if (r < 0)
         return r;
     memcpy(p->deep, s.digest, sizeof p->deep);
-    p->imports = add_imports(&s, out);
+    p->deep_whole = (uint32_t)s.whole;
+    if (!s.whole)
+        p->imports = add_imports(&s, out);
     p->deep_indirect = (uint32_t)s.indirect_calls;
     p->has_deep = s.import_count <= TC_MAX_DEEP_IMPORTS;
     if (f->is_ifunc)

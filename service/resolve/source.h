@@ -58,7 +58,11 @@ struct tc_source {
     size_t coarse_count;   /* references that are */
     size_t indirect_calls; /* by register or memory that isn't a slot: not followed */
     size_t functions;      /* items of code that are whole functions */
+    int whole;             /* more functions than are followed: the whole file, and all it imports */
 };
+
+/* So many functions of an object are followed by TC_SOURCE_DEEP. */
+#define TC_SOURCE_MAX_CLOSURE 512u
 
 /* Of the code at `vaddr`. `m` stays the caller's. */
 int tc_source_make(struct tc_map *m, struct tc_piece function, enum tc_source_mode mode,

@@ -106,6 +106,7 @@ void tc_work_rest(struct tc_source_work *w, uint64_t vaddr, const char *why)
     }
     if (vaddr < item->item.begin)
         item->item.begin = vaddr;
+    tc_work_check_crowd(w, vaddr, r->end);
     item->item.coarse = 1;
     tc_work_mark(w, TC_MARK_REST);
     tc_work_number(w, r->end - vaddr);

@@ -77,6 +77,9 @@ struct tc_map {
     size_t version_count;
     const unsigned char *symbols, *strings, *version_indexes;
     uint64_t symbol_count, strings_bytes;
+    /* Data that leads to more functions than are followed, wherever it comes up. */
+    struct tc_piece crowded[8];
+    size_t crowded_count;
     struct tc_hash128 file;
     int has_file; /* the digest of the whole file, made when first asked for */
 };

@@ -101,6 +101,21 @@ static char *label_of(const struct tc_source_work *w, uint8_t kind, uint64_t beg
     return r < 0 ? NULL : label;
 }
 
+/* All of a crowded stretch, or more. */
+static int is_crowded(const struct tc_map *m, uint64_t begin, uint64_t end)
+{
+    for (size_t i = 0; i < m->crowded_count; i++)
+        if (m->crowded[i].vaddr >= begin && m->crowded[i].vaddr + m->crowded[i].bytes <= end)
+            return 1;
+    return 0;
+}
+
+void tc_work_check_crowd(struct tc_source_work *w, uint64_t begin, uint64_t end)
+{
+    if (w->mode == TC_SOURCE_DEEP && is_crowded(w->m, begin, end))
+        w->too_many = 1;
+}
+
 uint32_t tc_work_item(struct tc_source_work *w, uint8_t kind, uint64_t begin, uint64_t end)
 {
     struct tc_work_item *item;
@@ -111,8 +126,15 @@ uint32_t tc_work_item(struct tc_source_work *w, uint8_t kind, uint64_t begin, ui
         if (have->kind == kind && have->begin == begin && have->end == end)
             return (uint32_t)(i - 1);
     }
-    if (w->r < 0)
+    if (w->r < 0 || w->too_many)
         return TC_NO_ITEM;
+    w->functions += kind == TC_ITEM_CODE;
+    if (kind == TC_ITEM_DATA)
+        tc_work_check_crowd(w, begin, end);
+    if (w->mode == TC_SOURCE_DEEP && w->functions > TC_SOURCE_MAX_CLOSURE) {
+        w->too_many = 1;
+        return TC_NO_ITEM;
+    }
     if (w->count == MAX_ITEMS) {
         w->whole_file = 1;
         return TC_NO_ITEM;
@@ -369,7 +391,7 @@ static void walk_code(struct tc_source_work *w)
         tc_work_give_up(w, "not all of its code can be decoded");
         return;
     }
-    for (uint32_t i = 0; i < w->items[w->at].code.count && w->r == 0; i++) {
+    for (uint32_t i = 0; i < w->items[w->at].code.count && w->r == 0 && !w->too_many; i++) {
         struct tc_instruction n = w->items[w->at].code.insns[i];
         jumps |= n.flow == TC_FLOW_JUMP_FAR_OFF && n.field_count == 0;
         if (is_direct(&n))
@@ -395,7 +417,7 @@ static void walk_items(struct tc_source_work *w)
 {
     int more = 1;
 
-    while (more && w->r == 0) {
+    while (more && w->r == 0 && !w->too_many) {
         more = 0;
         for (uint32_t i = 0; i < w->count && w->r == 0; i++) {
             struct tc_work_item *item = &w->items[i];
@@ -528,6 +550,50 @@ static void free_refs(struct tc_source_ref *refs, size_t count)
     free(refs);
 }
 
+static void mix_file(struct tc_map *m, struct tc_source *s)
+{
+    struct {
+        uint8_t source[16];
+        struct tc_hash128 file;
+    } both;
+    struct tc_hash128 sum;
+
+    memcpy(both.source, s->digest, sizeof both.source);
+    both.file = tc_map_file(m);
+    sum = tc_hash128(&both, sizeof both, TC_SOURCE_DEEP);
+    memcpy(s->digest, &sum, sizeof s->digest);
+    s->whole = 1;
+}
+
+static void free_work(struct tc_source_work *w)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        free_listing(&w->items[i].code);
+        free(w->items[i].item.label);
+    }
+    free(w->items);
+    free_refs(w->refs, w->ref_count);
+    free(w->imports);
+}
+
+/* The walk ended inside of a table: does it alone lead to too many? Then the next function that
+ * comes to it needn't be followed any further. */
+static int note_crowded(struct tc_source_work *w)
+{
+    const struct tc_source_item *at = &w->items[w->at].item;
+    struct tc_source_work alone = {.m = w->m, .mode = w->mode, .hash = w->hash};
+    size_t most = sizeof w->m->crowded / sizeof w->m->crowded[0];
+
+    if (at->kind == TC_ITEM_CODE || w->m->crowded_count == most)
+        return 0;
+    if (tc_work_item(&alone, TC_ITEM_DATA, at->begin, at->end) == 0)
+        walk_items(&alone);
+    if (alone.r == 0 && alone.too_many && !is_crowded(w->m, at->begin, at->end))
+        w->m->crowded[w->m->crowded_count++] = (struct tc_piece){at->begin, at->end - at->begin};
+    free_work(&alone);
+    return alone.r;
+}
+
 int tc_source_make(struct tc_map *m, struct tc_piece function, enum tc_source_mode mode,
                    struct tc_source *ret)
 {
@@ -538,18 +604,18 @@ int tc_source_make(struct tc_map *m, struct tc_piece function, enum tc_source_mo
         return -ENOMEM;
     if (tc_work_item(&w, TC_ITEM_CODE, function.vaddr, function.vaddr + function.bytes) == 0)
         walk_items(&w);
-    if (w.r == 0) {
+    if (w.r == 0 && w.too_many) {
+        w.r = note_crowded(&w);
+        if (w.r == 0)
+            w.r = tc_source_make(m, function, TC_SOURCE_OWN, ret);
+        if (w.r == 0)
+            mix_file(m, ret);
+    } else if (w.r == 0) {
         number_places(&w);
         sort_imports(&w);
         w.r = hand_over(&w, ret);
     }
-    for (size_t i = 0; i < w.count; i++) {
-        free_listing(&w.items[i].code);
-        free(w.items[i].item.label);
-    }
-    free(w.items);
-    free_refs(w.refs, w.ref_count);
-    free(w.imports);
+    free_work(&w);
     free(hash);
     return w.r;
 }

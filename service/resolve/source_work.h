@@ -70,6 +70,8 @@ struct tc_source_work {
     uint64_t hashed_bytes;
     size_t coarse_count, indirect_calls;
     int whole_file;
+    int too_many; /* TC_SOURCE_MAX_CLOSURE */
+    uint32_t functions;
     int depth; /* of stubs and resolvers that lead to others */
     int r;     /* the first error */
 };
@@ -87,6 +89,8 @@ enum tc_by {
 int tc_work_list(struct tc_map *m, uint64_t vaddr, uint64_t bytes, struct tc_listing *ret);
 /* The item, made if it isn't there. TC_NO_ITEM: an error. */
 uint32_t tc_work_item(struct tc_source_work *w, uint8_t kind, uint64_t begin, uint64_t end);
+/* Data that is known to lead to too many functions ends the walk. */
+void tc_work_check_crowd(struct tc_source_work *w, uint64_t begin, uint64_t end);
 void tc_work_mark(struct tc_source_work *w, enum tc_mark mark);
 void tc_work_number(struct tc_source_work *w, uint64_t n);
 void tc_work_text(struct tc_source_work *w, const char *text);
