@@ -73,7 +73,8 @@ static int read_regions(struct tc_map *m)
             m->regions[m->region_count++] =
                 (struct tc_region){middle, end, region_flags(e, middle, end, 1) | TC_REGION_EMPTY};
     }
-    qsort(m->regions, m->region_count, sizeof *m->regions, by_begin);
+    if (m->region_count != 0)
+        qsort(m->regions, m->region_count, sizeof *m->regions, by_begin);
     return 0;
 }
 
@@ -189,7 +190,8 @@ static int read_relocs(struct tc_map *m)
         r = read_relr(m, d->relr, d->relr_bytes);
     if (r < 0)
         return r;
-    qsort(m->relocs, m->reloc_count, sizeof *m->relocs, by_place);
+    if (m->reloc_count != 0)
+        qsort(m->relocs, m->reloc_count, sizeof *m->relocs, by_place);
     for (size_t i = 0; i < m->reloc_count; i++)
         if (kept == 0 || by_place(&m->relocs[kept - 1], &m->relocs[i]) != 0)
             m->relocs[kept++] = m->relocs[i];
@@ -543,7 +545,8 @@ static int read_taken(struct tc_map *m)
     for (size_t i = 0; r == 0 && i < m->reloc_count; i++)
         if (m->relocs[i].kind == TC_REL_BASE)
             r = add_taken(m, m->relocs[i].addend);
-    qsort(m->taken, m->taken_count, sizeof *m->taken, by_value);
+    if (m->taken_count != 0)
+        qsort(m->taken, m->taken_count, sizeof *m->taken, by_value);
     return r;
 }
 
