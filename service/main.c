@@ -10,6 +10,7 @@
 
 #include "service/daemon.h"
 #include "service/describe_plugin.h"
+#include "service/describe_source.h"
 #include "service/service.h"
 
 /* The one line for who started us, and the descriptor's end. */
@@ -212,6 +213,8 @@ int main(int argc, char **argv)
         return r;
     if (o->plugin != NULL)
         return tc_describe_plugin(o->plugin, stdout);
+    if (o->source != NULL && o->symbol != NULL)
+        return tc_describe_source(o->source, o->symbol, o->deep, stdout);
     if (!o->foreground)
         tc_daemon_shed_preloads(argv);
     tc_daemon_clean(o->ready_fd);

@@ -11,7 +11,7 @@
 static const struct tc_command *const commands[] = {
     &tc_command_run,     &tc_command_doctor,  &tc_command_init, &tc_command_ls,  &tc_command_show,
     &tc_command_stats,   &tc_command_rm,      &tc_command_gc,   &tc_command_log, &tc_command_verify,
-    &tc_command_plugins, &tc_command_service, &tc_command_why,
+    &tc_command_plugins, &tc_command_service, &tc_command_why, &tc_command_source,
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 
