@@ -46,7 +46,9 @@ def test_numpy_svd_and_eigh_replay_bit_by_bit(t):
     equal(now[1], m, "no call of the second run is a miss")
     if now[0] < h + 15:
         raise Failure(f"only {now[0] - h} hits in the second run")
-    equal((first.err, second.err), (b"", b""))
+    # Where resolving takes more than a second, `cachectl run` says what it waits for.
+    told = [line for line in first.err.splitlines() if not line.startswith(b"cachectl: resolving ")]
+    equal((told, second.err), ([], b""))
 
 
 GPG = """
