@@ -85,8 +85,11 @@ enum tc_by {
     TC_BY_ANY_BASE,   /* or behind it */
 };
 
-/* source_walk.c */
+/* source_list.c */
 int tc_work_list(struct tc_map *m, uint64_t vaddr, uint64_t bytes, struct tc_listing *ret);
+void tc_work_free_list(struct tc_listing *l);
+
+/* source_walk.c */
 /* The item, made if it isn't there. TC_NO_ITEM: an error. */
 uint32_t tc_work_item(struct tc_source_work *w, uint8_t kind, uint64_t begin, uint64_t end);
 /* Data that is known to lead to too many functions ends the walk. */
