@@ -4,9 +4,14 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "preload/arch/arch.h"
 #include "preload/build_id.h"
 #include "preload/objects.h"
 #include "preload/state.h"
+
+enum {
+    MAX_PASSES = 4,
+};
 
 /* The object's code segment that `address` is in, by its program headers, which may be gone. */
 static int holds_code(const struct tc_known_object *o, uint64_t address, struct tc_known_code *ret)
@@ -29,30 +34,56 @@ static int holds_code(const struct tc_known_object *o, uint64_t address, struct 
     return 0;
 }
 
+/* Where a pointer leads to. */
+struct place {
+    struct tc_known_code code;
+    struct tc_file_id id;                     /* of an object without a build-id */
+    unsigned char text[TC_ARCH_PASSES_BYTES]; /* what is there, as far as it is code */
+};
+
+static size_t text_bytes(const struct tc_known_code *k, uint64_t pointer)
+{
+    uint64_t left = ((k->high + 4095) & ~4095ull) - pointer;
+
+    return left < TC_ARCH_PASSES_BYTES ? left : TC_ARCH_PASSES_BYTES;
+}
+
+static int read_text(uint64_t pointer, struct place *p)
+{
+    size_t n = text_bytes(&p->code, pointer);
+    struct iovec here = {p->text, n}, there = {(void *)(uintptr_t)pointer, n};
+
+    return TC_SYS(SYS_process_vm_readv, tc_sys_getpid(), &here, 1, &there, 1, 0) == (long)n;
+}
+
 /* Is what was seen there still there? The loader may have put another object in its place without
  * our knowing. One system call, where looking anew takes half a dozen. */
-static int still_there(const struct tc_known_code *k)
+static int still_there(const struct tc_known_code *k, uint64_t pointer, unsigned char *text)
 {
     unsigned char now[TC_MAX_BUILD_ID];
-    struct iovec there = {(void *)(uintptr_t)k->build_id_at, k->build_id_bytes};
-    struct iovec here = {now, k->build_id_bytes};
+    size_t n = text_bytes(k, pointer);
+    struct iovec there[2] = {{(void *)(uintptr_t)k->build_id_at, k->build_id_bytes},
+                             {(void *)(uintptr_t)pointer, n}};
+    struct iovec here[2] = {{now, k->build_id_bytes}, {text, n}};
 
-    return TC_SYS(SYS_process_vm_readv, tc_sys_getpid(), &here, 1, &there, 1, 0) ==
-               (long)k->build_id_bytes &&
+    return TC_SYS(SYS_process_vm_readv, tc_sys_getpid(), here, 2, there, 2, 0) ==
+               (long)(k->build_id_bytes + n) &&
            memcmp(now, k->build_id, k->build_id_bytes) == 0;
 }
 
-static const struct tc_known_code *find_known(struct tc_context *x, uint64_t pointer)
+static int find_known(struct tc_context *x, uint64_t pointer, struct place *ret)
 {
     for (uint32_t i = 0; i < TC_KNOWN_CODE; i++) {
         struct tc_known_code *k = &x->code[i];
         if (pointer < k->low || pointer >= k->high)
             continue;
-        if (still_there(k))
-            return k;
+        if (still_there(k, pointer, ret->text)) {
+            ret->code = *k;
+            return 1;
+        }
         k->high = 0;
     }
-    return NULL;
+    return 0;
 }
 
 /* A pointer to a function whose symbol is hooked leads to our stub: what it stands for counts. */
@@ -65,24 +96,73 @@ static uint64_t behind_stub(uint64_t pointer)
 }
 
 /* Remembered by its build-id, which alone can be looked at again. */
-static int look(struct tc_context *x, uint64_t pointer, struct tc_known_code *ret,
-                struct tc_file_id *ret_id)
+static int look(struct tc_context *x, uint64_t pointer, struct place *ret)
 {
     const unsigned char *build_id = NULL;
+    struct tc_known_code *k = &ret->code;
     struct tc_known_object o;
 
-    if (!tc_object_below(pointer, &o) || !holds_code(&o, pointer, ret))
+    if (!tc_object_below(pointer, &o) || !holds_code(&o, pointer, k) || !read_text(pointer, ret))
         return 0;
-    ret->base = o.base;
-    ret->build_id_bytes = tc_build_id_place(o.header, o.base, &build_id);
-    if (ret->build_id_bytes == 0) {
-        *ret_id = o.id;
+    k->base = o.base;
+    k->build_id_bytes = tc_build_id_place(o.header, o.base, &build_id);
+    if (k->build_id_bytes == 0) {
+        ret->id = o.id;
         return o.id.ino != 0;
     }
-    ret->build_id_at = (uint64_t)(uintptr_t)build_id;
-    memcpy(ret->build_id, build_id, ret->build_id_bytes);
-    x->code[x->next_code++ % TC_KNOWN_CODE] = *ret;
+    k->build_id_at = (uint64_t)(uintptr_t)build_id;
+    memcpy(k->build_id, build_id, k->build_id_bytes);
+    x->code[x->next_code++ % TC_KNOWN_CODE] = *k;
     return 1;
+}
+
+static int locate(struct tc_context *x, uint64_t *pointer, struct place *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    if (find_known(x, *pointer, ret) || look(x, *pointer, ret))
+        return 1;
+    *pointer = behind_stub(*pointer);
+    return look(x, *pointer, ret);
+}
+
+static int read_slot(uint64_t slot, uint64_t *ret)
+{
+    struct iovec here = {ret, sizeof *ret}, there = {(void *)(uintptr_t)slot, sizeof *ret};
+
+    return TC_SYS(SYS_process_vm_readv, tc_sys_getpid(), &here, 1, &there, 1, 0) ==
+           (long)sizeof *ret;
+}
+
+/* Does the slot of an entry in `from`'s procedure linkage table still lead back there? */
+static int is_unbound(const struct place *from, uint64_t pointer)
+{
+    struct place p = {.code = from->code};
+
+    return pointer >= from->code.low && pointer < from->code.high && read_text(pointer, &p) &&
+           text_bytes(&p.code, pointer) >= TC_ARCH_LAZY_BYTES && tc_arch_is_lazy(p.text);
+}
+
+/* Code that only passes calls on stands for what it passes them on to: a program that isn't
+ * position-independent takes its own linkage table for the address of a library's function. Not
+ * bound yet, that may be in any object: all of them count then, in *ret_all. */
+static uint32_t find_code(struct tc_context *x, uint64_t *pointer, struct place *ret,
+                          struct tc_hash128 *ret_all)
+{
+    uint64_t slot, to;
+
+    for (int i = 0; i < MAX_PASSES; i++) {
+        if (!locate(x, pointer, ret))
+            return TC_R_UNKNOWN_CODE;
+        slot = tc_arch_passes_on(*pointer, ret->text);
+        if (slot == 0)
+            return 0;
+        if (!read_slot(slot, &to))
+            return TC_R_UNKNOWN_CODE;
+        if (is_unbound(ret, to))
+            return tc_objects_digest(ret_all) ? 0 : TC_R_UNKNOWN_CODE;
+        *pointer = to;
+    }
+    return TC_R_UNKNOWN_CODE;
 }
 
 uint32_t tc_function_input(struct tc_context *x, uint64_t pointer,
@@ -90,27 +170,24 @@ uint32_t tc_function_input(struct tc_context *x, uint64_t pointer,
 {
     struct {
         unsigned char build_id[TC_MAX_BUILD_ID];
-        struct tc_file_id id; /* of an object without one */
+        struct tc_file_id id;
+        struct tc_hash128 all;
         uint64_t build_id_bytes, offset;
     } content;
-    const struct tc_known_code *known;
-    struct tc_known_code fresh;
+    struct place p;
     struct tc_hash128 digest;
+    uint32_t r;
 
     if (tc_is_sandboxed())
         return TC_R_SANDBOXED; /* nothing can be probed */
     memset(&content, 0, sizeof content);
-    memset(&fresh, 0, sizeof fresh);
-    known = find_known(x, pointer);
-    if (known == NULL && !look(x, pointer, &fresh, &content.id)) {
-        pointer = behind_stub(pointer);
-        if (!look(x, pointer, &fresh, &content.id))
-            return TC_R_UNKNOWN_CODE;
-    }
-    known = known != NULL ? known : &fresh;
-    memcpy(content.build_id, known->build_id, known->build_id_bytes);
-    content.build_id_bytes = known->build_id_bytes;
-    content.offset = pointer - known->base;
+    r = find_code(x, &pointer, &p, &content.all);
+    if (r != 0)
+        return r;
+    memcpy(content.build_id, p.code.build_id, p.code.build_id_bytes);
+    content.id = p.id;
+    content.build_id_bytes = p.code.build_id_bytes;
+    content.offset = pointer - p.code.base;
     digest = tc_hash128(&content, sizeof content, tc_state.page->seed);
     memcpy(ret, &digest, sizeof digest);
     return 0;

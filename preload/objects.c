@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "preload/build_id.h"
 #include "preload/client.h"
 #include "preload/log.h"
 #include "preload/state.h"
@@ -101,6 +102,46 @@ int tc_object_below(uint64_t address, struct tc_known_object *ret)
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     ret->base = base;
     return __atomic_load_n(&known.entry[best].base, __ATOMIC_RELAXED) == base;
+}
+
+/* An object without a file, such as the kernel's, is known by its build-id. */
+static int add_object(const struct tc_known_object *o, uint64_t base, struct tc_hash128 *h)
+{
+    struct {
+        struct tc_hash128 before;
+        struct tc_file_id id;
+        unsigned char build_id[TC_MAX_BUILD_ID];
+    } content;
+
+    memset(&content, 0, sizeof content);
+    content.before = *h;
+    content.id = o->id;
+    if (o->id.ino == 0 && tc_build_id_at(o->header, base, content.build_id) == 0)
+        return 0;
+    *h = tc_hash128(&content, sizeof content, 0);
+    return 1;
+}
+
+int tc_objects_digest(struct tc_hash128 *ret)
+{
+    uint32_t count = __atomic_load_n(&known.count, __ATOMIC_ACQUIRE);
+    struct tc_hash128 h = {0, 0};
+
+    if (count == TABLE / 2)
+        return 0; /* there may be more */
+    for (uint32_t i = 0; i < count; i++) {
+        struct tc_known_object o;
+        uint64_t base = __atomic_load_n(&known.entry[i].base, __ATOMIC_ACQUIRE);
+        if (base == UNUSED)
+            continue;
+        o = known.entry[i];
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (__atomic_load_n(&known.entry[i].base, __ATOMIC_RELAXED) != base ||
+            !add_object(&o, base, &h))
+            return 0;
+    }
+    *ret = h;
+    return 1;
 }
 
 const struct r_debug *tc_loader(void)

@@ -7,6 +7,7 @@
 
 #include <link.h>
 
+#include "cache/hash.h"
 #include "cache/task.h"
 
 /* The loader's description of this process, NULL if there is none. */
@@ -28,5 +29,9 @@ struct tc_known_object {
 /* The object with the greatest load bias not above `address`: if the address is in an object, then
  * in this one. 0: there is none. Any context. */
 int tc_object_below(uint64_t address, struct tc_known_object *ret);
+
+/* Of all of them, by their files, in the order in which they came. 0: it can't be told, or is just
+ * changing. Any context. */
+int tc_objects_digest(struct tc_hash128 *ret);
 
 #endif

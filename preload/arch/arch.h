@@ -69,6 +69,10 @@ enum tc_arch_binding tc_arch_binding(uint32_t type);
 /* Is this what an unbound slot leads to, the way to the loader? TC_ARCH_LAZY_BYTES are readable. */
 #define TC_ARCH_LAZY_BYTES 16u
 int tc_arch_is_lazy(const unsigned char *code);
+/* Does the code at `at`, of which there is a copy in `code`, nothing but go on to where a slot in
+ * memory says, as the entries of a procedure linkage table do? The slot's address, else 0. */
+#define TC_ARCH_PASSES_BYTES 16u
+uint64_t tc_arch_passes_on(uint64_t at, const unsigned char code[TC_ARCH_PASSES_BYTES]);
 
 /* The bytes that make `from` jump to `to`; returns how many (at most 8) or -ERANGE. */
 int tc_arch_jump(uint64_t from, uint64_t to, unsigned char ret_bytes[8]);

@@ -173,6 +173,21 @@ int tc_arch_is_lazy(const unsigned char *code)
     return code[0] == 0x68 && (code[5] == 0xe9 || (code[5] == 0xf2 && code[6] == 0xe9));
 }
 
+/* [endbr64] [bnd] jmp *disp32(%rip) (psABI, 5.2). */
+uint64_t tc_arch_passes_on(uint64_t at, const unsigned char code[TC_ARCH_PASSES_BYTES])
+{
+    uint32_t n = 0;
+    int32_t disp;
+
+    if (memcmp(code, endbr64, sizeof endbr64) == 0)
+        n += sizeof endbr64;
+    n += code[n] == 0xf2;
+    if (code[n] != 0xff || code[n + 1] != 0x25)
+        return 0;
+    memcpy(&disp, code + n + 2, sizeof disp);
+    return at + n + 6 + (uint64_t)(int64_t)disp;
+}
+
 int tc_arch_jump(uint64_t from, uint64_t to, unsigned char ret_bytes[8])
 {
     int32_t d;

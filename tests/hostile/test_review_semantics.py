@@ -1,0 +1,69 @@
+"""What a reading of blocks, flows, function pointers and transactions by an adversary found: each test is a bug that was."""
+import os
+
+from harness import TESTS, equal
+
+INCLUDE = f"-I{TESTS}/programs"
+BODY = r"""
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#define TASK __attribute__((visibility("default"), noinline, noclone))
+static void body(const char *name)
+{
+    int fd = open(getenv("BODY_LOG"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (fd < 0 || write(fd, name, strlen(name)) < 0 || write(fd, "\n", 1) < 0)
+        _exit(99);
+    close(fd);
+}
+"""
+
+
+INTEGRATE = """
+tasks:
+  - symbol: integrate
+    prototype: |
+      double integrate(double (*f)(double), double lo, double hi)
+    cache_policy: INPUTS
+"""
+CALLER = BODY + r"""
+extern double cb(double x);
+TASK double integrate(double (*f)(double), double lo, double hi)
+{
+    body("integrate");
+    return f(lo) + f(hi);
+}
+int main(void)
+{
+#ifdef BOUND
+    printf("%g\n", cb(0));
+#endif
+    for (int i = 0; i < 3; i++)
+        printf("%g\n", integrate(cb, 1, 2));
+    return 0;
+}
+"""
+
+
+def test_a_pointer_to_a_plt_entry_is_what_lies_behind_it(t):
+    """A program that isn't position-independent takes its own PLT entry for the address of a library's function."""
+    config = t.config(INTEGRATE)
+    for name, flags in (("lazy", ("-Wl,-z,lazy",)), ("bound", ("-Wl,-z,lazy", "-DBOUND")), ("now", ("-Wl,-z,now",)),
+                        ("cet", ("-Wl,-z,now", "-fcf-protection", "-Wl,-z,ibtplt"))):
+        new = 2 if name == "lazy" else 1  # before the program's first own call binds it, and after
+        for factor, bodies in ((2, new), (None, 0), (3, new)):
+            if factor is not None:
+                lib = t.write("cb.c", f"double cb(double x) {{ return x * {factor}; }}\n")
+                t.execute(["gcc", "-O1", "-shared", "-fPIC", "-o", str(t.dir / "libcb.so"), lib])
+            p = str(t.dir / name)
+            if not os.path.exists(p):
+                t.cc(CALLER, name, ("-O1", "-no-pie", "-fno-pie", f"-L{t.dir}", "-lcb", f"-Wl,-rpath,{t.dir}", *flags))
+            bare = t.bare([p])
+            t.bodies()
+            r = t.run([p], config)
+            equal((r.out, r.err), (bare.out, bare.err), name)
+            equal(t.bodies(), bodies, f"{name}, times {factor}")
