@@ -183,7 +183,6 @@ static const struct build more_builds[] = {
     {"gcc", "-O2 -fPIC -shared", "", STABLE},
     {"gcc", "-O2 -fPIC -shared -fno-plt", "", STABLE},
     {"gcc", "-O2 -fPIE -pie -flto", "", STABLE_ALWAYS},
-    {"gcc", "-O2 -fno-pie -no-pie", "s", ""},
     {"gcc", "-O0 -fPIC -shared", "s", ""},
     {"clang", "-O0 -fPIE -pie", "", STABLE},
     {"clang", "-O3 -fPIE -pie", "", STABLE},
@@ -277,9 +276,9 @@ static void check_moves(const struct elf_dir *d, const struct build *b)
     before = digests_of(d, "before", NULL);
     check_move(d, b, "-DPRE -DPOST", before);
     check_move(d, b, "-Wl,-z,now,-z,noseparate-code,-O2 -g", before);
-    if (elf_have("ld.lld"))
+    if (elf_have("ld.lld") && strstr(b->flags, "-flto") == NULL)
         check_move(d, b, "-fuse-ld=lld", before);
-    if (elf_have("ld.gold"))
+    if (elf_have("ld.gold") && strstr(b->flags, "-flto") == NULL)
         check_move(d, b, "-fuse-ld=gold", before);
     free_digests(before);
 }
