@@ -27,7 +27,8 @@ static void begin(struct made *made, const char *const *names)
 static void add(struct made *made, const char *name, uint8_t tag, const void *data, size_t bytes)
 {
     assert_int_equal(tc_material_begin(&made->m, name, strlen(name), tag, bytes), 0);
-    tc_material_content(&made->m, data, bytes);
+    if (bytes != 0)
+        tc_material_content(&made->m, data, bytes);
     assert_int_equal(tc_material_end(&made->m), 0);
 }
 
