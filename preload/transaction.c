@@ -49,6 +49,24 @@ int tc_transaction_has(const struct tc_flow *flow, uint32_t storage)
     return has(&flow->transaction.touched, storage);
 }
 
+/* The transaction that a lazy one becomes a part of; NULL: it is the outermost one. */
+static struct tc_flow *transaction_around(struct tc_context *x, const struct tc_flow *flow)
+{
+    struct tc_flow *t = tc_transaction_of(x, tc_flow_around(x, flow));
+
+    while (t != NULL && t->transaction.mode == TC_COMMIT_EAGER)
+        t = tc_transaction_of(x, tc_flow_around(x, t));
+    return t;
+}
+
+/* A lazy one lands with those around it: in a forked child these may be its parent's. */
+static int is_anothers(struct tc_context *x, const struct tc_flow *t)
+{
+    while (t != NULL && t->pid == (uint32_t)tc_state.pid)
+        t = t->transaction.mode == TC_COMMIT_LAZY ? transaction_around(x, t) : NULL;
+    return t != NULL;
+}
+
 uint32_t tc_transaction_for(struct tc_context *x, uint64_t entry, struct tc_flow **ret)
 {
     const struct tc_flow *f;
@@ -64,7 +82,7 @@ uint32_t tc_transaction_for(struct tc_context *x, uint64_t entry, struct tc_flow
     t = tc_transaction_of(x, f);
     if (t == NULL || t->transaction.mode == TC_COMMIT_EAGER)
         return 0;
-    if (t->pid != (uint32_t)tc_state.pid)
+    if (is_anothers(x, t))
         return TC_R_FORKED_TRANSACTION;
     if (get(&t->transaction.broken))
         return TC_R_TRANSACTION_LOST;
@@ -113,16 +131,6 @@ static void drop(const struct tc_flow *flow, uint32_t storages)
     for (m.storage = 0; storages >> m.storage != 0; m.storage++)
         if (storages >> m.storage & 1)
             (void)tc_tell(&m);
-}
-
-/* The transaction that a lazy one becomes a part of; NULL: it is the outermost one. */
-static struct tc_flow *transaction_around(struct tc_context *x, const struct tc_flow *flow)
-{
-    struct tc_flow *t = tc_transaction_of(x, tc_flow_around(x, flow));
-
-    while (t != NULL && t->transaction.mode == TC_COMMIT_EAGER)
-        t = tc_transaction_of(x, tc_flow_around(x, t));
-    return t;
 }
 
 static int commit(struct tc_flow *flow, struct tc_flow *around, uint32_t storage)

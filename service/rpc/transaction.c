@@ -48,13 +48,23 @@ static int begin(struct tc_service *s, const struct tc_connection *c, const uint
     return 0;
 }
 
+/* Does it belong to another process? What is staged is known by its number alone. */
+static int is_anothers(const struct tc_service *s, const uint64_t id[2])
+{
+    for (const struct tc_transaction *t = s->transactions; t != NULL; t = t->next) {
+        if (!t->ended && memcmp(t->id, id, sizeof t->id) == 0)
+            return 1;
+    }
+    return 0;
+}
+
 /* A live one of this process, begun if it may be. -ESTALE. */
 static int take(struct tc_service *s, const struct tc_connection *c, const uint64_t id[2],
                 int begins, struct tc_transaction **ret)
 {
     *ret = find(s, c, id);
     if (*ret == NULL)
-        return begins ? begin(s, c, id, ret) : -ESTALE;
+        return begins && !is_anothers(s, id) ? begin(s, c, id, ret) : -ESTALE;
     if ((*ret)->epoch == tc_store_epoch(s->store))
         return 0;
     (*ret)->ended = 1;

@@ -67,3 +67,65 @@ def test_a_pointer_to_a_plt_entry_is_what_lies_behind_it(t):
             r = t.run([p], config)
             equal((r.out, r.err), (bare.out, bare.err), name)
             equal(t.bodies(), bodies, f"{name}, times {factor}")
+
+
+FLOWS = BODY + r"""
+#include <sys/wait.h>
+TASK int f(int x)
+{
+    body(x == 1 ? "one" : "two");
+    return x * 10;
+}
+TASK int inner(int x)
+{
+    return f(x) + f(x);
+}
+TASK int flow(int x)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(inner(1) != 20);
+    waitpid(child, &status, 0);
+    usleep(100000);
+    f(2);
+    usleep(1500000); /* what the child left is swept */
+    f(2);
+    return status;
+}
+int main(void)
+{
+    printf("%d\n", flow(1));
+    printf("%d\n", f(2));
+    printf("%d\n", f(1));
+    return 0;
+}
+"""
+TRANSACTIONS = """
+defaults: { cache_policy: INPUTS }
+flows:
+  - symbol: flow
+    prototype: |
+      int flow(int x)
+    transaction: true
+  - symbol: inner
+    prototype: |
+      int inner(int x)
+    transaction: true
+tasks:
+  - symbol: f
+    prototype: |
+      int f(int x)
+"""
+
+
+def test_a_childs_flow_is_no_part_of_its_parents_transaction(t):
+    """It was handed over to that, and went with the child: all that the parent had staged by then."""
+    p = t.cc(FLOWS, "flows", ("-O1",))
+    config = t.config(TRANSACTIONS)
+    bare = t.bare([p])
+    t.bodies()
+    r = t.run([p], config, env={"TASKCACHE_LOG": "error"})
+    equal((r.out, r.err), (bare.out, b""))
+    equal(t.body_log.read_text().split(), ["one", "one", "two", "one"], "the child's results go nowhere, the parent's stay")
+    equal(len(t.records(config)), 2)
