@@ -147,14 +147,27 @@ static int purity_ok(const struct tc_flat *f, const struct tc_plan *p)
     return list != NULL;
 }
 
+static int globals_ok(const struct tc_flat *f, const struct tc_plan *p)
+{
+    const struct tc_plan_global *g = NULL;
+
+    if (p->globals.count > TC_MAX_PARAMS)
+        return 0;
+    g = tc_flat_at(f, p->globals.off, p->globals.count, sizeof *g);
+    for (uint32_t i = 0; g != NULL && i < p->globals.count; i++)
+        if (g[i].kind > TC_GLOBAL_IN_SLOT)
+            return 0;
+    return g != NULL;
+}
+
 static int plan_ok(const struct tc_flat *f, const struct tc_plan *p, uint32_t task_count)
 {
     return p->task < task_count && str_ok(f, p->identity) && str_ok(f, p->symbol) &&
            str_ok(f, p->detail) && p->window_bytes <= TC_MAX_WINDOW &&
            p->moved_bytes <= TC_MAX_MOVED && (p->reason != 0 || hookable_ok(p)) &&
            tc_flat_at(f, p->dynamic.off, p->dynamic.count, sizeof(uint32_t)) != NULL &&
-           fixups_ok(f, p) && own_ok(f, p) && drafts_ok(f, p) && imports_ok(f, p) &&
-           purity_ok(f, p);
+           fixups_ok(f, p) && globals_ok(f, p) && own_ok(f, p) && drafts_ok(f, p) &&
+           imports_ok(f, p) && purity_ok(f, p);
 }
 
 static int debug_files_ok(const struct tc_flat *f, const struct tc_object *o)

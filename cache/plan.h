@@ -31,6 +31,18 @@ struct tc_fixup {
     uint64_t target_vaddr; /* in the object's own addresses */
 };
 
+/* A global of the task's, `loc_index` of its parameter. */
+enum tc_global_kind {
+    TC_GLOBAL_HERE = 0, /* at `vaddr` */
+    TC_GLOBAL_IN_SLOT,  /* where the word at `vaddr` says, which the loader has bound */
+};
+struct tc_plan_global {
+    uint64_t vaddr; /* in the object's own addresses */
+    uint64_t bytes; /* how large it is; 0: not known */
+    uint32_t kind;  /* enum tc_global_kind */
+    uint32_t pad;
+};
+
 struct tc_plan {
     uint32_t task;          /* index into the config's tasks */
     uint32_t reason;        /* enum tc_reason: 0 hookable, else the refusal */
@@ -69,6 +81,7 @@ struct tc_plan {
     struct tc_span purity;  /* struct tc_purity: what the source refers to that may matter */
     uint32_t indirect_calls; /* that weren't followed for it */
     uint32_t pad3;
+    struct tc_span globals; /* struct tc_plan_global */
     uint32_t hook;          /* enum tc_hook_kind */
     struct tc_span dynamic; /* uint32_t: the function's names, as indexes into the object's dynamic
                                symbol table; with TC_HOOK_GOT and _IFUNC */

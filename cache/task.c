@@ -88,6 +88,9 @@ static int loc_ok(const struct tc_flat *f, const struct tc_task *task, const str
         return p->loc_index < 8 && is_float(p->type);
     case TC_LOC_STACK:
         return p->loc_index < task->stack_slots;
+    case TC_LOC_GLOBAL:
+    case TC_LOC_GLOBAL_POINTER:
+        return p->type == TC_PTR;
     default:
         return 0;
     }
@@ -236,6 +239,19 @@ static int owned_ok(const struct tc_flat *f, const struct tc_task *task, const s
     return tc_is_owned(&task->owned) && param_ok(f, task, c, &task->owned);
 }
 
+/* Numbered as they come, behind all others. */
+static int places_in_order(const struct tc_task *task, const struct tc_param *p)
+{
+    uint32_t globals = 0;
+
+    for (uint32_t i = 0; i < task->params.count; i++) {
+        if (tc_is_global(&p[i]) ? p[i].loc_index != globals : globals != 0)
+            return 0;
+        globals += (uint32_t)tc_is_global(&p[i]);
+    }
+    return 1;
+}
+
 static int params_ok(const struct tc_flat *f, const struct tc_task *task, const struct code *c)
 {
     const struct tc_param *p = span_at(f, task->params, TC_MAX_PARAMS, sizeof *p);
@@ -244,7 +260,7 @@ static int params_ok(const struct tc_flat *f, const struct tc_task *task, const 
         if (!param_ok(f, task, c, p) || !loc_ok(f, task, p))
             return 0;
     }
-    return p != NULL;
+    return p != NULL && places_in_order(task, p - task->params.count);
 }
 
 static int name_compare(const struct tc_flat *f, struct tc_str a, struct tc_str b)
@@ -379,6 +395,16 @@ static int texts_ok(const struct tc_flat *f, const struct tc_task *task)
     return 1;
 }
 
+static int globals_ok(const struct tc_flat *f, const struct tc_task *task)
+{
+    const struct tc_global_text *g = span_at(f, task->globals, TC_MAX_PARAMS, sizeof *g);
+
+    for (uint32_t i = 0; g != NULL && i < task->globals.count; i++)
+        if (!str_ok(f, g[i].name) || !str_ok(f, g[i].file) || !str_ok(f, g[i].text))
+            return 0;
+    return g != NULL;
+}
+
 int tc_task_ok(const struct tc_flat *f, const struct tc_task *task)
 {
     struct code c = {
@@ -404,7 +430,8 @@ int tc_task_ok(const struct tc_flat *f, const struct tc_task *task)
         return 0;
     return c.insns != NULL && params_ok(f, task, &c) && owned_ok(f, task, &c) &&
            follows_ok(f, task, &c) && sorted_ok(f, task) && programs_ok(f, task, &c) &&
-           key_parts_ok(f, task, &c) && functions_ok(f, task) && texts_ok(f, task);
+           key_parts_ok(f, task, &c) && functions_ok(f, task) && texts_ok(f, task) &&
+           globals_ok(f, task);
 }
 
 static int strings_ok(const struct tc_flat *f, const struct tc_config *config)

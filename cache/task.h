@@ -96,9 +96,11 @@ struct tc_layout {
 #define TC_MAX_LAYOUT_BYTES (1u << 24)
 
 enum tc_loc {
-    TC_LOC_INT = 1, /* rdi rsi rdx rcx r8 r9 (psABI 3.2.3, INTEGER): index 0..5 */
-    TC_LOC_SSE,     /* xmm0..7 */
-    TC_LOC_STACK,   /* eightbyte `loc_index` above the return address */
+    TC_LOC_INT = 1,        /* rdi rsi rdx rcx r8 r9 (psABI 3.2.3, INTEGER): index 0..5 */
+    TC_LOC_SSE,            /* xmm0..7 */
+    TC_LOC_STACK,          /* eightbyte `loc_index` above the return address */
+    TC_LOC_GLOBAL,         /* the address of global `loc_index` (struct tc_plan_global) */
+    TC_LOC_GLOBAL_POINTER, /* the pointer that is there when the function is called */
 };
 
 /* Where the eightbytes of a result with a layout are. */
@@ -138,6 +140,13 @@ struct tc_param {
     uint32_t codec; /* 1 + index into the task's functions, TC_SHAPE_CODEC */
 };
 
+/* A global of the function's object, captured and replayed like a parameter? They stand behind the
+ * function's own. */
+static inline int tc_is_global(const struct tc_param *p)
+{
+    return p->loc >= TC_LOC_GLOBAL;
+}
+
 /* How the function returns (`result_type` says the scalar). */
 enum tc_result_kind {
     TC_RESULT_VOID = 0,
@@ -164,7 +173,7 @@ enum tc_policy_bit {
     TC_POLICY_KEY = 1u << 4,      /* not a member: the task's own template gives the key, alone */
     TC_POLICY_FUNCTION = 1u << 5, /* key functions of plugins, see `functions` */
     TC_POLICY_SOURCE_DEEP = 1u << 6,
-    TC_POLICY_VOID = 1u << 15,    /* names a member that isn't built yet: no key, ever */
+    TC_POLICY_VOID = 1u << 15, /* names a member that isn't built yet: no key, ever */
 };
 
 #define TC_ALL_HITS UINT32_MAX
@@ -251,6 +260,11 @@ struct tc_param_text {
     struct tc_str name, text;
 };
 
+/* What the config says of one global under `globals:`; `file` "": any. */
+struct tc_global_text {
+    struct tc_str name, file, text;
+};
+
 /* Of a task without a written prototype, or whose prototype names types that the config doesn't
  * declare: what the resolver needs to make it with the help of debug information. */
 struct tc_task_texts {
@@ -298,6 +312,7 @@ struct tc_task {
     uint32_t key_storage;     /* where the headers of results are kept; 0: with the results */
     struct tc_span key_parts; /* struct tc_key_part, with TC_POLICY_KEY */
     struct tc_span functions; /* struct tc_task_function */
+    struct tc_span globals;   /* struct tc_global_text, for the resolver: of the config's task */
     struct tc_param
         owned;       /* TC_RESULT_MALLOC, _STATIC, _CODEC: the result as an output, "return" */
     uint32_t verify; /* this share of the hits, of TC_ALL_HITS, is verified */

@@ -56,6 +56,7 @@ void tc_task_copy_head(const struct tc_flat *from, const struct tc_task *task,
     ret->line = 0;
     ret->texts = (struct tc_span){0, 0};
     ret->key_parts = (struct tc_span){0, 0};
+    ret->globals = (struct tc_span){0, 0};
     ret->functions = copy_functions(from, task->functions, out);
 }
 

@@ -51,6 +51,30 @@ static uint64_t members_argument(struct tc_frame *f, const struct tc_param *p, u
     return (uint64_t)(uintptr_t)image;
 }
 
+/* A global's address, or the pointer that it holds. */
+static uint64_t global_argument(const struct tc_hook *h, const struct tc_param *p)
+{
+    const struct tc_plan_global *g = &h->globals[p->loc_index];
+    uint64_t at = h->base + g->vaddr, pointer;
+
+    if (g->kind == TC_GLOBAL_IN_SLOT)
+        memcpy(&at, (const void *)(uintptr_t)at, sizeof at);
+    if (p->loc == TC_LOC_GLOBAL || at == 0)
+        return at;
+    memcpy(&pointer, (const void *)(uintptr_t)at, sizeof pointer);
+    return pointer;
+}
+
+uint32_t tc_capture_globals(const struct tc_call *c)
+{
+    const struct tc_hook *h = c->hook;
+
+    for (uint32_t i = h->param_count - h->plan->globals.count; i < h->param_count; i++)
+        if (global_argument(h, &h->params[i]) != c->arg[i])
+            return TC_R_INPUTS_CHANGED;
+    return 0;
+}
+
 void tc_capture_arguments(struct tc_call *c)
 {
     uint32_t image = 0;
@@ -61,6 +85,8 @@ void tc_capture_arguments(struct tc_call *c)
 
         if (p->type == TC_MEMBERS)
             v = members_argument(c->frame, p, &image);
+        else if (tc_is_global(p))
+            v = global_argument(c->hook, p);
         else if (p->dir != TC_HIDDEN)
             v = argument_at(c->frame, p->loc, p->loc_index);
         c->arg[i] = tc_scalar_bytes(p->type) == 8 ? v : (uint64_t)tc_widen(v, p->type);

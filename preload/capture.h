@@ -46,6 +46,10 @@ uint32_t tc_capture_flow(struct tc_context *x, struct tc_call *c, uint8_t ret[16
 /* The key material under the task's policy, and the key. */
 uint32_t tc_capture_key(struct tc_context *x, struct tc_call *c);
 
+/* After the body: do the task's globals still lead where they led? A replay couldn't make them lead
+ * elsewhere. */
+uint32_t tc_capture_globals(const struct tc_call *c);
+
 /* After the body: are the read-only inputs that entered `material` still what they were? 0,
  * TC_R_INPUTS_CHANGED, or another reason. */
 uint32_t tc_capture_compare(struct tc_context *x, struct tc_call *c, const unsigned char *material,

@@ -121,6 +121,17 @@ void tc_runs_join(struct tc_runs *e)
         *e = (struct tc_runs){1, e->pieces * e->piece_bytes, e->pieces * e->piece_bytes};
 }
 
+/* Nobody means what stands behind a global. */
+static uint32_t inside_global(const struct tc_call *c, const struct tc_param *p,
+                              const struct tc_runs *e)
+{
+    uint64_t bytes = c->hook->globals[p->loc_index].bytes;
+
+    if (bytes == 0 || e->pieces == 0 || e->piece_bytes == 0)
+        return 0;
+    return (e->pieces - 1) * e->stride_bytes + e->piece_bytes > bytes ? TC_R_BAD_EXTENT : 0;
+}
+
 uint32_t tc_extent_of(struct tc_call *c, const struct tc_param *p, struct tc_runs *ret)
 {
     int64_t pieces, length, stride;
@@ -130,7 +141,9 @@ uint32_t tc_extent_of(struct tc_call *c, const struct tc_param *p, struct tc_run
         r = optional(c, p->length, 1, &length);
     if (r == 0)
         r = optional(c, p->stride, length, &stride);
-    return r != 0 ? r : in_bytes(tc_element_of(c->hook, p).bytes, pieces, length, stride, ret);
+    if (r == 0)
+        r = in_bytes(tc_element_of(c->hook, p).bytes, pieces, length, stride, ret);
+    return r == 0 && p->loc == TC_LOC_GLOBAL ? inside_global(c, p, ret) : r;
 }
 
 static int is_output(const struct tc_param *p)

@@ -170,6 +170,15 @@ static uint32_t gives_blocks(const struct tc_hook *h)
     return (uint32_t)tc_is_owned(&h->task->owned);
 }
 
+static uint32_t count_globals(const struct tc_hook *h)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < h->param_count; i++)
+        n += (uint32_t)tc_is_global(&h->params[i]);
+    return n;
+}
+
 static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struct tc_flat *plans,
                       uint64_t base)
 {
@@ -192,6 +201,7 @@ static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struc
     h->olds = tc_flat_at(in, t->olds.off, t->olds.count, sizeof *h->olds);
     h->layouts = tc_flat_at(in, t->layouts.off, t->layouts.count, sizeof *h->layouts);
     h->members = tc_flat_at(in, t->members.off, t->members.count, sizeof *h->members);
+    h->globals = tc_flat_at(plans, plan->globals.off, plan->globals.count, sizeof *h->globals);
     h->key_parts = tc_flat_at(in, t->key_parts.off, t->key_parts.count, sizeof *h->key_parts);
     h->functions = tc_flat_at(in, t->functions.off, t->functions.count, sizeof *h->functions);
     h->identity = tc_flat_str(plans, plan->identity);
@@ -274,6 +284,10 @@ static void hook_task(const struct tc_plan *plan, const struct tc_flat *plans, u
         return;
     }
     fill_hook(h, plan, plans, base);
+    if (h->globals == NULL || count_globals(h) != plan->globals.count) {
+        refuse(plan, plans, TC_R_GLOBAL_UNUSABLE);
+        return;
+    }
     r = tc_is_at_entry(plan) ? build_entry(slab, h, plans) : build_indirect(slab, h);
     if (r < 0) {
         refuse(plan, plans, TC_R_NO_NEAR_MEMORY);

@@ -121,6 +121,8 @@ static uint32_t keep(struct tc_context *x, struct tc_frame *frame, struct tc_fli
     if (r == 0)
         r = tc_transaction_for(x, frame->entry, &result.transaction);
     if (r == 0)
+        r = tc_capture_globals(c);
+    if (r == 0)
         r = tc_capture_compare(x, c, result.material, f->material_bytes);
     if (r == 0)
         r = tc_capture_outputs(c, 1);

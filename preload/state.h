@@ -45,6 +45,7 @@ struct tc_hook {
     const struct tc_task_function *functions;
     const struct tc_layout *layouts;
     const struct tc_member *members;
+    const struct tc_plan_global *globals;
     uint32_t param_count, code_count, old_count;
     uint32_t index;
     const char *identity;

@@ -20,6 +20,7 @@ struct making {
     struct tc_policy policy;
     int used_not_yet; /* a named policy that isn't built */
     int is_flow;
+    struct tc_globals globals;
     const struct tc_yaml_node *key; /* the template that gives the key, or NULL */
 };
 
@@ -343,6 +344,8 @@ static void tell_prototype(struct making *m, struct tc_text_error *e, enum tc_pr
         else
             e->at -= top->bytes + 1;
     }
+    if (field >= TC_PROTO_GLOBAL)
+        n = m->globals.node[field - TC_PROTO_GLOBAL];
     if (n != NULL)
         tc_problem_found(m->l, severity_of(e->reason), n, e);
 }
@@ -407,6 +410,7 @@ static int make_prototype(struct making *m)
         .skip = text_of(m, TC_KEY_SKIP),
         .success = text_of(m, TC_KEY_SUCCESS),
         .key = m->key ? m->key->text : NULL,
+        .globals = m->globals.at,
         .codec = tc_find_codec,
         .codec_ctx = &codecs,
         .strict = m->key == NULL,
@@ -414,8 +418,11 @@ static int make_prototype(struct making *m)
     struct tc_text_error e = {.reason = TC_R_NONE};
     enum tc_proto_field field = TC_PROTO_PROTOTYPE;
     const struct tc_yaml_node *params = given(m, TC_KEY_PARAMS);
-    int r;
+    int r = tc_config_globals(m->l, given(m, TC_KEY_GLOBALS), &m->globals, &m->task.globals);
 
+    if (r < 0)
+        return r;
+    text.global_count = m->globals.count;
     if (text.prototype == NULL && m->key != NULL) {
         tc_problem_in(m->l, TC_SEV_WARNING, TC_R_NOT_YET_KEY, m->key, 0, "write its `prototype`",
                       "a template needs a written prototype: '%.80s' stays uncached", called(m));
@@ -569,6 +576,10 @@ static void digest_task(struct making *m)
     tc_hash_add(m->l->resolve, &deep, sizeof deep);
     tc_hash_add(m->l->resolve, &flags, sizeof flags);
     digest_text(m->l, joined_types(m));
+    for (uint32_t i = 0; i < m->globals.count; i++) {
+        digest_text(m->l, m->globals.node[i]->key);
+        digest_text(m->l, m->globals.at[i].text);
+    }
     if (m->task.texts.count != 0)
         digest_texts(m);
 }

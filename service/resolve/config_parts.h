@@ -40,6 +40,17 @@ int tc_find_codec(void *codecs, const char *name, int is_input, struct tc_proto_
 /* Adds them to the task's functions. */
 void tc_keep_codecs(const struct tc_codecs *codecs, struct tc_task *task);
 
+/* The globals of one task as they are written, which last as long as the run. */
+struct tc_globals {
+    struct tc_proto_global at[TC_MAX_PARAMS];
+    const struct tc_yaml_node *node[TC_MAX_PARAMS];
+    uint32_t count;
+};
+/* `map` may be NULL. `*ret_kept` gets what the resolver needs of them. -EINVAL after telling why.
+ */
+int tc_config_globals(struct tc_load *l, const struct tc_yaml_node *map, struct tc_globals *ret,
+                      struct tc_span *ret_kept);
+
 /* The listed plugins with code, for the root table. */
 struct tc_span tc_list_plugin_files(struct tc_load *l);
 

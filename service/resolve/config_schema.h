@@ -55,7 +55,7 @@ struct tc_config_key {
     X(SUCCESS, "success", CODE, TC_BUILT, NULL, NULL)                             \
     X(SKIP, "skip", CODE, TC_BUILT, NULL, NULL)                                   \
     X(DEPENDS, "depends", ANY, TC_UNCACHED, NULL, NULL)                           \
-    X(GLOBALS, "globals", ANY, TC_UNCACHED, NULL, NULL)                           \
+    X(GLOBALS, "globals", MAP, TC_BUILT, NULL, NULL)                              \
     X(DEEP_STOP, "deep_stop", ANY, TC_UNCACHED, NULL, NULL)                       \
     X(PRIVATE, "private", BOOL, TC_BUILT, NULL, NULL)                             \
     X(ADAPTIVE, "adaptive", ANY, TC_IGNORED, NULL, off)                           \

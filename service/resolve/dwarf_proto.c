@@ -27,6 +27,9 @@ struct making {
     const char *result_config; /* what is said of `return` */
     struct tc_dwarf_types types;
     struct tc_dwarf_answer *a;
+    struct tc_proto_global globals[TC_MAX_PARAMS];
+    char *global_texts[TC_MAX_PARAMS]; /* NULL: as the config has them */
+    uint32_t global_count;
     int no_memory;
 };
 
@@ -78,11 +81,23 @@ static int is_word_in(const char *word, const char *in)
     return 0;
 }
 
+static const struct tc_global_text *global_at(const struct making *m, uint32_t index)
+{
+    const struct tc_span *s = &m->q->task->globals;
+
+    return (const struct tc_global_text *)tc_flat_at(m->q->config, s->off, s->count,
+                                                     sizeof(struct tc_global_text)) +
+           index;
+}
+
 /* The texts in which expressions stand. */
 static int is_named_in_rules(const struct making *m, const char *word)
 {
     for (uint32_t i = 0; i < m->texts->params.count; i++)
         if (is_word_in(word, text(m, m->config[i].text)))
+            return 1;
+    for (uint32_t i = 0; i < m->q->task->globals.count; i++)
+        if (is_word_in(word, text(m, global_at(m, i)->text)))
             return 1;
     return is_word_in(word, text(m, m->texts->skip)) ||
            is_word_in(word, text(m, m->texts->success));
@@ -340,6 +355,24 @@ static void propose_result(struct making *m)
     m->no_memory |= asprintf(&a->remedy, "params: { return: '%s' }", draft) < 0;
 }
 
+/* The texts of the task's globals, with types where debug information knows them. */
+static void complete_globals(struct making *m)
+{
+    const struct tc_dwarf_question *q = m->q;
+
+    for (uint32_t i = m->global_count; i < q->task->globals.count; i++) {
+        const struct tc_global_text *g = global_at(m, i);
+        const char *config = text(m, g->text), *name = text(m, g->name);
+        if (q->dwarf->dwarf != NULL && q->globals != NULL && !tc_global_has_type(config) &&
+            tc_dwarf_global_text(q->dwarf, name, q->globals->at[i].vaddr, config,
+                                 &m->global_texts[i]) < 0)
+            m->no_memory = 1;
+        m->globals[i] = (struct tc_proto_global){
+            name, m->global_texts[i] != NULL ? m->global_texts[i] : config};
+        m->global_count++;
+    }
+}
+
 static void compile(struct making *m, struct tc_flat_builder *out)
 {
     const struct tc_dwarf_question *q = m->q;
@@ -349,6 +382,7 @@ static void compile(struct making *m, struct tc_flat_builder *out)
                               .find_type = q->dwarf->dwarf != NULL ? tc_dwarf_type_text : NULL,
                               .find_arg = &m->types,
                               .types = given(m, m->texts->types),
+                              .globals = m->globals,
                               .skip = given(m, m->texts->skip),
                               .success = given(m, m->texts->success)};
     struct tc_text_error e = {.reason = TC_R_NONE};
@@ -357,6 +391,8 @@ static void compile(struct making *m, struct tc_flat_builder *out)
 
     if (prototype == NULL)
         return;
+    complete_globals(m);
+    t.global_count = m->global_count;
     tc_task_copy_head(q->config, q->task, out, &m->a->own);
     r = tc_proto_compile(out, &t, &m->a->own, &e, &field);
     if (r == -ENOMEM) {
@@ -414,7 +450,8 @@ static void check_local(const struct tc_dwarf_question *q, struct tc_dwarf_funct
 {
     if (q->function->exported || a->reason != 0 || (params == NULL && task->params.count > 0))
         return;
-    a->reason = tc_dwarf_check_places(q->im, q->function, f, params, task->params.count, a->detail);
+    a->reason = tc_dwarf_check_places(q->im, q->function, f, params,
+                                      task->params.count - q->task->globals.count, a->detail);
     if (a->reason == 0)
         check_result(q, f, task, code, a);
 }
@@ -501,8 +538,8 @@ static void check_stack_values(struct making *m, const struct tc_task *own,
         on_stack |= params[i].layout != 0 && params[i].loc == TC_LOC_STACK;
     if (!unsure || !on_stack || !m->q->function->exported)
         return;
-    if (tc_dwarf_check_places(m->q->im, m->q->function, &m->f, params, own->params.count,
-                              m->a->detail) != 0)
+    if (tc_dwarf_check_places(m->q->im, m->q->function, &m->f, params,
+                              own->params.count - m->q->task->globals.count, m->a->detail) != 0)
         refuse(m->a, TC_R_NOT_YET,
                "the debug information doesn't tell where structs are passed: declare them under "
                "`types:`");
@@ -579,8 +616,10 @@ static int answer(const struct tc_dwarf_question *q, struct tc_flat_builder *out
     m->types.function = &m->f;
     make_it(m, out);
     tc_dwarf_types_free(&m->types);
-    for (uint32_t i = 0; i < TC_MAX_PARAMS; i++)
+    for (uint32_t i = 0; i < TC_MAX_PARAMS; i++) {
         tc_dwarf_param_text_free(&m->params[i]);
+        free(m->global_texts[i]);
+    }
     r = m->no_memory || m->types.no_memory ? -ENOMEM : 0;
     free(m);
     return r;

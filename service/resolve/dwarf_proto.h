@@ -11,6 +11,7 @@
 
 #include "cache/flat_build.h"
 #include "service/resolve/dwarf_places.h"
+#include "service/resolve/globals.h"
 
 /* What is asked: the task as the config has it, and the function that was found. */
 struct tc_dwarf_question {
@@ -20,6 +21,7 @@ struct tc_dwarf_question {
     const struct tc_flat *config;
     const struct tc_task *task;
     const char *symbol;
+    const struct tc_found_globals *globals; /* NULL: it has none */
     const char *shown; /* what the prototype calls the function; NULL: by its symbol */
 };
 

@@ -117,6 +117,15 @@ static void copy_debug_facts(const struct update *u, const struct tc_plan *from,
     to->own = tc_flat_add(out, &task, 1, sizeof task);
 }
 
+static void copy_globals(const struct update *u, const struct tc_plan *from,
+                         struct tc_flat_builder *out, struct tc_plan *to)
+{
+    const struct tc_plan_global *globals =
+        tc_flat_at(u->old, from->globals.off, from->globals.count, sizeof *globals);
+
+    to->globals = tc_flat_add(out, globals, from->globals.count, sizeof *globals);
+}
+
 static int copy_imports(const struct update *u, const struct tc_plan *from,
                         struct tc_flat_builder *out, struct tc_plan *to)
 {
@@ -159,6 +168,7 @@ static int copy_object(const struct update *u, const struct tc_object *o,
             tc_flat_add(out, tc_flat_at(u->old, from[i].dynamic.off, from[i].dynamic.count, 4),
                         from[i].dynamic.count, 4);
         copy_debug_facts(u, &from[i], out, &plans[i]);
+        copy_globals(u, &from[i], out, &plans[i]);
         r = copy_imports(u, &from[i], out, &plans[i]);
         if (r < 0)
             break;

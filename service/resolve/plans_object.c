@@ -284,6 +284,54 @@ static void refuse_clone(struct tc_function *f)
                    own != NULL ? own + 1 : "a changed copy");
 }
 
+static void take_globals(struct tc_function *f, const struct tc_found_globals *g)
+{
+    if (f->reason != 0 || g->reason == 0)
+        return;
+    f->reason = g->reason;
+    (void)snprintf(f->detail, sizeof f->detail, "%s", g->detail);
+}
+
+static int find_globals(struct tc_plan_object *o, uint32_t index)
+{
+    struct tc_found_globals *g;
+    int r;
+
+    if (o->t->tasks[index].globals.count == 0 || o->candidates[index].function.reason != 0)
+        return 0;
+    o->globals[index] = g = calloc(1, sizeof *g);
+    if (g == NULL)
+        return -ENOMEM;
+    r = tc_globals_find(&o->im, o->t->config, &o->t->tasks[index], g);
+    take_globals(&o->candidates[index].function, g);
+    return r;
+}
+
+/* Once their types are known. */
+static void check_globals(struct tc_plan_object *o, uint32_t index, struct tc_flat_builder *out)
+{
+    const struct tc_task *task = &o->t->tasks[index], *t = task;
+    const struct tc_flat *config = o->t->config;
+    struct tc_function *f = &o->candidates[index].function;
+
+    if (o->globals[index] == NULL || f->reason != 0)
+        return;
+    if (task->texts.count == 0) {
+        tc_globals_check(
+            o->globals[index], config, task,
+            tc_flat_at(config, t->params.off, t->params.count, sizeof(struct tc_param)),
+            t->params.count,
+            tc_flat_at(config, t->layouts.off, t->layouts.count, sizeof(struct tc_layout)),
+            tc_flat_at(config, t->code.off, t->code.count, sizeof(struct tc_insn)));
+    } else {
+        t = &o->answers[index].own;
+        tc_globals_check(o->globals[index], config, task, tc_flat_builder_at(out, t->params.off),
+                         t->params.count, tc_flat_builder_at(out, t->layouts.off),
+                         tc_flat_builder_at(out, t->code.off));
+    }
+    take_globals(f, o->globals[index]);
+}
+
 /* What debug information has to say: the prototype of a task that has none; of a local function,
  * whether it takes its parameters as the one that was written says. */
 static int ask_dwarf(struct tc_plan_object *o, uint32_t index, struct tc_flat_builder *out)
@@ -296,6 +344,7 @@ static int ask_dwarf(struct tc_plan_object *o, uint32_t index, struct tc_flat_bu
                                   .config = o->t->config,
                                   .task = task,
                                   .symbol = symbol_of(o, index),
+                                  .globals = o->globals[index],
                                   .shown = o->cxx[index].name.function};
     int r = 0;
 
@@ -328,8 +377,9 @@ static int find_all(struct tc_plan_object *o, struct tc_flat_builder *out)
     o->wanted = calloc(o->t->count + 1u, sizeof *o->wanted);
     o->answers = calloc(o->t->count + 1u, sizeof *o->answers);
     o->cxx = calloc(o->t->count + 1u, sizeof *o->cxx);
-    if (all == NULL || o->cxx == NULL || o->candidates == NULL || o->wanted == NULL ||
-        o->answers == NULL) {
+    o->globals = calloc(o->t->count + 1u, sizeof *o->globals);
+    if (all == NULL || o->globals == NULL || o->cxx == NULL || o->candidates == NULL ||
+        o->wanted == NULL || o->answers == NULL) {
         free(all);
         return -ENOMEM;
     }
@@ -337,7 +387,11 @@ static int find_all(struct tc_plan_object *o, struct tc_flat_builder *out)
         o->wanted[i] = (unsigned char)find_task(o, i);
         o->wanted_count += o->wanted[i];
         if (o->wanted[i])
+            r = find_globals(o, i);
+        if (o->wanted[i] && r == 0)
             r = ask_dwarf(o, i, out);
+        if (o->wanted[i] && r == 0)
+            check_globals(o, i, out);
         if (o->wanted[i] && o->candidates[i].function.reason == 0 &&
             !o->candidates[i].function.is_ifunc)
             all[count++] = &o->candidates[i];
@@ -382,6 +436,9 @@ int tc_plans_object(const struct tc_plan_tasks *t, const struct tc_plans_ref *re
         tc_cxx_name_free(&o.cxx[i].name);
         tc_cxx_found_free(&o.cxx[i].found);
     }
+    for (uint32_t i = 0; o.globals != NULL && i < t->count; i++)
+        free(o.globals[i]);
+    free(o.globals);
     free(o.cxx);
     free(o.answers);
     free(o.candidates);

@@ -6,6 +6,7 @@
 
 #include "service/resolve/cxx_find.h"
 #include "service/resolve/dwarf_proto.h"
+#include "service/resolve/globals.h"
 #include "service/resolve/plans_object.h"
 #include "service/resolve/window.h"
 
@@ -20,12 +21,13 @@ struct tc_cxx_task {
 struct tc_plan_object {
     const struct tc_plan_tasks *t;
     const struct tc_plans_ref *ref;
-    struct tc_image im;              /* `elf` NULL: couldn't be opened */
-    uint32_t reason;                 /* enum tc_reason: nothing here is hooked */
-    const char *soname;              /* NULL: none */
-    struct tc_candidate *candidates; /* one a task; `wanted` says which count */
-    struct tc_dwarf_answer *answers; /* likewise */
-    struct tc_cxx_task *cxx;         /* likewise */
+    struct tc_image im;                /* `elf` NULL: couldn't be opened */
+    uint32_t reason;                   /* enum tc_reason: nothing here is hooked */
+    const char *soname;                /* NULL: none */
+    struct tc_candidate *candidates;   /* one a task; `wanted` says which count */
+    struct tc_dwarf_answer *answers;   /* likewise */
+    struct tc_cxx_task *cxx;           /* likewise */
+    struct tc_found_globals **globals; /* likewise; NULL: it has none */
     struct tc_dwarf dwarf;
     int has_dwarf, asked_dwarf;
     int no_memory;

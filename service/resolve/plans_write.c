@@ -143,6 +143,15 @@ static int add_source(const struct tc_plan_object *o, struct tc_map *m, const st
     return 0;
 }
 
+static struct tc_span add_globals(const struct tc_found_globals *g, struct tc_flat_builder *out)
+{
+    struct tc_plan_global places[TC_MAX_PARAMS];
+
+    for (uint32_t i = 0; g != NULL && i < g->count; i++)
+        places[i] = g->at[i].place;
+    return tc_flat_add(out, places, g != NULL ? g->count : 0, sizeof places[0]);
+}
+
 static int fill_hookable(const struct tc_plan_object *o, uint32_t index, struct tc_map *m,
                          struct tc_flat_builder *out, struct tc_plan *p)
 {
@@ -162,6 +171,7 @@ static int fill_hookable(const struct tc_plan_object *o, uint32_t index, struct 
         p->dynamic = tc_flat_add(out, f->dynamic, f->dynamic_count, sizeof f->dynamic[0]);
         p->note = add_note(o, c, o->answers[index].note, out);
     }
+    p->globals = add_globals(o->globals[index], out);
     r = add_source(o, m, &c->function, out, p);
     if (r == 0 && (o->t->tasks[index].policy & TC_POLICY_SOURCE_DEEP))
         r = add_deep(m, &c->function, out, p);

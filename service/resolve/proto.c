@@ -37,6 +37,7 @@ static void parse(struct proto *p)
     }
     p->tok = proto_lex(p, TC_PROTO_PROTOTYPE, p->text->prototype);
     proto_parse_prototype(p);
+    proto_parse_globals(p);
 }
 
 static void compile(struct proto *p)

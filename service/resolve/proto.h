@@ -18,12 +18,20 @@ struct tc_proto_codec {
     uint32_t number;
 };
 
+/* A global of the function's object that calls read or write: "out double", "in double [n]",
+ * "in double (*)[n]" of a pointer. */
+struct tc_proto_global {
+    const char *name, *text;
+};
+
 struct tc_proto_text {
     const char *prototype;
-    const char *types;   /* C declarations, or NULL */
-    const char *skip;    /* expression, or NULL */
-    const char *success; /* expression, or NULL */
-    const char *key;     /* template with {expression}, or NULL */
+    const char *types;                     /* C declarations, or NULL */
+    const char *skip;                      /* expression, or NULL */
+    const char *success;                   /* expression, or NULL */
+    const char *key;                       /* template with {expression}, or NULL */
+    const struct tc_proto_global *globals; /* they become parameters behind the function's own */
+    uint32_t global_count;
     /* Finds codec(name); -EINVAL with `e`. NULL: there are none. */
     int (*codec)(void *ctx, const char *name, int is_input, struct tc_proto_codec *ret,
                  struct tc_text_error *e);
@@ -42,8 +50,9 @@ enum tc_proto_field {
     TC_PROTO_SKIP,
     TC_PROTO_SUCCESS,
     TC_PROTO_KEY,
-    TC_PROTO_FOUND, /* what `find_type` gave */
-    TC_PROTO_FIELDS,
+    TC_PROTO_FOUND,  /* what `find_type` gave */
+    TC_PROTO_GLOBAL, /* the first one's text; the others' follow */
+    TC_PROTO_FIELDS = TC_PROTO_GLOBAL + TC_MAX_PARAMS,
 };
 
 /* Appends the prototype's tables to `b` and fills in what they are to `task`: prototype,

@@ -191,6 +191,8 @@ void proto_assign_places(struct proto *p)
     for (uint32_t i = 0; i < p->fn->param_count; i++) {
         struct proto_param *x = &p->fn->params[i];
 
+        if (x->is_global)
+            continue;
         if (!x->is_pointer && x->layout != 0)
             place_members(p, x, &at);
         else

@@ -231,6 +231,8 @@ struct proto_param {
     uint8_t loc;
     uint16_t loc_index;
     bool is_pointer;
+    bool is_global; /* none of the function's own; `loc` is known from its text */
+    bool is_object; /* ... and one thing without an extent: its name means what is there */
     uint8_t second_loc;
     uint16_t second_index;
     uint32_t layout;          /* 1 + index, of the value or the elements; 0: none */
@@ -362,6 +364,12 @@ void proto_parse_prototype(struct proto *p);
 struct proto_type *proto_pointer_to(struct proto *p, struct proto_type *to);
 struct proto_type *proto_declarator(struct proto *p, struct proto_type *base, const char **ret_name,
                                     proto_at *ret_at);
+
+/* Qualifiers and type of what has a name already. */
+void proto_unnamed_parameter(struct proto *p, struct proto_param *x);
+
+/* proto_globals.c: p->text->globals, behind the function's parameters */
+void proto_parse_globals(struct proto *p);
 
 /* proto_types.c */
 struct proto_storage {

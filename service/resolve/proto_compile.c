@@ -73,6 +73,10 @@ static void emit_load(struct gen *g, const struct proto_expr *e, uint8_t type)
 
 /* ---- operands ---- */
 
+static void check_time(struct gen *g, const struct proto_expr *pointer);
+static const struct proto_type *load(struct gen *g, const struct proto_expr *e,
+                                     const struct proto_type *to);
+
 _Noreturn void proto_bad_expression(struct gen *g, const struct proto_expr *e, const char *what)
 {
     proto_fail(g->p, TC_R_BAD_EXPRESSION, e->at, "", "an expression of '%.60s' %s", fn_name(g),
@@ -132,6 +136,10 @@ static const struct proto_type *gen_name(struct gen *g, const struct proto_expr 
                    x->name, fn_name(g));
     (void)proto_emit(g, e,
                      (struct tc_insn){.op = TC_OP_ARG, .arg = (uint16_t)(x - g->p->fn->params)}, 1);
+    if (x->is_object) {
+        check_time(g, e);
+        return load(g, e, x->elem);
+    }
     if (x->layout != 0 && !x->is_pointer)
         proto_bad_expression(g, e, "uses a value that isn't a number: name a member of it");
     return x->is_pointer ? x->value : widen(g, e, x->value->scalar);
@@ -330,11 +338,13 @@ static const struct proto_type *gen_place(struct gen *g, const struct proto_expr
         return gen_member_place(g, e, &m);
     case E_NAME:
         x = proto_name(g->p, e, &constant);
-        if (x != NULL && x->layout != 0 && !x->is_pointer) {
+        if (x != NULL && x->is_object)
+            check_time(g, e);
+        if (x != NULL && (x->is_object || (x->layout != 0 && !x->is_pointer))) {
             (void)proto_emit(
                 g, e, (struct tc_insn){.op = TC_OP_ARG, .arg = (uint16_t)(x - g->p->fn->params)},
                 1);
-            return x->value;
+            return x->is_object ? x->elem : x->value;
         }
         break;
     default:

@@ -127,6 +127,22 @@ static void parameter(struct proto *p, struct proto_param *x)
         x->at = x->type_at;
 }
 
+void proto_unnamed_parameter(struct proto *p, struct proto_param *x)
+{
+    const char *name = x->name;
+
+    qualifiers(p, x);
+    if (proto_is(p, TOK_END) || proto_is(p, '['))
+        proto_fail(p, TC_R_UNKNOWN_TYPE, p->tok->at, "write it: 'out double', 'in double [n]'",
+                   "nothing says which type '%.60s' has", name);
+    x->name = NULL;
+    parameter(p, x);
+    if (x->name != NULL)
+        proto_fail(p, TC_R_BAD_PROTOTYPE, x->at, "",
+                   "the name of '%.60s' stands in front of the colon, not here", name);
+    x->name = name;
+}
+
 static void add_parameter(struct proto *p, struct proto_type *t)
 {
     if (t->param_count == TC_MAX_PARAMS)

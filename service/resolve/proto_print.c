@@ -122,6 +122,8 @@ const char *proto_param_type_text(struct proto *p, const struct proto_param *x)
 {
     bool derived = x->type->kind == K_ARRAY || x->type->kind == K_FUNCTION;
 
+    if (x->is_object)
+        return proto_type_text(p, x->elem, "", false);
     return proto_type_text(p, derived ? x->value : x->type, "", false);
 }
 
@@ -223,9 +225,21 @@ static void put_param(const struct printer *w, const struct proto_param *x)
         put(w, "const ");
     if (x->shape == TC_SHAPE_CODEC)
         put_codec(w, x);
-    put_type(w, is_array ? x->elem : x->value, x->name);
-    if (is_array)
+    put_type(w, is_array ? x->elem : x->value,
+             is_array && x->loc == TC_LOC_GLOBAL_POINTER ? proto_format(w->p, "(*%s)", x->name)
+                                                         : x->name);
+    if (is_array && !x->is_object)
         put_extents(w, x);
+}
+
+/* What it reads or writes beside its parameters. */
+static void put_globals(const struct printer *w, const struct proto_function *f, uint32_t first)
+{
+    for (uint32_t i = first; i < f->param_count; i++) {
+        put(w, i > first ? ", " : " globals(");
+        put_param(w, &f->params[i]);
+    }
+    put(w, first < f->param_count ? ")" : "");
 }
 
 const char *proto_canonical(struct proto *p)
@@ -233,17 +247,20 @@ const char *proto_canonical(struct proto *p)
     const struct proto_function *f = p->fn;
     struct proto_buffer b = {0};
     struct printer w = {.p = p, .b = &b, .canonical = true};
+    uint32_t own;
 
     put_ownership(&w, f);
     put_before(&w, f->result);
     space(&w);
     put(&w, f->name);
-    put(&w, f->param_count == 0 ? "(void" : "(");
-    for (uint32_t i = 0; i < f->param_count; i++) {
+    own = f->param_count - p->text->global_count;
+    put(&w, own == 0 ? "(void" : "(");
+    for (uint32_t i = 0; i < own; i++) {
         put(&w, i > 0 ? ", " : "");
         put_param(&w, &f->params[i]);
     }
     put(&w, ")");
     put_after(&w, f->result);
+    put_globals(&w, f, own);
     return b.data;
 }

@@ -66,10 +66,20 @@ bool proto_reads_memory(const struct proto_expr *e)
     return e->kind == E_DEREF || e->kind == E_INDEX || e->kind == E_STRLEN || e->kind == E_MEMBER;
 }
 
+/* A global's name means what is there. */
+static bool reads_object(const struct proto *p, const struct proto_expr *e)
+{
+    const struct proto_param *x = e->kind == E_NAME ? find_param(p, e->name) : NULL;
+
+    return x != NULL && x->is_object && proto_written(p, e) != NULL;
+}
+
 bool proto_reads_after(const struct proto *p, const struct proto_expr *e)
 {
     if (e == NULL || e->kind == E_OLD)
         return false;
+    if (reads_object(p, e))
+        return true;
     if (e->kind == E_RETURN || (proto_reads_memory(e) && proto_written(p, e->a) != NULL))
         return true;
     return proto_reads_after(p, e->a) || proto_reads_after(p, e->b) || proto_reads_after(p, e->c);

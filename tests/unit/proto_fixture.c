@@ -91,7 +91,7 @@ static void show_param(FILE *out, const struct tc_param *x)
     static const char *const shapes[] = {"?",       "scalar", "array",   "string",
                                          "strings", "opaque", "members", "file",
                                          "block",   "text",   "function"};
-    static const char *const places[] = {"?", "int", "sse", "stack"};
+    static const char *const places[] = {"?", "int", "sse", "stack", "global", "pointer"};
 
     fprintf(out, "%s %s %s %s%u", dirs[x->dir], shapes[x->shape],
             scalars[x->shape == TC_SHAPE_SCALAR ? x->type : x->elem], places[x->loc], x->loc_index);

@@ -209,7 +209,7 @@ static void not_yet_flags(void **state)
         const char *head, *task;
         uint32_t flags;
     } cases[] = {
-        {"", "globals: [ x ]", TC_TASK_NOT_YET},
+        {"", "globals: { x: in int }", 0},
         {"", "deep_stop: [ x ]", TC_TASK_NOT_YET},
         {"", "depends: [ x ]", TC_TASK_NOT_YET},
         {"", "private: true", TC_TASK_PRIVATE},

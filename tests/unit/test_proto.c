@@ -509,9 +509,91 @@ static void expressions_have_values(void **state)
     }
 }
 
+/* Globals stand behind the parameters, in the text's form of each. */
+static void globals(void **state)
+{
+    static const struct tc_proto_global all[] = {
+        {"residual", "out double"},          {"grid", "in double [n]"},
+        {"field", "inout float (*)[count]"}, {"count", "in int"},
+        {"label", "in const char *"},        {"names", "in const char *[2]"},
+    };
+    const struct tc_proto_text text = {.prototype = "double f(int n)",
+                                       .globals = all,
+                                       .global_count = 6,
+                                       .skip = "count > 3",
+                                       .success = "residual > 0.5 && old(count) == 4"};
+    double residual = 0.75;
+    int32_t count = 4;
+    uint64_t args[] = {5, (uintptr_t)&residual, 0, 0, (uintptr_t)&count, 0, 0};
+    struct values v = {.args = args};
+    struct compiled c;
+    int64_t value;
+
+    (void)state;
+    compile_text(&c, &text);
+    assert_int_equal(c.status, 0);
+    assert_string_equal(compiled_shapes(&c),
+                        "in scalar i32 int0; out array f64 global0 length; "
+                        "in array f64 global1 length; inout array f32 pointer2 length; "
+                        "in array i32 global3 length; in string i8 pointer4 char; "
+                        "in strings ptr global5 char length -> f64 float");
+    assert_string_equal(compiled_prototype(&c),
+                        "double f(int n) globals(out double residual, const double grid[n], "
+                        "inout float (*field)[count], const int count, const char *label, "
+                        "const char *names[2])");
+    assert_int_equal(compiled_eval(&c, c.task.skip, &v, &value), 0);
+    assert_int_equal(value, 1);
+    compiled_olds(&c, &v);
+    count = 3;
+    assert_int_equal(compiled_eval(&c, c.task.success, &v, &value), 0);
+    assert_int_equal(value, 1);
+    residual = 0.5;
+    assert_int_equal(compiled_eval(&c, c.task.success, &v, &value), 0);
+    assert_int_equal(value, 0);
+    compiled_free(&c);
+}
+
+/* Each mistake is told in the text of the global that it is in. */
+static void globals_that_fail(void **state)
+{
+    static const struct {
+        const char *text;
+        enum tc_reason reason;
+        size_t at;
+    } cases[] = {
+        {"out", TC_R_UNKNOWN_TYPE, 3},
+        {"in [n]", TC_R_UNKNOWN_TYPE, 3},
+        {"double", TC_R_BAD_PROTOTYPE, 0},
+        {"in void", TC_R_EXTENT_MISSING, 3},
+        {"out double y", TC_R_BAD_PROTOTYPE, 11},
+        {"in double [m]", TC_R_UNKNOWN_PARAMETER, 11},
+        {"out malloc char *", TC_R_NOT_YET, 4},
+        {"in double, int", TC_R_BAD_PROTOTYPE, 9},
+        {"hidden int", TC_R_BAD_PROTOTYPE, 7},
+        {"out const int", TC_R_BAD_PROTOTYPE, 10},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct tc_proto_global both[] = {{"x", "in int"}, {"y", cases[i].text}};
+        const struct tc_proto_text text = {
+            .prototype = "double f(int n)", .globals = both, .global_count = 2};
+        struct compiled c;
+
+        compile_text(&c, &text);
+        if (c.status != -EINVAL || c.error.reason != cases[i].reason || c.error.at != cases[i].at ||
+            c.field != TC_PROTO_GLOBAL + 1)
+            fail_msg("'%s': %d, reason %d at %zu of %d: %s", cases[i].text, c.status,
+                     c.error.reason, (size_t)c.error.at, (int)c.field, c.error.sentence);
+        compiled_free(&c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(globals),
+        cmocka_unit_test(globals_that_fail),
         cmocka_unit_test(prototypes_compile),
         cmocka_unit_test(types_are_known),
         cmocka_unit_test(one_meaning_has_one_digest),
