@@ -101,8 +101,8 @@ static struct tc_span add_imports(const struct tc_source *s, struct tc_flat_buil
     return span;
 }
 
-static int add_deep(struct tc_map *m, const struct tc_function *f, struct tc_flat_builder *out,
-                    struct tc_plan *p)
+static int add_deep(const struct tc_plan_object *o, struct tc_map *m, const struct tc_function *f,
+                    struct tc_flat_builder *out, struct tc_plan *p)
 {
     struct tc_source s;
     int r = tc_source_make(m, (struct tc_piece){f->vaddr, f->bytes}, TC_SOURCE_DEEP, &s);
@@ -117,7 +117,7 @@ static int add_deep(struct tc_map *m, const struct tc_function *f, struct tc_fla
     p->has_deep = s.import_count <= TC_MAX_DEEP_IMPORTS;
     if (f->is_ifunc)
         mix_file(m, p->deep);
-    p->purity = tc_purity_add(&s, out);
+    p->purity = tc_purity_add(&s, o->t->config, &o->t->tasks[p->task], out);
     p->indirect_calls = p->deep_indirect;
     tc_source_free(&s);
     return 0;
@@ -135,7 +135,7 @@ static int add_source(const struct tc_plan_object *o, struct tc_map *m, const st
     p->source_algorithm = TC_SOURCE_RESOLVED;
     if (f->is_ifunc)
         mix_file(m, p->source);
-    p->purity = tc_purity_add(&s, out);
+    p->purity = tc_purity_add(&s, o->t->config, &o->t->tasks[p->task], out);
     p->indirect_calls = (uint32_t)s.indirect_calls;
     if (o->t->trees != NULL)
         tc_source_trees_add(o->t->trees, p->source, &s, out);
@@ -174,7 +174,7 @@ static int fill_hookable(const struct tc_plan_object *o, uint32_t index, struct 
     p->globals = add_globals(o->globals[index], out);
     r = add_source(o, m, &c->function, out, p);
     if (r == 0 && (o->t->tasks[index].policy & TC_POLICY_SOURCE_DEEP))
-        r = add_deep(m, &c->function, out, p);
+        r = add_deep(o, m, &c->function, out, p);
     return r;
 }
 

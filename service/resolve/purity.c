@@ -137,7 +137,25 @@ static int is_known(const struct tc_purity *list, uint32_t count, struct tc_str 
     return 0;
 }
 
-struct tc_span tc_purity_add(const struct tc_source *s, struct tc_flat_builder *out)
+/* "grid", "mesh.c:grid", "grid@@V1" */
+static int is_named(const struct tc_flat *config, const struct tc_task *task, const char *label,
+                    size_t bytes)
+{
+    const struct tc_global_text *g =
+        tc_flat_at(config, task->globals.off, task->globals.count, sizeof *g);
+    const char *colon = memrchr(label, ':', bytes);
+    const char *name = colon != NULL ? colon + 1 : label;
+    size_t n = bytes - (size_t)(name - label);
+
+    n = strcspn(name, "@") < n ? strcspn(name, "@") : n;
+    for (uint32_t i = 0; g != NULL && i < task->globals.count; i++)
+        if (g[i].name.bytes == n && memcmp(tc_flat_str(config, g[i].name), name, n) == 0)
+            return 1;
+    return 0;
+}
+
+struct tc_span tc_purity_add(const struct tc_source *s, const struct tc_flat *config,
+                             const struct tc_task *task, struct tc_flat_builder *out)
 {
     struct tc_purity list[TC_MAX_PURITY];
     uint32_t count = 0;
@@ -147,7 +165,8 @@ struct tc_span tc_purity_add(const struct tc_source *s, struct tc_flat_builder *
         enum tc_reason reason = reason_of(&s->refs[i], &bytes);
         struct tc_str name;
 
-        if (reason == TC_R_NONE)
+        if (reason == TC_R_NONE ||
+            (reason == TC_R_USES_GLOBAL && is_named(config, task, s->refs[i].label, bytes)))
             continue;
         name = tc_flat_add_strn(out, s->refs[i].label, bytes);
         if (is_known(list, count, name))

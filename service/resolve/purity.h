@@ -13,7 +13,10 @@
 /* What calling an import of this name means; 0: nothing that is known. */
 enum tc_reason tc_purity_of_import(const char *name);
 
-/* struct tc_purity, cache/plan.h: at most TC_MAX_PURITY of them. */
-struct tc_span tc_purity_add(const struct tc_source *s, struct tc_flat_builder *out);
+/* struct tc_purity, cache/plan.h: at most TC_MAX_PURITY of them. Not the globals that the task
+ * names.
+ */
+struct tc_span tc_purity_add(const struct tc_source *s, const struct tc_flat *config,
+                             const struct tc_task *task, struct tc_flat_builder *out);
 
 #endif

@@ -1,5 +1,5 @@
 """`globals:`: what a function reads and writes beside its parameters is captured and replayed."""
-from harness import contains, equal
+from harness import contains, equal, lacks
 
 BODY = r"""
 #include <stdio.h>
@@ -142,7 +142,9 @@ def test_globals_with_types_from_debug_information(t):
     equal((ran, again), (3 * 7 + 2, 2))
     text = "\n".join(t.ctl("show", "-c", config, r["key"]).text for r in t.records(config))
     contains(text, "globals(out double residual, const double grid[n], inout double (*field)[count]")
-    contains(text, "residual")
+    advice = t.ctl("doctor", "-c", config, str(t.dir / "program")).text
+    lacks(advice, "uses-global")
+    contains(advice, "writes-files")
 
 
 def test_globals_with_written_types(t):
