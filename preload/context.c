@@ -31,11 +31,7 @@ static int take_over(struct tc_context *c, uint32_t tid)
         return 0;
     if (!__atomic_compare_exchange_n(&c->owner, &owner, tid, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return 0;
-    if (owner != 0)
-        tc_statics_release(c);
-    /* Else a living thread had abandoned it, which may read its static results still. */
-    c->statics = NULL;
-    c->static_bytes = 0;
+    tc_statics_leave(c);
     return 1;
 }
 

@@ -100,6 +100,9 @@ struct tc_static {
     unsigned char memory[] __attribute__((aligned(64)));
 };
 
+/* Of threads that have ended. Atomic. */
+static uint64_t left_bytes;
+
 static void unlink_static(struct tc_context *x, struct tc_static **place)
 {
     struct tc_static *s = *place;
@@ -109,10 +112,11 @@ static void unlink_static(struct tc_context *x, struct tc_static **place)
     tc_sys_munmap(s, s->mapped_bytes);
 }
 
-void tc_statics_release(struct tc_context *x)
+void tc_statics_leave(struct tc_context *x)
 {
-    while (x->statics != NULL)
-        unlink_static(x, &x->statics);
+    __atomic_fetch_add(&left_bytes, x->static_bytes, __ATOMIC_RELAXED);
+    x->statics = NULL;
+    x->static_bytes = 0;
 }
 
 /* The thread's copy of the task's result is valid until its next call of the task: that is now. */
@@ -126,6 +130,8 @@ static uint64_t static_memory(struct tc_context *x, const struct tc_hook *h, uin
     if (*place != NULL && (*place)->mapped_bytes >= mapped)
         return (uint64_t)(uintptr_t)(*place)->memory;
     if (bytes > TC_STATIC_BYTES || tc_is_sandboxed())
+        return 0;
+    if (__atomic_load_n(&left_bytes, __ATOMIC_RELAXED) > TC_STATIC_LEFT_BYTES)
         return 0;
     if (x->static_bytes - (*place != NULL ? (*place)->mapped_bytes : 0) + mapped > TC_STATIC_BYTES)
         return 0;

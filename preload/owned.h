@@ -7,14 +7,16 @@
  * copied aside, the caller's memory is untouched, and nothing of ours is held but the thread's
  * context, which outlives a jump out of it. Calls of tasks from inside find it busy and go by.
  *
- * Static results are kept with the thread's context, one for each task, until the thread has ended.
+ * Static results are kept with the thread's context, one for each task. Those of threads that have
+ * ended stay; when they have become many, no further thread gets any.
  */
 #ifndef TC_PRELOAD_OWNED_H
 #define TC_PRELOAD_OWNED_H
 
 #include "preload/context.h"
 
-#define TC_STATIC_BYTES (16u << 20) /* of all static results of a thread */
+#define TC_STATIC_BYTES      (16u << 20) /* of all static results of a thread */
+#define TC_STATIC_LEFT_BYTES (64u << 20) /* of those of threads that have ended */
 
 /* What an output's memory looks like; NULL: it is a result by value. */
 static inline const struct tc_param *tc_output_param(const struct tc_call *c,
@@ -47,7 +49,8 @@ uint32_t tc_owned_extent(struct tc_call *c, uint32_t i, int after);
 int tc_owned_allocate(struct tc_context *x, struct tc_call *c);
 void tc_owned_release(struct tc_call *c);
 
-/* For a context that another thread takes over: its owner has ended. */
-void tc_statics_release(struct tc_context *x);
+/* For a context that another thread takes over. The copies stay for good: a function's static
+ * memory outlives the thread that called it, and who has a pointer into it may use it still. */
+void tc_statics_leave(struct tc_context *x);
 
 #endif

@@ -129,3 +129,76 @@ def test_a_childs_flow_is_no_part_of_its_parents_transaction(t):
     equal((r.out, r.err), (bare.out, b""))
     equal(t.body_log.read_text().split(), ["one", "one", "two", "one"], "the child's results go nowhere, the parent's stay")
     equal(len(t.records(config)), 2)
+
+
+STATICS = BODY + r"""
+#include <pthread.h>
+TASK const char *name_of(int code)
+{
+    static char names[8][100];
+    body("name_of");
+    snprintf(names[code], sizeof names[code], "name %d", code);
+    return names[code];
+}
+TASK const char *page_of(int code)
+{
+    static char pages[8][1 << 20];
+    body("page_of");
+    memset(pages[code], 'a' + code, sizeof pages[code] - 1);
+    return pages[code];
+}
+static const char *found[2];
+static void *look(void *arg)
+{
+    int n = *(int *)arg;
+    const char *page = page_of(n & 7);
+    if (n < 2)
+        found[n] = name_of(n);
+    return strlen(page) == (1 << 20) - 1 && page[5] == 'a' + (n & 7) ? NULL : arg;
+}
+static long anonymous_kb(void)
+{
+    char line[100];
+    long kb = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (fgets(line, sizeof line, f) != NULL)
+        sscanf(line, "RssAnon: %ld", &kb);
+    fclose(f);
+    return kb;
+}
+int main(void)
+{
+    long before = anonymous_kb(), wrong = 0;
+    for (int i = 0; i < 150; i++) {
+        pthread_t t;
+        void *bad;
+        pthread_create(&t, NULL, look, &i);
+        pthread_join(t, &bad);
+        wrong += bad != NULL;
+    }
+    printf("%s %s %ld %d\n", found[0], found[1], wrong, anonymous_kb() - before < 100 * 1024);
+    return 0;
+}
+"""
+
+
+def test_static_results_outlast_the_thread_that_got_them(t):
+    """The copies went with the thread, where the function's own memory stays. Nor do they grow without end."""
+    p = t.cc(STATICS, "statics", ("-O1", "-pthread"))
+    config = t.config("""
+defaults: { cache_policy: INPUTS }
+tasks:
+  - symbol: name_of
+    prototype: |
+      static const char *name_of(int code)
+  - symbol: page_of
+    prototype: |
+      static const char *page_of(int code)
+""")
+    bare = t.bare([p])
+    t.bodies()
+    for turn in (1, 2):
+        r = t.run([p], config)
+        equal((r.out, r.err), (bare.out, bare.err), f"run {turn}")
+        bodies = t.bodies()
+    equal(50 < bodies < 100, True, "what the first threads got was replayed")
