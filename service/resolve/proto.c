@@ -64,7 +64,7 @@ static uint8_t element_of(const struct proto_param *x)
         return TC_MEMBERS;
     if (x->elem->kind == K_POINTER)
         return TC_PTR;
-    if (x->elem->kind == K_VOID && x->shape == TC_SHAPE_ARRAY)
+    if (x->elem->kind == K_VOID && (x->shape == TC_SHAPE_ARRAY || x->shape == TC_SHAPE_BLOCK))
         return TC_U8;
     return x->elem->kind == K_SCALAR ? x->elem->scalar : TC_VOID;
 }
