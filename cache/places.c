@@ -2,7 +2,9 @@
 
 #include <errno.h>
 
+#include "cache/flat.h"
 #include "cache/hash.h"
+#include "cache/wire.h"
 
 const char *tc_env(char *const *env, const char *name)
 {
@@ -151,9 +153,33 @@ int tc_page_path(const char *runtime, const char *id, char *ret, size_t bytes)
     return tc_join(ret, bytes, runtime, "/", id, ".page");
 }
 
+/* ".v5-18.sock" */
+static void socket_ending(char ret[32])
+{
+    const unsigned versions[] = {TC_WIRE_VERSION, TC_FLAT_VERSION};
+    const char *behind[] = {"-", ".sock"};
+
+    *ret++ = '.';
+    *ret++ = 'v';
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned scale = 1;
+
+        while (versions[i] / scale >= 10)
+            scale *= 10;
+        for (; scale > 0; scale /= 10)
+            *ret++ = (char)('0' + versions[i] / scale % 10);
+        for (const char *c = behind[i]; *c != 0; c++)
+            *ret++ = *c;
+    }
+    *ret = 0;
+}
+
 int tc_socket_path(const char *runtime, const char *id, char *ret, size_t bytes)
 {
-    return tc_join(ret, bytes, runtime, "/", id, ".v1.sock");
+    char ending[32];
+
+    socket_ending(ending);
+    return tc_join(ret, bytes, runtime, "/", id, ending);
 }
 
 int tc_config_flat_path(const char *runtime, const char *hex, char *ret, size_t bytes)

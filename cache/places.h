@@ -34,8 +34,9 @@ int tc_config_path(char *const *env, char *ret, size_t bytes);
 
 /* "CACHEID" for a directory's device and inode. */
 int tc_cache_id(uint64_t dev, uint64_t ino, char *ret, size_t bytes);
-/* RUNTIME/CACHEID.page, RUNTIME/CACHEID.v1.sock, RUNTIME/config-HEX.flat, RUNTIME/run-HEX.counters
- */
+/* RUNTIME/CACHEID.page, RUNTIME/CACHEID.vWIRE-FLAT.sock, RUNTIME/config-HEX.flat,
+ * RUNTIME/run-HEX.counters. Only who speaks the same messages and reads the same files meets at the
+ * socket. */
 int tc_page_path(const char *runtime, const char *id, char *ret, size_t bytes);
 int tc_socket_path(const char *runtime, const char *id, char *ret, size_t bytes);
 int tc_config_flat_path(const char *runtime, const char *hex, char *ret, size_t bytes);

@@ -1,6 +1,6 @@
 /*
  * Messages between targets or cachectl and the service, over one SOCK_SEQPACKET connection,
- * `CACHEID.TC_WIRE_VERSION.sock` in the runtime directory. One message is one packet. Every request
+ * `CACHEID.vWIRE-FLAT.sock` in the runtime directory, after TC_WIRE_VERSION and TC_FLAT_VERSION. One message is one packet. Every request
  * with `seq` != 0 is answered by one reply with the same seq; seq 0 asks for none. Replies come in
  * the order of requests. Both ends check the other's uid (SO_PEERCRED) and every packet's
  * (SO_PASSCRED).

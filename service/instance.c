@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "cache/other_service.h"
 #include "service/clock.h"
 #include "service/service.h"
 
@@ -79,6 +80,7 @@ static int answers(const struct tc_service *s)
 int tc_instance_take(struct tc_service *s, struct tc_failure *f)
 {
     int64_t until = tc_monotonic_ms() + PATIENCE_MS;
+    pid_t other;
     int r;
 
     for (;;) {
@@ -89,6 +91,11 @@ int tc_instance_take(struct tc_service *s, struct tc_failure *f)
             return tc_fail(f, TC_R_SERVICE_FAILED, -r, "%s/lock: %s", s->dirs.cache, strerror(-r));
         if (answers(s))
             return 0;
+        other = tc_other_service(s->dirs.runtime, s->dirs.id);
+        if (other > 0)
+            return tc_fail(f, TC_R_SERVICE_VERSION, EBUSY,
+                           "%s: another version of taskcache serves it, as process %ld",
+                           s->dirs.cache, (long)other);
         if (tc_monotonic_ms() >= until)
             return tc_fail(f, TC_R_SERVICE_FAILED, EBUSY,
                            "another service holds %s/lock and doesn't answer in %s", s->dirs.cache,

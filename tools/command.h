@@ -12,7 +12,6 @@ struct tc_command {
     const char *usage;   /* "run [OPTIONS] [--] PROGRAM [ARG...]" */
     const char *help;    /* the rest of `--help`: the options */
     int (*run)(const struct tc_command *self, int argc, char **argv);
-    bool hidden;
     bool storage; /* takes --storage */
 };
 

@@ -129,9 +129,13 @@ static int write_output(const struct init *x)
     ssize_t n = fd < 0 ? -1 : write(fd, x->text.data, x->text.bytes);
     if (n == (ssize_t)x->text.bytes)
         return 0;
-    fprintf(stderr, "cachectl: %s: %s\n", x->output,
-            n < 0 ? strerror(errno) : "it can't be written");
-    return -EIO;
+    struct tc_cause cause;
+    int error = n < 0 ? errno : EIO;
+    int r = tc_cause_set(&cause, error, TC_R_NOT_WRITTEN, x->output,
+                         error == EEXIST ? "it is there already, and `init` changes nothing" : "%s",
+                         strerror(error));
+    tc_problem(&cause);
+    return r;
 }
 
 static int describe(struct init *x)

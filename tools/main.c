@@ -9,9 +9,10 @@
 #include "tools/output.h"
 
 static const struct tc_command *const commands[] = {
-    &tc_command_run,     &tc_command_doctor,  &tc_command_init, &tc_command_ls,  &tc_command_show,
-    &tc_command_stats,   &tc_command_rm,      &tc_command_gc,   &tc_command_log, &tc_command_verify,
-    &tc_command_plugins, &tc_command_service, &tc_command_why, &tc_command_source,
+    &tc_command_run,     &tc_command_doctor,  &tc_command_init,   &tc_command_ls,
+    &tc_command_show,    &tc_command_why,     &tc_command_source, &tc_command_stats,
+    &tc_command_rm,      &tc_command_gc,      &tc_command_verify, &tc_command_log,
+    &tc_command_plugins, &tc_command_service,
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 
@@ -27,10 +28,10 @@ static void overview(FILE *to)
 {
     fputs("usage: cachectl COMMAND [OPTION...] [ARG...]\n\n", to);
     for (size_t i = 0; i < COMMANDS; i++)
-        if (!commands[i]->hidden)
-            fprintf(to, "  %s%-8s%s %s\n", tc_style(to, TC_BOLD), commands[i]->name,
-                    tc_style(to, TC_PLAIN), commands[i]->summary);
-    fputs("\n`cachectl help COMMAND` says more. Exit status: 0 done, 1 found something, 2 usage.\n",
+        fprintf(to, "  %s%-8s%s %s\n", tc_style(to, TC_BOLD), commands[i]->name,
+                tc_style(to, TC_PLAIN), commands[i]->summary);
+    fputs("\n`cachectl help COMMAND` says more. Exit status: 0 done, 1 found something, 2 wrong\n"
+          "usage, or it couldn't be done.\n",
           to);
 }
 

@@ -69,7 +69,8 @@ static bool take(struct reader *r, const struct tc_option *o, const char *word, 
         *(struct tc_optional *)o->target = (struct tc_optional){.given = true, .value = value};
         return true;
     }
-    if (!value && r->at < r->argc)
+    /* What looks like a long option is one: its value was forgotten. */
+    if (!value && r->at < r->argc && strncmp(r->argv[r->at], "--", 2) != 0)
         value = r->argv[r->at++];
     if (!value) {
         tc_usage(r->command, "%s needs a value", word);

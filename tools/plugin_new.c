@@ -70,8 +70,9 @@ static int write_one(const char *name, const struct tc_skeleton_file *file)
 static int failed(const char *name, int error)
 {
     struct tc_cause cause;
-    (void)tc_cause_set(&cause, error, TC_R_BAD_VALUE, name, "%s", strerror(error));
-    cause.remedy[0] = 0;
+    (void)tc_cause_set(&cause, error, TC_R_NOT_WRITTEN, name,
+                       error == EEXIST ? "it is there already, and `new` changes nothing" : "%s",
+                       strerror(error));
     tc_problem(&cause);
     return TC_EXIT_USAGE;
 }

@@ -96,8 +96,8 @@ char *tc_env_command(const char *argument)
 
 static int cannot(struct tc_cause *ret_cause, int r, const char *path)
 {
-    return tc_cause_set(ret_cause, -r, TC_R_NONE, path, "%s",
-                        r == -EACCES ? "it can't be executed" : "there is no such program");
+    return tc_cause_set(ret_cause, -r, r == -EACCES ? TC_R_NOT_EXECUTABLE : TC_R_NO_PROGRAM, path,
+                        NULL);
 }
 
 /* One step from a file to what runs it: 1 with the next file, 0 at the end. */

@@ -1,11 +1,24 @@
 /* cachectl service: its state, and its end. */
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "cache/other_service.h"
 #include "tools/json.h"
 #include "tools/options.h"
 #include "tools/session.h"
+
+#define STOP_MS 10000
+
+/* One of another version has other messages, but ends on a signal like any. */
+static pid_t other_service(const struct tc_session *s)
+{
+    return *s->id ? tc_other_service(s->runtime, s->id) : 0;
+}
 
 static int status_of(struct tc_session *s, bool json)
 {
@@ -19,27 +32,54 @@ static int status_of(struct tc_session *s, bool json)
         tc_json_begin(&j, stdout);
         tc_json_object(&j, NULL);
         tc_json_bool(&j, "running", e == 0);
-        tc_json_u64(&j, "pid", reply.value);
+        pid_t other = e < 0 ? other_service(s) : 0;
+        if (e == 0 || other > 0)
+            tc_json_u64(&j, "pid", other > 0 ? (uint64_t)other : reply.value);
+        else
+            tc_json_null(&j, "pid");
+        tc_json_bool(&j, "other_version", other > 0);
         tc_json_text(&j, "cache", s->cache);
         tc_json_close_object(&j);
         tc_json_end(&j);
     } else if (e == 0) {
         printf("running, pid %llu, %s\n", (unsigned long long)reply.value, s->cache);
     } else {
-        printf("not running (%s), %s\n", strerror(-e), s->cache);
+        pid_t other = other_service(s);
+        if (other > 0)
+            printf("running in another version, pid %ld, %s\n", (long)other, s->cache);
+        else
+            printf("not running (%s), %s\n", strerror(-e), s->cache);
     }
     return e == 0 ? TC_EXIT_DONE : TC_EXIT_FOUND;
+}
+
+static int stop_other(const struct tc_session *s)
+{
+    pid_t pid = other_service(s);
+    if (pid <= 0) {
+        puts("not running");
+        return TC_EXIT_DONE;
+    }
+    TC_CLEANUP(tc_close_fd) int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd ended = {.fd = fd, .events = POLLIN};
+    /* Whoever has the pid now is who listens there. */
+    if (fd < 0 || other_service(s) != pid || kill(pid, SIGTERM) < 0 ||
+        poll(&ended, 1, STOP_MS) != 1) {
+        fprintf(stderr, "cachectl: the service of another version, process %ld, didn't stop\n",
+                (long)pid);
+        return TC_EXIT_USAGE;
+    }
+    puts("stopped");
+    return TC_EXIT_DONE;
 }
 
 static int stop(struct tc_session *s)
 {
     struct tc_message m;
     struct tc_reply reply;
-    if (tc_session_connect(s) < 0) {
-        puts("not running");
-        return TC_EXIT_DONE;
-    }
-    int e = tc_client_request(&s->client, &m, TC_MSG_QUIT, sizeof m, 10000, &reply);
+    if (tc_session_connect(s) < 0)
+        return stop_other(s);
+    int e = tc_client_request(&s->client, &m, TC_MSG_QUIT, sizeof m, STOP_MS, &reply);
     if (e < 0 && e != -ECONNRESET && e != -EPIPE) {
         fprintf(stderr, "cachectl: the service didn't stop: %s\n", strerror(-e));
         return TC_EXIT_USAGE;
@@ -73,5 +113,4 @@ const struct tc_command tc_command_service = {
     .usage = "service status|stop",
     .help = "",
     .run = run_service,
-    .hidden = true,
 };

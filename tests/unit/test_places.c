@@ -7,9 +7,12 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "cache/flat.h"
 #include "cache/places.h"
+#include "cache/wire.h"
 
 #define ENV(...) ((char *const *)(const char *const[]){__VA_ARGS__, NULL})
 
@@ -92,6 +95,7 @@ static void names_of_files(void **state)
 {
     static const uint8_t digest[16] = {0x01, 0xab, [15] = 0xff};
     char out[128], other[128];
+    char expected[64];
 
     (void)state;
     assert_int_equal(tc_cache_id(0xfd01, 0, out, sizeof out), 0);
@@ -101,7 +105,8 @@ static void names_of_files(void **state)
     assert_int_equal(tc_page_path("/r", "1-2", out, sizeof out), 0);
     assert_string_equal(out, "/r/1-2.page");
     assert_int_equal(tc_socket_path("/r", "1-2", out, sizeof out), 0);
-    assert_string_equal(out, "/r/1-2.v1.sock");
+    snprintf(expected, sizeof expected, "/r/1-2.v%u-%u.sock", TC_WIRE_VERSION, TC_FLAT_VERSION);
+    assert_string_equal(out, expected);
     assert_int_equal(tc_config_flat_path("/r", "00ff", out, sizeof out), 0);
     assert_string_equal(out, "/r/config-00ff.flat");
     assert_int_equal(tc_plans_path("/c", digest, out, sizeof out), 0);
