@@ -12,7 +12,7 @@
 #include "service/resolve/plans.h"
 
 #define CPU_S          20
-#define WALL_MS        10000
+#define WALL_MS        30000
 #define WALL_MS_OBJECT 200
 
 struct objects {
