@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cache/policy.h"
+#include "tools/caching.h"
 #include "tools/chosen_config.h"
 #include "tools/json.h"
 #include "tools/options.h"
@@ -45,35 +46,6 @@ static void read_switches(struct tc_switches *s)
 }
 
 static const char *const state_names[] = {"", "hookable", "refused", "pending"};
-
-static void policy_text(const struct tc_finding *f, uint32_t policy, struct tc_text *to)
-{
-    static const char *const names[] = {"INPUTS", "TASK_SOURCE", "RUN_ID", "FLOW_PARAMETERS"};
-    const struct tc_span span = f->task->params;
-    const struct tc_param *p = tc_flat_at(f->in, span.off, span.count, sizeof *p);
-    const struct tc_span used = f->task->functions;
-    const struct tc_task_function *functions =
-        tc_flat_at(f->in, used.off, used.count, sizeof *functions);
-    if (policy & TC_POLICY_KEY)
-        tc_text_add(to, "a key of its own");
-    for (uint32_t i = 0; functions && policy & TC_POLICY_FUNCTION && i < used.count; i++)
-        if (functions[i].kind == TC_FUNCTION_KEY)
-            tc_text_add(to, "%sKEY(%s.%s)", to->bytes ? " + " : "",
-                        tc_flat_str(f->in, functions[i].plugin),
-                        tc_flat_str(f->in, functions[i].name));
-    for (unsigned i = 0; i < 4; i++)
-        if (policy >> i & 1)
-            tc_text_add(to, "%s%s", to->bytes ? " + " : "", names[i]);
-    const struct tc_span called = f->task->functions;
-    const struct tc_task_function *k = tc_flat_at(f->in, called.off, called.count, sizeof *k);
-    for (uint32_t i = 0; k && i < called.count; i++)
-        if (k[i].kind == TC_FUNCTION_KEY)
-            tc_text_add(to, "%sKEY(%s.%s)", to->bytes ? " + " : "", tc_flat_str(f->in, k[i].plugin),
-                        tc_flat_str(f->in, k[i].name));
-    for (uint32_t i = 0; p && i < span.count && i < 32; i++)
-        if (f->task->excluded >> i & 1)
-            tc_text_add(to, " - %s", tc_flat_str(f->in, p[i].name));
-}
 
 /* The plans' own tasks don't say it: an edit of the config elsewhere would make them stale. */
 static const char *origin(const struct doctor *d, const struct tc_finding *f)
@@ -153,10 +125,13 @@ static void text_caching(const struct doctor *d, const struct tc_finding *f)
     struct tc_active active = tc_activation(f->task, &d->switches);
     struct tc_text policy = {0};
     char text[TC_UNITS_BYTES];
-    if (active.reason) {
-        const struct tc_reason_info *why = tc_reason_info(active.reason);
-        printf("    caching    %soff%s: %s: %s\n", tc_style(stdout, TC_WARN),
+    const char *parameter;
+    enum tc_reason off = tc_caching_off(f, &active, &parameter);
+    if (off) {
+        const struct tc_reason_info *why = tc_reason_info(off);
+        printf("    caching    %soff%s: %s: %s", tc_style(stdout, TC_WARN),
                tc_style(stdout, TC_PLAIN), why->id, why->sentence);
+        printf(parameter ? " (parameter '%s')\n" : "\n", parameter ? parameter : "");
         if (*why->remedy)
             printf("      try: %s\n", why->remedy);
         return;
@@ -165,7 +140,7 @@ static void text_caching(const struct doctor *d, const struct tc_finding *f)
         text_flow(d, f);
         return;
     }
-    policy_text(f, active.policy, &policy);
+    tc_policy_text(f, active.policy, &policy);
     printf("    caching    on: %s", policy.data ? policy.data : "");
     if (f->task->flags & TC_TASK_EXPIRES)
         printf(", for %s", tc_units_duration(f->task->expiration_ns, text));
@@ -387,6 +362,8 @@ static void json_finding(const struct doctor *d, struct tc_json *j, const struct
     struct tc_active active = tc_activation(f->task, &d->switches);
     struct tc_text policy = {0};
     struct tc_cause cause;
+    const char *parameter;
+    enum tc_reason off = tc_caching_off(f, &active, &parameter);
     tc_json_object(j, NULL);
     tc_json_text(j, "task", subject);
     tc_json_text(j, "state", state_names[f->state]);
@@ -401,10 +378,11 @@ static void json_finding(const struct doctor *d, struct tc_json *j, const struct
     tc_json_text(j, "prototype", *prototype ? prototype : NULL);
     tc_json_text(j, "note",
                  f->plan && f->plan->note.off ? tc_flat_str(&d->plans.flat, f->plan->note) : NULL);
-    policy_text(f, active.policy, &policy);
-    tc_json_bool(j, "caching", !active.reason);
-    tc_json_text(j, "caching_reason", active.reason ? tc_reason_info(active.reason)->id : NULL);
-    tc_json_text(j, "policy", active.reason || !policy.data ? NULL : policy.data);
+    tc_policy_text(f, active.policy, &policy);
+    tc_json_bool(j, "caching", !off);
+    tc_json_text(j, "caching_reason", off ? tc_reason_info(off)->id : NULL);
+    tc_json_text(j, "caching_parameter", parameter);
+    tc_json_text(j, "policy", off || !policy.data ? NULL : policy.data);
     tc_json_double(j, "verify", (double)active.verify / TC_ALL_HITS);
     json_purity(j, d, f->plan);
     json_wrong(j, d, subject);

@@ -105,6 +105,11 @@ static void emit_array(struct show *s, const struct tc_component *c, struct tc_s
     v->type = v->param ? v->param->elem : TC_VOID;
     v->is_char = v->param && v->param->is_char;
     describe_members(s, v->param ? v->param->layout : 0, v);
+    /* Elements that are followed: their contents lie here one behind the other. */
+    if (!v->layout && v->pieces * v->piece_bytes != v->total) {
+        v->pieces = 1;
+        v->piece_bytes = v->total;
+    }
     tc_show_value(&s->to, v);
 }
 

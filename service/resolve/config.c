@@ -233,9 +233,13 @@ static void load_text(struct tc_load *l, const char *text, size_t bytes)
     tc_read_top(l, &plugins, &tasks);
     tc_read_plugins(l, plugins);
     tc_compile_tasks(l, tasks);
-    if (l->task_count == 0 && l->errors == 0)
-        tc_problem_file(l, TC_SEV_NOTE, TC_R_NO_TASKS, l->subject, NULL, "%s",
-                        tc_reason_info(TC_R_NO_TASKS)->sentence);
+    if (l->task_count == 0 && l->errors == 0) {
+        int named = tasks != NULL && tasks->count > 0; /* what is wrong with them was told */
+
+        tc_problem_file(l, TC_SEV_NOTE, TC_R_NO_TASKS, l->subject, named ? "" : NULL, "%s",
+                        named ? "no task is left: nothing will be cached"
+                              : tc_reason_info(TC_R_NO_TASKS)->sentence);
+    }
     tc_compile_flows(l);
 }
 

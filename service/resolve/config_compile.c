@@ -198,7 +198,8 @@ static uint32_t find_storage(struct making *m, const char *name, const struct tc
 
     if (storage == 0) {
         near = tc_nearest(name, strlen(name), m->l->storage_names);
-        tc_problem_in(m->l, TC_SEV_ERROR, TC_R_BAD_VALUE, n, at, near ? near : "",
+        tc_problem_in(m->l, TC_SEV_ERROR, TC_R_BAD_VALUE, n, at,
+                      near ? near : "list it under `storages:`",
                       "no storage '%.60s' is listed under `storages:`", name);
         return 0;
     }
@@ -216,7 +217,7 @@ static void make_storages(struct making *m)
     if (n != NULL)
         m->task.storage = find_storage(m, n->text, n, 0);
     /* Part of the policy, so without effect where something else gives the key. */
-    if (headers != NULL && m->key == NULL)
+    if (headers != NULL && m->key == NULL && tc_config_storage(m->l, headers) != 0)
         m->task.key_storage = find_storage(m, headers, given(m, TC_KEY_CACHE_POLICY), 0);
     /* Who says where a flow's results are kept wants them kept. */
     if (m->is_flow && n != NULL && m->task.persist == TC_UNSET)

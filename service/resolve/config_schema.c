@@ -218,6 +218,25 @@ static void warn_not_built(struct tc_load *l, const struct tc_config_key *key,
                       "`%s` isn't built yet: %s stays uncached", key->name, concerned(what));
 }
 
+/* Keys that people look for elsewhere. */
+static const char *belongs(const char *key)
+{
+    static const struct {
+        const char *key, *remedy;
+    } places[] = {
+        {"isolation_level", "it belongs to a policy, under `policies:`"},
+        {"lock_manager", "it belongs to a policy, under `policies:`"},
+        {"key_storage", "it belongs to a policy, under `policies:`"},
+        {"transaction", "it belongs to a flow, under `flows:`"},
+        {"commit_mode", "it belongs to a flow, under `flows:`"},
+    };
+
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+        if (strcmp(places[i].key, key) == 0)
+            return places[i].remedy;
+    return "";
+}
+
 static int unknown_key(struct tc_load *l, const struct tc_yaml_node *v, const char *what,
                        const struct tc_config_key *keys)
 {
@@ -227,7 +246,7 @@ static int unknown_key(struct tc_load *l, const struct tc_yaml_node *v, const ch
     for (size_t i = 0; i < MAX_TABLE && keys[i].name != NULL; i++)
         names[i] = keys[i].name;
     near = tc_nearest(v->key, strlen(v->key), names);
-    tc_problem_at(l, TC_SEV_ERROR, TC_R_UNKNOWN_KEY, v->key_at, near ? near : "",
+    tc_problem_at(l, TC_SEV_ERROR, TC_R_UNKNOWN_KEY, v->key_at, near ? near : belongs(v->key),
                   "'%.60s' is no key of %s", v->key, what);
     return -EINVAL;
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "cache/nearest.h"
 #include "cache/policy.h"
 #include "cache/wire.h"
 #include "service/resolve/config_problem.h"
@@ -156,7 +157,7 @@ static void read_storage(struct tc_load *l, const struct tc_yaml_node *n, struct
         tc_problem_at(l, TC_SEV_ERROR, TC_R_BAD_VALUE, n->key_at, "type: lmdb",
                       "storage '%.60s' has no `type`", n->key);
     } else if (strcmp(type, "lmdb") != 0) {
-        tc_problem_at(l, TC_SEV_WARNING, TC_R_NOT_YET_KEY, n->key_at, NULL,
+        tc_problem_at(l, TC_SEV_WARNING, TC_R_NOT_YET_KEY, n->key_at, "type: lmdb",
                       "storages of type '%.30s' aren't built yet: '%.60s' isn't used", type,
                       n->key);
     } else if (path == NULL) {
@@ -216,6 +217,18 @@ static void check_lock_manager(struct tc_load *l, const struct tc_yaml_node *n)
                       n->text);
 }
 
+/* Told with the policy, whoever uses it. */
+static void check_key_storage(struct tc_load *l, const struct tc_yaml_node *n)
+{
+    const char *near;
+
+    if (setting(n) == NULL || tc_config_storage(l, n->text) != 0)
+        return;
+    near = tc_nearest(n->text, n->bytes, l->storage_names);
+    tc_problem_in(l, TC_SEV_ERROR, TC_R_BAD_VALUE, n, 0, near ? near : "list it under `storages:`",
+                  "no storage '%.60s' is listed under `storages:`", n->text);
+}
+
 static void read_policy(struct tc_load *l, const struct tc_yaml_node *map,
                         struct tc_named_policy *ret)
 {
@@ -239,6 +252,7 @@ static void read_policy(struct tc_load *l, const struct tc_yaml_node *map,
     if (tc_read_map(l, map, "a policy", keys, v) < 0)
         return;
     check_lock_manager(l, v[POLICY_LOCK_MANAGER]);
+    check_key_storage(l, v[POLICY_KEY_STORAGE]);
     for (int i = 0; i < POLICY_COUNT; i++)
         if (keys[i].built == TC_UNCACHED && tc_key_active(&keys[i], v[i]))
             ret->not_yet = 1;

@@ -110,7 +110,13 @@ static uint8_t element_type(struct proto *p, const struct proto_member *m,
     case K_VECTOR:
         refuse(p, m, TC_R_VECTOR_TYPE, NULL, "points at vectors");
     case K_POINTER:
-        refuse(p, m, TC_R_NOT_YET, "ignore", "leads to pointers: such members aren't built yet");
+        refuse(p, m, TC_R_NOT_YET,
+               m->extent == NULL
+                   ? "ignore"
+                   : proto_format(p, "%s, a pointer to the elements, or `ignore`",
+                                  proto_type_text(p, t->to,
+                                                  proto_format(p, "(*%s)[COUNT]", m->name), false)),
+               "leads to pointers: such members aren't built yet");
     case K_FUNCTION:
         refuse(p, m, TC_R_NOT_YET, "ignore", "points at a function: such members aren't built yet");
     default:

@@ -174,6 +174,17 @@ static void keys_and_values(void **state)
          "defaults: { symbol: f }\n",
          {"E taskcache.yaml:1:13: unknown-key: `symbol` names one task: it can't be a default\n"
           "defaults: { symbol: f }\n            ^"}},
+        {"a key of a policy",
+         F1 "    isolation_level: SERIALIZABLE\n",
+         {"E taskcache.yaml:5:5: unknown-key: 'isolation_level' is no key of a task\n"
+          "    isolation_level: SERIALIZABLE\n    ^\n"
+          "  try: it belongs to a policy, under `policies:`"}},
+        {"headers in no storage",
+         "policies: { p: { policy: INPUTS, key_storage: nix } }\n",
+         {"E taskcache.yaml:1:47: bad-value: no storage 'nix' is listed under `storages:`\n"
+          "policies: { p: { policy: INPUTS, key_storage: nix } }\n"
+          "                                              ^\n"
+          "  try: list it under `storages:`"}},
         {"secrets aren't shown",
          "storages: { s: { typ: s3, secret: hunter2 } }\n",
          {"E taskcache.yaml:1:18: unknown-key: 'typ' is no key of a storage\n"
@@ -389,7 +400,7 @@ static void not_yet(void **state)
          "storages: { fleet: { type: s3 } }\n" F1 "    result_storage: flet\n",
          {"W taskcache.yaml:1:13: not-yet-key: storages of type 's3' aren't built yet: 'fleet' "
           "isn't used\n"
-          "storages: { fleet: { type: s3 } }\n            ^",
+          "storages: { fleet: { type: s3 } }\n            ^\n  try: type: lmdb",
           "E taskcache.yaml:6:21: bad-value: no storage 'flet' is listed under `storages:`\n"
           "    result_storage: flet\n                    ^\n  try: fleet"}},
     };

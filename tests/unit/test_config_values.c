@@ -233,8 +233,9 @@ static void not_yet_flags(void **state)
          TC_TASK_POLICY_GIVEN},
         {"policies: { p: { policy: INPUTS, isolation_level: READ_COMMITTED } }\n",
          "cache_policy: p", TC_TASK_POLICY_GIVEN},
-        {"policies: { p: { policy: INPUTS, key_storage: x } }\n", "cache_policy: RUN_ID",
-         TC_TASK_POLICY_GIVEN},
+        {"storages: { x: { type: lmdb, path: /x } }\n"
+         "policies: { p: { policy: INPUTS, key_storage: x } }\n",
+         "cache_policy: RUN_ID", TC_TASK_POLICY_GIVEN},
         {"flows: [ { symbol: h } ]\n", "cache_policy: INPUTS", TC_TASK_POLICY_GIVEN},
         {"flows: [ { symbol: h } ]\n", "cache_policy: RUN_ID", TC_TASK_POLICY_GIVEN},
         {"flows: [ { symbol: h, transaction: true } ]\n", "persist_result: true", 0},
