@@ -246,6 +246,26 @@ static void open_storage(struct tc_named_storage *s, const char *path)
     } while (r < 0 && tc_monotonic_ns() < until);
 }
 
+static int same_id(const char *a, const char *b)
+{
+    while (*a != 0 && *a == *b)
+        a++, b++;
+    return *a == *b;
+}
+
+/* Several names may lead to one directory, that of the cache, too. */
+static uint32_t place_of(uint32_t index)
+{
+    const char *id = tc_state.storages[index].cache_id;
+
+    if (same_id(id, tc_state.cache_id))
+        return 0;
+    for (uint32_t i = 0; i < index && *id != 0; i++)
+        if (same_id(id, tc_state.storages[i].cache_id))
+            return i + 1;
+    return index + 1;
+}
+
 static void open_storages(void)
 {
     const struct tc_config *c = tc_state.config;
@@ -255,6 +275,8 @@ static void open_storages(void)
     for (uint32_t i = 0; list != NULL && i < c->storages.count; i++)
         if (list[i].kind == TC_STORAGE_LMDB && list[i].used)
             open_storage(&tc_state.storages[i], tc_config_str(list[i].path));
+    for (uint32_t i = 0; i < TC_MAX_NAMED_STORAGES; i++)
+        tc_state.storages[i].place = place_of(i);
 }
 
 static void map_run_page(void)

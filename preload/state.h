@@ -30,6 +30,7 @@ struct tc_named_storage {
     char cache_dir[TC_PATH_BYTES], cache_id[48];
     struct tc_shared_page *page; /* NULL: it can't be used */
     uint32_t greeted;            /* atomic */
+    uint32_t place; /* 1 + the first storage of the same directory, 0: it is the cache's */
 };
 
 /* One patched function. Constant once it is live, but for the atomic fields. */
@@ -140,10 +141,18 @@ static inline const char *tc_cache_id_of(uint32_t storage)
     return storage == 0 ? tc_state.cache_id : tc_state.storages[storage - 1].cache_id;
 }
 
-/* Where headers are kept of a task whose results are in `storage`; 0: with them. */
+static inline uint32_t tc_place_of(uint32_t storage)
+{
+    return storage == 0 ? 0 : tc_state.storages[storage - 1].place;
+}
+
+/* Where headers are kept of a task whose results are in `storage`; 0: with them. In one store a
+ * header would take its result's place, as both have one key. */
 static inline uint32_t tc_header_storage(const struct tc_hook *h, uint32_t storage)
 {
-    return h->task->key_storage != storage ? h->task->key_storage : 0;
+    uint32_t headers = h->task->key_storage;
+
+    return headers != 0 && tc_place_of(headers) != tc_place_of(storage) ? headers : 0;
 }
 
 /* Is the function's entry patched, rather than its symbol? */

@@ -1,6 +1,7 @@
 #include "tools/storages.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static void look(const struct tc_session *s, const struct tc_storage *storage,
@@ -10,6 +11,9 @@ static void look(const struct tc_session *s, const struct tc_storage *storage,
     ret->reason = 0;
     if (tc_session_of_storage(s, storage, &own, ret) == 0 && each)
         each(&own);
+    if (ret->reason == TC_R_NO_CACHE_DIR)
+        (void)snprintf(ret->remedy, sizeof ret->remedy, "give storage '%.60s' another `path`",
+                       tc_flat_str(&s->config_flat, storage->name));
     tc_client_close(&own.client);
 }
 

@@ -191,6 +191,21 @@ def test_headers_of_large_results(t):
         equal(t.bodies(), bodies)
 
 
+def test_headers_and_results_in_one_directory(t):
+    """Under two names, or as the cache's own directory: the results are kept as if no headers were asked for."""
+    program = t.cc(LARGE, "large")
+    expected = t.bare([program]).out
+    t.bodies()
+    cache = str(t.dir / "cache" / "taskcache")
+    for text in (APART.replace("path: heads", "path: fast"), APART.replace("path: heads", f"path: {cache}").replace("    result_storage: fast\n", ""),
+                 APART.replace("path: heads", f"path: {cache}").replace("path: fast", f"path: {cache}")):
+        config = t.config(text)
+        for bodies in (1, 0):
+            equal(t.run([program], config=config).out, expected)
+            equal(t.bodies(), bodies, text)
+        t.ctl("rm", "-c", config, "--all")
+
+
 def test_doctor_says_what_is_kept_where(t):
     program = t.cc(PROGRAM)
     config = t.config(CONFIG.replace("fast: {", "unused: { type: lmdb, path: unused }, fast: {") + """
