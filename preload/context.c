@@ -141,13 +141,18 @@ static int abandon(struct tc_context *c)
     return 1;
 }
 
-/* The thread's flows are open still. Its open calls will store nothing. */
+/* The thread's flows are open still. Its open calls will store nothing, and the one that was looked
+ * at waits for no lock; if it is alive after all, it asks for it again, as its own. */
 static struct tc_context *go_on(struct tc_context *old, struct tc_context *c)
 {
+    struct tc_held waiting;
+
     if (c == NULL)
         return NULL;
     tc_flows_move(&old->flows, &c->flows);
     unlock_all(old);
+    waiting = old->call.held;
+    tc_lock_drop(&waiting);
     return c;
 }
 

@@ -54,6 +54,7 @@ void tc_flows_move(struct tc_flows *from, struct tc_flows *to)
     *to = *from;
     for (uint32_t i = 0; i < from->count; i++)
         end(&from->at[i]);
+    from->count = 0; /* nobody who takes that context over ends them */
 }
 
 int tc_flow_was_seen(void)

@@ -202,3 +202,101 @@ tasks:
         equal((r.out, r.err), (bare.out, bare.err), f"run {turn}")
         bodies = t.bodies()
     equal(50 < bodies < 100, True, "what the first threads got was replayed")
+
+
+SWITCHING = BODY + r"""
+#include <pthread.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+extern void *__libc_malloc(size_t);
+static ucontext_t here, there;
+static int switching;
+TASK int f(int x)
+{
+    body("f");
+    return x * 10;
+}
+TASK char *label(int n)
+{
+    body("label");
+    char *s = malloc(100);
+    snprintf(s, 100, "label %d", n);
+    return s;
+}
+static void elsewhere(void)
+{
+    f(5);
+}
+void *malloc(size_t n)
+{
+    if (switching) {
+        switching = 0;
+        swapcontext(&here, &there);
+    }
+    return __libc_malloc(n);
+}
+static void *call(void *arg)
+{
+    f(6);
+    return arg;
+}
+TASK int flow(int x)
+{
+    pthread_t t;
+    char *s;
+    f(1);
+    free(label(1));
+    switching = 1;
+    s = label(1);
+    switching = 0;
+    f(2);
+    for (int i = 0; i < 20; i++) {
+        pthread_create(&t, NULL, call, NULL);
+        pthread_join(t, NULL);
+    }
+    f(3);
+    printf("%s %d\n", s, f(1) + f(2) + f(3) + x);
+    free(s);
+    return 0;
+}
+static void *run(void *arg)
+{
+    (void)arg;
+    return flow(0) == 0 ? NULL : &here;
+}
+int main(void)
+{
+    const size_t n = 1 << 20;
+    pthread_attr_t a;
+    pthread_t t;
+    char *p = mmap(NULL, 4 * n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    mprotect(p, n, PROT_READ | PROT_WRITE);             /* the thread's stack */
+    mprotect(p + 2 * n, n, PROT_READ | PROT_WRITE);     /* above it, the other one */
+    getcontext(&there);
+    there.uc_stack.ss_sp = p + 2 * n;
+    there.uc_stack.ss_size = n;
+    there.uc_link = &here;
+    makecontext(&there, elsewhere, 0);
+    label(1);
+    pthread_attr_init(&a);
+    pthread_attr_setstack(&a, p, n);
+    pthread_create(&t, &a, run, NULL);
+    pthread_join(t, NULL);
+    return 0;
+}
+"""
+
+
+def test_a_transaction_goes_on_when_its_thread_changes_its_context(t):
+    """A malloc that leaves for another stack, from which a task is called: what was left behind is dropped, its flows go on."""
+    p = t.cc(SWITCHING, "switching", ("-O1", "-pthread", "-rdynamic", "-fno-builtin"))
+    config = t.config(TRANSACTIONS.replace("inner", "unused") + """
+  - symbol: label
+    prototype: |
+      malloc char *label(int n)
+""")
+    bare = t.bare([p])
+    r = t.run([p], config, env={"TASKCACHE_LOG": "error"})
+    equal(r.out, bare.out)
+    equal("transaction-lost" in r.errors, False, r.errors)
+    equal(len(t.records(config)), 4, "label(1), f(1), f(2) and f(3)")
