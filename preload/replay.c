@@ -12,16 +12,20 @@
 #include "preload/report.h"
 #include "preload/transaction.h"
 
-/* A block may be there or not, its content is whole elements. */
+/* A block may be there or not, its content is whole elements, and a string's ends. */
 static int flags_fit(const struct tc_call *c, uint32_t i, const struct tc_extent *e)
 {
     const struct tc_extent *now = &c->out[i];
     struct tc_element element;
 
-    if (!tc_output_is_owned(c, i) || now->flags & TC_EXTENT_NULL)
+    if (!tc_output_is_owned(c, i))
         return e->flags == now->flags;
+    if (now->flags & TC_EXTENT_NULL)
+        return e->flags == now->flags && e->piece_bytes == 0;
     if (e->flags == TC_EXTENT_NO_BLOCK)
         return e->piece_bytes == 0;
+    if (tc_output_param(c, e)->shape == TC_SHAPE_TEXT && e->piece_bytes == 0)
+        return 0; /* not even its end */
     element = tc_element_of(c->hook, tc_output_param(c, e));
     return e->flags == 0 && e->pieces == 1 && e->piece_bytes % element.packed_bytes == 0 &&
            (element.layout == NULL || e->piece_bytes < INT64_MAX / element.bytes);
@@ -114,6 +118,19 @@ static int replay_members(struct tc_call *c, struct tc_output_bytes *s)
     return 0;
 }
 
+/* It points into an output, as it did when it was kept. */
+static int is_inside(const struct tc_call *c, const struct tc_into_arg *into)
+{
+    for (uint32_t i = 0; i < c->out_count; i++) {
+        const struct tc_extent *e = &c->out[i];
+        if (e->param != into->param || e->param == UINT32_MAX || e->flags & TC_EXTENT_NULL ||
+            e->pieces * e->piece_bytes == 0 || tc_output_is_owned(c, i))
+            continue;
+        return into->offset_bytes < (e->pieces - 1) * c->stride_bytes[i] + tc_capture_piece(c, e);
+    }
+    return 0;
+}
+
 /* The result in the registers that the psABI names for its class (3.2.3). */
 static int replay_result(struct tc_call *c, struct tc_output_bytes *s)
 {
@@ -122,8 +139,7 @@ static int replay_result(struct tc_call *c, struct tc_output_bytes *s)
     uint64_t image;
 
     if (c->hook->task->result_kind == TC_RESULT_INTO_ARG) {
-        if (tc_output_take(s, &into, sizeof into) < 0 ||
-            (!into.is_null && into.param >= c->hook->param_count))
+        if (tc_output_take(s, &into, sizeof into) < 0 || (!into.is_null && !is_inside(c, &into)))
             return -EBADMSG;
         f->rax = into.is_null ? 0 : c->arg[into.param] + into.offset_bytes;
         return 0;
