@@ -53,7 +53,7 @@ static int read_text(uint64_t pointer, struct place *p)
     size_t n = text_bytes(&p->code, pointer);
     struct iovec here = {p->text, n}, there = {(void *)(uintptr_t)pointer, n};
 
-    return TC_SYS(SYS_process_vm_readv, tc_sys_getpid(), &here, 1, &there, 1, 0) == (long)n;
+    return TC_SYS(SYS_process_vm_readv, tc_state.pid, &here, 1, &there, 1, 0) == (long)n;
 }
 
 /* Is what was seen there still there? The loader may have put another object in its place without
@@ -66,7 +66,7 @@ static int still_there(const struct tc_known_code *k, uint64_t pointer, unsigned
                              {(void *)(uintptr_t)pointer, n}};
     struct iovec here[2] = {{now, k->build_id_bytes}, {text, n}};
 
-    return TC_SYS(SYS_process_vm_readv, tc_sys_getpid(), here, 2, there, 2, 0) ==
+    return TC_SYS(SYS_process_vm_readv, tc_state.pid, here, 2, there, 2, 0) ==
                (long)(k->build_id_bytes + n) &&
            memcmp(now, k->build_id, k->build_id_bytes) == 0;
 }
@@ -129,8 +129,7 @@ static int read_slot(uint64_t slot, uint64_t *ret)
 {
     struct iovec here = {ret, sizeof *ret}, there = {(void *)(uintptr_t)slot, sizeof *ret};
 
-    return TC_SYS(SYS_process_vm_readv, tc_sys_getpid(), &here, 1, &there, 1, 0) ==
-           (long)sizeof *ret;
+    return TC_SYS(SYS_process_vm_readv, tc_state.pid, &here, 1, &there, 1, 0) == (long)sizeof *ret;
 }
 
 /* Does the slot of an entry in `from`'s procedure linkage table still lead back there? */
