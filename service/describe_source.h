@@ -1,15 +1,24 @@
 /*
- * What enters a function's source digest, for `cachectl source`: in a process of its own, as the
- * file may be anything.
+ * What enters source digests, for `cachectl source`: in a process of its own, as the file may be
+ * anything. Answers requests until its input ends.
  */
 #ifndef TC_SERVICE_DESCRIBE_SOURCE_H
 #define TC_SERVICE_DESCRIBE_SOURCE_H
 
 #include <stdio.h>
 
-/* Lines of fields between tabs: "digest HEX INDIRECT-CALLS WHOLE", "item KIND BEGIN END DIGEST
- * LABEL" in order, "ref FROM TO WHY LABEL" (TO -1: the name is all; WHY "": it isn't coarse), or
- * "refused REASON DETAIL". The exit status. */
-int tc_describe_source(const char *path, const char *symbol, int deep, FILE *to);
+/*
+ * Requests are lines of fields between tabs; MODE is "own" or "deep":
+ *   library PATH          (no answer) where imports are looked for, in the loader's order
+ *   list MODE             "function NAME DIGEST" for each function that has a name
+ *   tree MODE [FILE.C:]NAME, at MODE VADDR BYTES
+ *                         "digest HEX INDIRECT-CALLS WHOLE", "item KIND BEGIN END DIGEST LABEL" in
+ *                         order, "ref FROM TO WHY LABEL" (TO -1: the name is all; WHY "": it isn't
+ *                         coarse), with libraries "import NAME VERSION PATH" (PATH "": none has it)
+ * or "refused REASON DETAIL". A line "end" ends each answer.
+ *
+ * The exit status: 1 if the file can't be read.
+ */
+int tc_describe_source(const char *path, FILE *from, FILE *to);
 
 #endif

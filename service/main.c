@@ -213,8 +213,8 @@ int main(int argc, char **argv)
         return r;
     if (o->plugin != NULL)
         return tc_describe_plugin(o->plugin, stdout);
-    if (o->source != NULL && o->symbol != NULL)
-        return tc_describe_source(o->source, o->symbol, o->deep, stdout);
+    if (o->source != NULL)
+        return tc_describe_source(o->source, stdin, stdout);
     if (!o->foreground)
         tc_daemon_shed_preloads(argv);
     tc_daemon_clean(o->ready_fd);

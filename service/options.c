@@ -34,12 +34,6 @@ static int take(struct tc_options *o, int option, struct tc_failure *f)
     case 's':
         o->source = optarg;
         return 0;
-    case 'y':
-        o->symbol = optarg;
-        return 0;
-    case 'd':
-        o->deep = 1;
-        return 0;
     case 'f':
         o->foreground = 1;
         return 0;
@@ -67,8 +61,6 @@ int tc_options_parse(struct tc_options *o, int argc, char **argv, struct tc_fail
                                           {"idle-exit", required_argument, NULL, 'i'},
                                           {"read-plugin", required_argument, NULL, 'p'},
                                           {"read-source", required_argument, NULL, 's'},
-                                          {"symbol", required_argument, NULL, 'y'},
-                                          {"deep", no_argument, NULL, 'd'},
                                           {"foreground", no_argument, NULL, 'f'},
                                           {"help", no_argument, NULL, 'h'},
                                           {"version", no_argument, NULL, 'V'},
@@ -86,8 +78,7 @@ int tc_options_parse(struct tc_options *o, int argc, char **argv, struct tc_fail
     }
     if (optind < argc)
         return tc_fail(f, TC_R_SYNTAX, EINVAL, "unexpected argument '%s'", argv[optind]);
-    if (o->show_help || o->show_version || o->plugin != NULL ||
-        (o->source != NULL && o->symbol != NULL))
+    if (o->show_help || o->show_version || o->plugin != NULL || o->source != NULL)
         return 0;
     if (o->config == NULL && o->cache == NULL)
         return tc_fail(f, TC_R_NO_CONFIG, EINVAL, "give --config FILE or --cache DIR");
@@ -106,7 +97,6 @@ const char *tc_options_help(void)
            "  --foreground         stay in the session of the caller, log to stderr too\n"
            "  --idle-exit SECONDS  leave that long after the last client (60; 0: never)\n"
            "  --read-plugin FILE   say what the plugin FILE says of itself, and leave\n"
-           "  --read-source FILE --symbol NAME [--deep]\n"
-           "                       say what enters the source digest of NAME in FILE, and leave\n"
+           "  --read-source FILE   say what enters source digests of FILE, as stdin asks\n"
            "  --version, --help\n";
 }

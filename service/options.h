@@ -10,8 +10,7 @@ struct tc_options {
     const char *config; /* --config P, NULL */
     const char *cache;  /* --cache DIR, NULL */
     const char *plugin; /* --read-plugin FILE, NULL */
-    const char *source, *symbol; /* --read-source FILE --symbol NAME, NULL */
-    int deep;
+    const char *source; /* --read-source FILE, NULL */
     int ready_fd;       /* -1: none */
     int foreground;
     int idle_exit_s; /* 0: never */

@@ -1,7 +1,7 @@
 """cachectl source: what enters a digest, and what differs in two builds."""
 import json
 
-from harness import equal
+from harness import contains, equal, lacks
 
 PROGRAM = r"""
 #include <stdio.h>
@@ -36,3 +36,115 @@ def test_two_builds_are_compared(t):
     equal(t.ctl("source", "--diff", old, deeper, "task").text, "task: the same\n", "a callee changed")
     changes = json.loads(t.ctl("source", "--diff", "--deep", "--json", old, deeper, "task", status=1).out)[0]["differences"]
     equal([c["change"] for c in changes if "helper" in c["what"]], ["changed"], changes)
+
+
+LIBRARY = "int twice(int x) { return 2 * x; }\n"
+TASKS = r"""
+#include <stdio.h>
+extern int twice(int);
+static const int table[] = {3, 1, 4, 1, 5, 9, 2, 6};
+__attribute__((noinline, noclone)) int own(int x) { puts("own"); return table[x & 7]; }
+__attribute__((noinline, noclone)) static int helper(int x) { __asm__ volatile(""); return twice(x) + HELPER; }
+__attribute__((noinline, noclone)) int deep(int x) { puts("deep"); return helper(x); }
+__attribute__((noinline, noclone)) int bare(int x) { puts("bare"); return x * 3; }
+__attribute__((noinline, noclone)) int calls(int (*f)(int)) { puts("calls"); return f(1) + f(2); }
+int main(int c, char **v) { (void)v; return own(c) + deep(c) + bare(c) + calls(bare); }
+"""
+CONFIG = """
+tasks:
+  - symbol: own
+    prototype: |
+      int own(int x)
+    cache_policy: INPUTS + TASK_SOURCE
+  - symbol: deep
+    prototype: |
+      int deep(int x)
+    cache_policy: INPUTS + TASK_SOURCE_DEEP
+  - symbol: bare
+    prototype: |
+      int bare(int x)
+    cache_policy: INPUTS
+  - symbol: calls
+    prototype: |
+      int calls(ignore void *f)
+    cache_policy: INPUTS + TASK_SOURCE
+"""
+
+
+def build_tasks(t, name, helper=1):
+    t.cc(LIBRARY, "libtwice.so", ("-O2", "-shared", "-fPIC"))
+    return t.cc(t.write("tasks.c", TASKS), name, ("-O2", f"-DHELPER={helper}", f"-L{t.dir}", f"-Wl,-rpath,{t.dir}", "-ltwice"))
+
+
+def tree_of(t, config, program, task):
+    return json.loads(t.ctl("source", "--json", "-c", config, program, task).out)["tasks"][0]["sources"]
+
+
+def test_the_tasks_of_a_program_in_the_ways_of_their_policies(t):
+    program, config = build_tasks(t, "program"), t.config(CONFIG)
+    text = t.ctl("source", "-c", config, program).text
+    blocks = {b.split("@")[0]: b for b in text.replace("\nown@", "\n\0own@").replace("\ndeep@", "\n\0deep@")
+              .replace("\nbare@", "\n\0bare@").replace("\ncalls@", "\n\0calls@").split("\0")}
+    contains(blocks["own"], "  TASK_SOURCE: ")
+    lacks(blocks["own"], "TASK_SOURCE_DEEP")
+    contains(blocks["own"], "    tasks.c:table\n")
+    contains(blocks["deep"], "  TASK_SOURCE_DEEP: ")
+    contains(blocks["deep"], "helper\n")
+    contains(blocks["deep"], "libtwice.so: twice\n")
+    contains(blocks["bare"], "its policy has no TASK_SOURCE")
+    contains(blocks["calls"], "not followed: 2 calls by pointers")
+    text = t.ctl("source", "-c", config, program, "d*").text
+    contains(text, "deep@program in ")
+    lacks(text, "own@program")
+    contains(t.ctl("source", "-c", config, program, "nosuch", status=2).errors, "no task of the config")
+    imports = tree_of(t, config, program, "deep")[0]["imports"]
+    equal([(i["name"], i["found_in"].rpartition("/")[2]) for i in imports], [("twice", "libtwice.so")])
+
+
+def test_what_is_coarse_comes_with_the_remedy(t):
+    program, config = build_tasks(t, "program"), t.config(CONFIG)
+    equal([r["coarse"] for r in tree_of(t, config, program, "own")[0]["references"] if r["coarse"]], [], "with .symtab")
+    library = t.cc(TASKS, "libtasks.so", ("-O2", "-DHELPER=1", "-shared", "-fPIC"))
+    t.execute(["strip", library])
+    contains(t.ctl("source", library, "own").text, "coarse: it has no size: keep .symtab or install the debug file")
+
+
+def test_the_digest_shown_is_the_one_in_the_keys(t):
+    program, config = build_tasks(t, "program"), t.config(CONFIG)
+    was = tree_of(t, config, program, "deep")[0]["digest"]
+    build_tasks(t, "program", helper=1)
+    equal(tree_of(t, config, program, "deep")[0]["digest"], was, "the same build")
+    build_tasks(t, "program", helper=2)
+    equal(tree_of(t, config, program, "deep")[0]["digest"] != was, True, "a callee changed")
+
+
+def test_a_program_and_a_task_of_the_config_that_lies_there(t):
+    program = build_tasks(t, "program")
+    t.config(CONFIG)
+    contains(t.ctl("source", program, "deep", cwd=t.dir).text, "TASK_SOURCE_DEEP: ")
+    text = t.ctl("source", program, "helper", cwd=t.dir).text
+    contains(text, f"helper in {program}: ")
+    lacks(t.ctl("source", program, "deep", cwd="/").text, "TASK_SOURCE_DEEP")
+
+
+def test_all_functions_of_two_builds(t):
+    old, same, new = build_tasks(t, "old"), build_tasks(t, "same"), build_tasks(t, "new", helper=2)
+    equal(t.ctl("source", "--diff", old, same).text.split(",")[0], "0 functions differ")
+    text = t.ctl("source", "--diff", old, new, status=1).text
+    contains(text, "helper: differs\n")
+    lacks(text, "deep: differs")
+    contains(text, "1 functions differ, ")
+    text = t.ctl("source", "--diff", "--deep", old, new, status=1).text
+    contains(text, "deep: differs\n")
+    lacks(text, "own: differs")
+    found = {f["symbol"]: f for f in json.loads(t.ctl("source", "--diff", "--json", old, new, status=1).out)}
+    equal((found["helper"]["same"], found["own"]["same"]), (False, True))
+    equal([d["change"] for d in found["helper"]["differences"]], ["changed"])
+
+
+def test_the_tasks_of_two_builds(t):
+    old, new, config = build_tasks(t, "old"), build_tasks(t, "new", helper=2), t.config(CONFIG)
+    text = t.ctl("source", "--diff", "-c", config, old, new, status=1).text
+    contains(text, "own: the same\ndeep: differs\n")
+    contains(text, "helper, referred to by deep")
+    lacks(text, "\nhelper: ")

@@ -1,0 +1,70 @@
+/*
+ * What enters a function's source digest, asked of a process of taskcached's own, as the file may
+ * be anything (service/describe_source.h). One thread.
+ */
+#ifndef TC_TOOLS_SOURCE_TREE_H
+#define TC_TOOLS_SOURCE_TREE_H
+
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "tools/base.h"
+#include "tools/json.h"
+
+struct tc_source_child {
+    pid_t pid;
+    FILE *to, *from;
+    const char *path;
+};
+
+/* `path` stays the caller's. What can't be started or read shows when it is asked. */
+void tc_source_child_open(struct tc_source_child *c, const char *path);
+void tc_source_child_close(struct tc_source_child *c);
+/* Imports are looked for in this library, after those that were named before. */
+void tc_source_child_library(struct tc_source_child *c, const char *path);
+
+/* The strings are the text's. */
+struct tc_tree_item {
+    const char *kind, *digest, *label;
+    bool printed;
+};
+struct tc_tree_ref {
+    size_t from;
+    long to; /* -1: the name is all that enters */
+    const char *why, *label;
+};
+struct tc_tree_import {
+    const char *name, *version, *bound; /* the last two may be "" */
+};
+struct tc_tree_function {
+    const char *name, *digest;
+};
+struct tc_tree {
+    struct tc_text text;
+    const char *digest, *indirect;
+    bool whole;
+    struct tc_tree_item *items;
+    struct tc_tree_ref *refs;
+    struct tc_tree_import *imports; /* none unless libraries were named */
+    struct tc_tree_function *functions;
+    size_t item_count, ref_count, import_count, function_count;
+    char *refused[2]; /* a reason's id, and more about it; NULL */
+};
+void tc_tree_free(struct tc_tree *t);
+
+/* Free `ret` in any case. The first two say what is wrong, and return false. */
+bool tc_tree_of_name(struct tc_source_child *c, const char *name, bool deep, struct tc_tree *ret);
+bool tc_tree_of_range(struct tc_source_child *c, const char *name, uint64_t vaddr, uint64_t bytes,
+                      bool deep, struct tc_tree *ret);
+/* All functions that have names, in `functions`. */
+bool tc_tree_of_all(struct tc_source_child *c, bool deep, struct tc_tree *ret);
+
+/* Is this reference the same as one before it? */
+bool tc_tree_is_repeated(const struct tc_tree *t, size_t ref);
+
+/* source_print.c */
+void tc_tree_print(struct tc_tree *t, int indent);
+/* The fields of an object that is open. */
+void tc_tree_json(const struct tc_tree *t, struct tc_json *j);
+
+#endif
