@@ -163,7 +163,8 @@ static int is_word(const char *list, const char *word)
 }
 
 #define STABLE_ALWAYS "f_k f_kf f_rec f_libc f_const "
-#define STABLE        STABLE_ALWAYS "f_tab f_sum f_nm1 f_scale f_helper f_jump f_tls "
+#define STABLE_CLANG0 STABLE_ALWAYS "f_tab f_sum f_scale f_helper f_jump f_tls "
+#define STABLE        STABLE_CLANG0 "f_nm1 "
 
 static const struct build builds[] = {
     {"gcc", "-O2 -fPIE -pie", "",
@@ -184,12 +185,23 @@ static const struct build more_builds[] = {
     {"gcc", "-O2 -fPIC -shared -fno-plt", "", STABLE},
     {"gcc", "-O2 -fPIE -pie -flto", "", STABLE_ALWAYS},
     {"gcc", "-O0 -fPIC -shared", "s", ""},
-    {"clang", "-O0 -fPIE -pie", "", STABLE},
+    {"gcc", "-O2 -fPIE -pie -ffunction-sections -fdata-sections -Wl,--gc-sections", "", STABLE},
+    {"gcc", "-O2 -fPIE -pie -ffunction-sections -fuse-ld=gold -Wl,--icf=all", "", STABLE_ALWAYS},
+    {"clang", "-O2 -fPIE -pie -ffunction-sections -fdata-sections", "", STABLE},
+    {"clang", "-O2 -fPIE -pie -ffunction-sections -fuse-ld=lld -Wl,--icf=all", "", STABLE_ALWAYS},
+    {"clang", "-O2 -fPIE -pie -flto -fuse-ld=lld", "", STABLE_ALWAYS},
+    {"clang", "-O0 -fPIE -pie", "", STABLE_CLANG0},
     {"clang", "-O3 -fPIE -pie", "", STABLE},
     {"clang", "-Os -fno-pie -no-pie", "", STABLE_ALWAYS},
     {"clang", "-O2 -fPIC -shared", "", STABLE},
     {"clang", "-O0 -fPIC -shared", "s", ""},
 };
+
+static int have_linker(const struct build *b)
+{
+    return (strstr(b->flags, "=lld") == NULL || elf_have("ld.lld")) &&
+           (strstr(b->flags, "=gold") == NULL || elf_have("ld.gold"));
+}
 
 typedef void check(const struct elf_dir *d, const struct build *b);
 
@@ -204,7 +216,7 @@ static void for_builds(const struct elf_dir *d, check *c)
         return;
     count = sizeof more_builds / sizeof more_builds[0];
     for (size_t i = 0; i < count; i++)
-        if (elf_have(more_builds[i].compiler))
+        if (elf_have(more_builds[i].compiler) && have_linker(&more_builds[i]))
             c(d, &more_builds[i]);
 }
 
@@ -275,7 +287,12 @@ static void check_moves(const struct elf_dir *d, const struct build *b)
     build(d, b, "before", "");
     before = digests_of(d, "before", NULL);
     check_move(d, b, "-DPRE -DPOST", before);
-    check_move(d, b, "-Wl,-z,now,-z,noseparate-code,-O2 -g", before);
+    check_move(d, b,
+               strstr(b->flags, "=gold") != NULL ? "-Wl,-z,now,-O2 -g"
+                                                 : "-Wl,-z,now,-z,noseparate-code,-O2 -g",
+               before);
+    if (strstr(b->flags, "-fuse-ld") != NULL)
+        return free_digests(before);
     if (elf_have("ld.lld") && strstr(b->flags, "-flto") == NULL)
         check_move(d, b, "-fuse-ld=lld", before);
     if (elf_have("ld.gold") && strstr(b->flags, "-flto") == NULL)
