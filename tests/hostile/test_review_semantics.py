@@ -300,3 +300,102 @@ def test_a_transaction_goes_on_when_its_thread_changes_its_context(t):
     equal(r.out, bare.out)
     equal("transaction-lost" in r.errors, False, r.errors)
     equal(len(t.records(config)), 4, "label(1), f(1), f(2) and f(3)")
+
+
+IMPATIENT = BODY + r"""
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <time.h>
+static int runs;
+static sigjmp_buf out;
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+static void sleep_ms(long ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+    while (nanosleep(&t, &t) < 0)
+        ;
+}
+TASK int f(int x)
+{
+    body("f");
+    if (__atomic_fetch_add(&runs, 1, __ATOMIC_RELAXED) > 0)
+        return x;
+    sleep_ms(2000);
+    return -1;
+}
+TASK int h(int x)
+{
+    body("h");
+    return x;
+}
+static void *first(void *arg)
+{
+    f(1);
+    return arg;
+}
+static void *last(void *arg)
+{
+    double begun = now();
+    f(1);
+    *(double *)arg = now() - begun;
+    return arg;
+}
+static void on_alarm(int n)
+{
+    (void)n;
+    siglongjmp(out, 1);
+}
+int main(void)
+{
+    pthread_t a, c;
+    double took = 0;
+    sigset_t s;
+    sigemptyset(&s);
+    sigaddset(&s, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &s, NULL);
+    pthread_create(&a, NULL, first, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &s, NULL);
+    while (__atomic_load_n(&runs, __ATOMIC_RELAXED) == 0)
+        sleep_ms(1);
+    signal(SIGALRM, on_alarm);
+    if (sigsetjmp(out, 1) == 0) {
+        ualarm(500000, 0);
+        f(1);
+        puts("not interrupted");
+    }
+    h(1);
+    pthread_create(&c, NULL, last, &took);
+    pthread_join(a, NULL);
+    pthread_join(c, NULL);
+    puts(took < 4.5 ? "in time" : "held up");
+    return 0;
+}
+"""
+
+
+def test_who_jumps_out_of_waiting_gives_up_its_place_in_line(t):
+    """Noticed at the thread's next call, of whatever task: the next in line got its turn when the place had lapsed."""
+    p = t.cc(IMPATIENT, "impatient", ("-O1", "-pthread"))
+    config = t.config("""
+policies:
+  strict: { policy: INPUTS, isolation_level: SERIALIZABLE }
+tasks:
+  - symbol: f
+    prototype: |
+      int f(int x)
+    cache_policy: strict
+    success: 'return >= 0'
+  - symbol: h
+    prototype: |
+      int h(int x)
+    cache_policy: INPUTS
+""")
+    r = t.run([p], config)
+    equal((r.out, r.err), (b"in time\n", b""))
+    equal(t.body_log.read_text().split(), ["f", "h", "f"])
