@@ -23,13 +23,18 @@ def reasons():
         yield m.group(2), m.group(3), sentence, remedy
 
 
+def cell(text):
+    """A bar would end the cell, in code too."""
+    return text.replace("|", "\\|")
+
+
 def render():
     out = ["# Reasons", "", "Every message names one of these ids. `scripts/reasons.py` writes this page from `cache/reasons.def`.", ""]
     for kind, (title, text) in KINDS.items():
         out += [f"## {title}", "", text, "", "| id | what it means | what to do |", "|---|---|---|"]
         for identity, k, sentence, remedy in reasons():
             if k == kind and not identity.startswith("reserved-"):
-                out.append(f"| `{identity}` | {sentence} | {remedy} |".replace("||", "\\|\\|"))
+                out.append(f"| `{identity}` | {cell(sentence)} | {cell(remedy)} |")
         out.append("")
     return "\n".join(out)
 

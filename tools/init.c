@@ -165,8 +165,6 @@ static int examine(const struct tc_command *self, struct init *x)
     struct tc_cause cause;
     if (x->parsed.words.count < 2)
         return tc_usage(self, "which program, and which functions of it?");
-    if (x->parsed.common.config)
-        return tc_usage(self, "-c names a config, and init writes one: see -o");
     if (tc_program_find(x->parsed.words.word[0], &x->program, &cause) < 0) {
         tc_problem(&cause);
         return TC_EXIT_USAGE;
@@ -208,6 +206,8 @@ const struct tc_command tc_command_init = {
     .summary = "Write a config for functions of a program, from its debug information",
     .usage = "init [-o FILE] PROGRAM SYMBOL...",
     .help =
-        "  -o, --output FILE  write there, if there is no such file yet, instead of to stdout\n",
+        "  -o, --output FILE          write there, if there is no such file yet, not to stdout\n",
+    .no_config = true,
+    .no_json = true,
     .run = run_init,
 };

@@ -139,11 +139,13 @@ static bool read_words(struct reader *r, enum tc_options_mode mode, struct tc_wo
 void tc_command_help(const struct tc_command *command)
 {
     printf("usage: cachectl %s\n\n%s.\n\n%s", command->usage, command->summary, command->help);
-    puts("  -c, --config FILE          the config; its cache is meant");
+    if (!command->no_config)
+        puts("  -c, --config FILE          the config; its cache is meant");
     if (command->storage)
         puts("      --storage NAME         not the cache, but this storage of the config");
-    fputs("      --json                 for programs: plain ns and bytes\n"
-          "      --color WHEN           auto, always or never\n"
+    if (!command->no_json)
+        puts("      --json                 for programs: plain ns and bytes");
+    fputs("      --color WHEN           auto, always or never\n"
           "  -h, --help                 this text\n",
           stdout);
 }
@@ -154,16 +156,16 @@ bool tc_options_parse(const struct tc_command *command, const struct tc_option *
 {
     *ret = (struct tc_parsed){0};
     struct reader r = {.command = command, .own = options, .argv = argv, .argc = argc, .at = 1};
-    const struct tc_option common[] = {
-        {'c', "config", TC_OPTION_VALUE, &ret->common.config},
-        {0, "json", TC_OPTION_FLAG, &ret->common.json},
-        {0, "color", TC_OPTION_VALUE, &r.color},
-        {'h', "help", TC_OPTION_FLAG, &r.help},
-        {0, command->storage ? "storage" : NULL, TC_OPTION_VALUE, &ret->common.storage},
-        {0, NULL, TC_OPTION_FLAG, NULL},
-    };
-    _Static_assert(sizeof common == sizeof r.common, "both hold the table and its end");
-    memcpy(r.common, common, sizeof common);
+    struct tc_option *o = r.common;
+    *o++ = (struct tc_option){0, "color", TC_OPTION_VALUE, &r.color};
+    *o++ = (struct tc_option){'h', "help", TC_OPTION_FLAG, &r.help};
+    if (!command->no_config)
+        *o++ = (struct tc_option){'c', "config", TC_OPTION_VALUE, &ret->common.config};
+    if (!command->no_json)
+        *o++ = (struct tc_option){0, "json", TC_OPTION_FLAG, &ret->common.json};
+    if (command->storage)
+        *o++ = (struct tc_option){0, "storage", TC_OPTION_VALUE, &ret->common.storage};
+    *o = (struct tc_option){0, NULL, TC_OPTION_FLAG, NULL};
     if (!read_words(&r, mode, &ret->words) || !set_color(&r)) {
         *ret_status = tc_own_failure;
         return false;

@@ -250,5 +250,6 @@ const struct tc_command tc_command_plugins = {
     .summary = "List plugins, or begin a new one",
     .usage = "plugins [OPTION...] [NAME|FILE...]\n       cachectl plugins new NAME",
     .help = "",
+    .no_config = true,
     .run = run_plugins,
 };

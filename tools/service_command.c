@@ -47,8 +47,10 @@ static int status_of(struct tc_session *s, bool json)
         pid_t other = other_service(s);
         if (other > 0)
             printf("running in another version, pid %ld, %s\n", (long)other, s->cache);
+        else if (e == -ENOENT || e == -ECONNREFUSED)
+            printf("not running, %s\n", s->cache);
         else
-            printf("not running (%s), %s\n", strerror(-e), s->cache);
+            printf("it doesn't answer (%s), %s\n", strerror(-e), s->cache);
     }
     return e == 0 ? TC_EXIT_DONE : TC_EXIT_FOUND;
 }

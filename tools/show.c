@@ -377,7 +377,7 @@ static int show_in(struct show *s, struct tc_session *session)
     (void)tc_session_connect(session);
     int e = tc_catalog_open(session, &reader, &catalog);
     if (e == 1)
-        fprintf(stderr, "cachectl: the cache is empty\n");
+        fprintf(stderr, "cachectl: nothing is cached yet in %s\n", session->cache);
     if (e == 0)
         status = show_key(s, session, &reader, &catalog);
     tc_catalog_free(&catalog);

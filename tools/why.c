@@ -173,6 +173,8 @@ static int explain(struct why *w, struct tc_miss_filter *filter)
         tc_json_end(&w->j);
     } else if (tasks == 0) {
         puts("no call has missed");
+        if (w->session->config && w->session->config->storages.count && !w->session->is_storage)
+            puts("  what is known of results in a storage: `--storage NAME`");
     }
     return TC_EXIT_DONE;
 }
@@ -262,6 +264,24 @@ static int answer(struct why *w, size_t limit)
     return words->count == 0 ? explain_tasks(w, limit) : explain_key(w);
 }
 
+/* Words are names of what isn't there. */
+static int tell_empty(struct why *w)
+{
+    if (w->parsed.words.count) {
+        fprintf(stderr, "cachectl: nothing is cached yet in %s\n", w->session->cache);
+        return TC_EXIT_USAGE;
+    }
+    if (w->parsed.common.json) {
+        tc_json_begin(&w->j, stdout);
+        tc_json_array(&w->j, NULL);
+        tc_json_close_array(&w->j);
+        tc_json_end(&w->j);
+    } else {
+        printf("nothing is cached yet in %s\n", w->session->cache);
+    }
+    return TC_EXIT_DONE;
+}
+
 static int why_in(struct why *w, struct tc_session *session, size_t limit)
 {
     int status = TC_EXIT_USAGE;
@@ -272,7 +292,7 @@ static int why_in(struct why *w, struct tc_session *session, size_t limit)
     (void)tc_session_connect(session);
     int e = tc_catalog_open(session, &w->reader, &w->catalog);
     if (e == 1)
-        fprintf(stderr, "cachectl: the cache is empty\n");
+        status = tell_empty(w);
     if (e == 0)
         status = answer(w, limit);
     tc_misses_free(&w->misses);

@@ -195,6 +195,8 @@ static void json_nearest(struct tc_json *j, const struct tc_known_miss *m, enum 
     char key[33];
     if (!shows_nearest(why)) {
         tc_json_null(j, "nearest");
+        tc_json_array(j, "differs");
+        tc_json_close_array(j);
         return;
     }
     key_text(m->nearest.key_low, m->nearest.key_high, key);

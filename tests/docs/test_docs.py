@@ -62,6 +62,33 @@ def test_the_environment_is_documented(t):
     for name in sorted(set(re.findall(r'"(TASKCACHE_[A-Z_]+)"', code))):
         if name not in ("TASKCACHE_CLOCK_FILE", "TASKCACHE_TEST_DEADLINE_MS"):  # test builds only
             contains(page, name)
+            contains((DOCS / "man" / "libtaskcache.7.md").read_text(), name)
+
+
+def test_every_key_of_a_task_is_documented(t):
+    keys = re.findall(r'^ *X\([A-Z_]+, "([a-z_]+)"', (ROOT / "service" / "resolve" / "config_schema.h").read_text(), re.M)
+    if len(keys) < 20:
+        raise Failure(f"only {keys}")
+    page = (DOCS / "config.md").read_text()
+    for key in keys:
+        if not re.search(rf"^\|[^|]*`{key}`", page, re.M):
+            raise Failure(f"docs/config.md has no row for `{key}`")
+
+
+def test_every_decision_is_listed(t):
+    listed = (DOCS / "decisions" / "README.md").read_text()
+    for page in sorted((DOCS / "decisions").glob("0*.md")):
+        contains(listed, f"({page.name})")
+
+
+def test_tables_have_as_many_cells_as_columns(t):
+    for page in [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]:
+        columns = 0
+        for number, line in enumerate(page.read_text().splitlines(), 1):
+            cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+            if cells and columns and cells != columns:
+                raise Failure(f"{page.relative_to(ROOT)}:{number}: {cells - 1} cells instead of {columns - 1}")
+            columns = cells
 
 
 def test_no_paths_of_a_machine_are_in_the_tree(t):

@@ -124,7 +124,7 @@ def test_init_writes_a_config_that_works(t):
     contains(text, "grid: 'in [n]'    # CHECK")
     t.ctl("init", "-o", config, program, "relax")
     equal(open(config).read(), text)
-    contains(t.ctl("init", "-o", config, program, "relax", status=2).errors, "File exists")
+    contains(t.ctl("init", "-o", config, program, "relax", status=2).errors, "it is there already")
     with open(config, "w") as f:
         f.write(text.replace("'inout [n]'", "'out [n]'"))
     replays(t, program, config)

@@ -69,6 +69,6 @@ def test_a_new_plugin_needs_a_name_and_a_place(t):
     t.ctl("plugins", "new", status=2)
     (t.dir / "here").mkdir()
     r = t.ctl("plugins", "new", "here", status=2)
-    contains(r.errors, "exists")
+    contains(r.errors, "it is there already")
     lacks(r.text, "meson")
     equal(list((t.dir / "here").iterdir()), [])

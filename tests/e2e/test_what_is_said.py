@@ -146,3 +146,19 @@ def test_a_service_of_another_version(t):
     for expected in (2, 1):
         equal(t.run([program], config).out, bare.out)
         equal(t.bodies(), expected)
+
+
+def test_an_empty_cache(t):
+    for command, text in (("ls", []), ("why", []), ("log", [])):
+        equal(json.loads(t.ctl(command, "--json").out), text)
+    contains(t.ctl("why").text, "nothing is cached yet in")
+    contains(t.ctl("why", "total", status=2).errors, "nothing is cached yet in")
+    contains(t.ctl("show", "abcd", status=2).errors, "nothing is cached yet in")
+
+
+def test_why_knows_that_results_may_lie_in_a_storage(t):
+    program = t.cc(PROGRAM, "program")
+    config = t.config(WITH.replace("tasks:", "storages: { fast: { type: lmdb, path: fast } }\ntasks:") + "    result_storage: fast\n")
+    t.run([program], config)
+    contains(t.ctl("why", "-c", config).text, "`--storage NAME`")
+    contains(t.ctl("why", "-c", config, "--storage", "fast").text, "first: no record of this task")
