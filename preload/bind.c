@@ -103,10 +103,10 @@ static int adopt(struct tc_hook *h, uint64_t address)
         part[2] = address - h->base;
         part[0] = tc_hash64(part, sizeof part);
         memcpy(h->source, part, sizeof part[0]);
-        memcpy(part, h->deep, sizeof h->deep);
+        memcpy(part, h->deep.digest, sizeof h->deep.digest);
         part[2] = address - h->base;
         part[0] = tc_hash64(part, sizeof part);
-        memcpy(h->deep, part, sizeof part[0]);
+        memcpy(h->deep.digest, part, sizeof part[0]);
         tc_prepare_key(h);
         __atomic_store_n(&h->original, known = address, __ATOMIC_RELEASE);
     }

@@ -2,6 +2,7 @@
 
 #include <elf.h>
 #include <link.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "cache/deep.h"
@@ -45,6 +46,8 @@ static struct {
     struct tc_hash128 sum; /* of what counts in no order */
     /* Tasks of one object mostly bind to the same ones: of the last set, what it came to. */
     struct tc_hash128 last_set, last_sum;
+    struct tc_deep_object last_objects[TC_DEEP_OBJECTS];
+    uint32_t last_object_count;
     struct tc_hash_state state;
 } deep;
 
@@ -353,6 +356,22 @@ static void add_object(int index)
             add_symbol(index, (uint32_t)ELF64_R_SYM(o->rela[k][i].r_info));
 }
 
+/* The objects that entered, by their names, as many as there is room for. */
+static void note_objects(void)
+{
+    memset(deep.last_objects, 0, sizeof deep.last_objects);
+    deep.last_object_count = 0;
+    for (uint32_t i = 0; i < deep.queued && i < TC_DEEP_OBJECTS; i++) {
+        const struct link_map *m = deep.all[deep.queue[i]].map;
+        struct tc_deep_object *o = &deep.last_objects[deep.last_object_count++];
+        struct tc_hash128 identity = tc_linked_identity(m);
+        const char *name = tc_linked_name(m);
+        size_t bytes = strlen(name);
+        memcpy(o->identity, &identity.low, sizeof o->identity);
+        memcpy(o->name, name, bytes < sizeof o->name ? bytes : sizeof o->name);
+    }
+}
+
 static void add_closure(void)
 {
     static struct tc_hash_state state;
@@ -367,6 +386,7 @@ static void add_closure(void)
     if (memcmp(&set, &deep.last_set, sizeof set) != 0) {
         for (uint32_t i = 0; i < deep.queued; i++)
             add_object(deep.queue[i]);
+        note_objects();
         deep.last_set = set;
         deep.last_sum = deep.sum;
     }
@@ -374,7 +394,7 @@ static void add_closure(void)
 }
 
 int tc_deep_digest(const struct tc_plan *plan, const struct tc_flat *plans, uint64_t base,
-                   uint8_t ret[16])
+                   struct tc_deep_content *ret, uint32_t *ret_bytes)
 {
     const struct tc_deep_import *imports =
         tc_flat_at(plans, plan->imports.off, plan->imports.count, sizeof *imports);
@@ -403,6 +423,11 @@ int tc_deep_digest(const struct tc_plan *plan, const struct tc_flat *plans, uint
     add_closure();
     tc_hash_add(&deep.state, &deep.sum, sizeof deep.sum);
     h = tc_hash_end128(&deep.state);
-    memcpy(ret, &h, 16);
+    memset(ret, 0, sizeof *ret);
+    memcpy(ret->digest, &h, sizeof ret->digest);
+    memcpy(ret->inside, plan->deep, sizeof ret->inside);
+    memcpy(ret->objects, deep.last_objects, sizeof ret->objects);
+    *ret_bytes = (uint32_t)(offsetof(struct tc_deep_content, objects) +
+                            deep.last_object_count * sizeof ret->objects[0]);
     return 0;
 }

@@ -50,7 +50,7 @@ static int list_named(const struct tc_hook *h, const struct scope *s, struct nam
     if (h->has_codecs)
         ret[n++] = (struct named){"=codec", &h->codecs, sizeof h->codecs, 0};
     if (policy & TC_POLICY_SOURCE_DEEP)
-        ret[n++] = (struct named){"=deep", h->deep, sizeof h->deep, 0};
+        ret[n++] = (struct named){"=deep", &h->deep, h->deep_bytes, 0};
     if (policy & TC_POLICY_FLOW_PARAMETERS && s->parameters != NULL)
         ret[n++] = (struct named){"=flow", s->parameters, 16, 0};
     if (h->task->flags & TC_TASK_FLOAT)

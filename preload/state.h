@@ -18,9 +18,9 @@
 #include "preload/sys.h"
 
 #define TC_MAX_HOOKS    4096u
-/* All inside: 38 of "=codec", 37 of "=flow", 28 of "=fpenv", 37 of "=deep", 278 of "=run_id", 39,
+/* All inside: 38 of "=codec", 37 of "=flow", 28 of "=fpenv", 309 of "=deep", 278 of "=run_id", 39,
  * 37. */
-#define TC_PREFIX_BYTES 504u
+#define TC_PREFIX_BYTES 776u
 #define TC_PROBATION    16u /* calls of a task whose inputs are probed before they are read */
 
 /* Where results may be kept, by index. 0 is the cache itself; the others are the storages that the
@@ -62,7 +62,8 @@ struct tc_hook {
     struct tc_counters *counters;     /* in the shared page, or NULL */
     struct tc_counters *run_counters; /* in the run's page, or NULL */
     uint8_t task_digest[16];          /* content of the component "=task" */
-    uint8_t deep[16];                 /* of "=deep", deep.h */
+    struct tc_deep_content deep;      /* of "=deep" */
+    uint32_t deep_bytes;              /* of it, those that count */
     uint32_t has_deep;                /* 0: it can't be told what the task's calls bind to */
     struct tc_hash128 codecs;         /* of "=codec" */
     uint32_t has_codecs;

@@ -9,7 +9,8 @@
 
 struct tc_source_change {
     enum tc_part_change change;
-    char *label; /* NULL: the function itself */
+    bool is_object; /* a library, of which only the build is known */
+    char *label;    /* NULL: the function itself */
 };
 
 struct tc_source_changes {
@@ -21,6 +22,9 @@ struct tc_source_changes {
  */
 void tc_source_changes_find(const char *cache, const unsigned char was[16],
                             const unsigned char is[16], struct tc_source_changes *ret);
+/* Likewise of two contents of "=deep" (cache/deep.h), with the objects that differ. */
+void tc_deep_changes_find(const char *cache, const unsigned char *was, size_t was_bytes,
+                          const unsigned char *is, size_t is_bytes, struct tc_source_changes *ret);
 void tc_source_changes_free(struct tc_source_changes *c);
 
 /* "`helper` changed". */

@@ -50,9 +50,14 @@ static struct texts texts_of(const struct tc_difference *d, const struct tc_know
 static void source_changes(const struct tc_difference *d, const char *cache,
                            struct tc_source_changes *ret)
 {
-    if (tc_is_named(d, "=source") && d->was.name && d->is.name && d->was.head.form == 0 &&
-        d->is.head.form == 0 && d->was.head.content_bytes == 16 && d->is.head.content_bytes == 16)
+    if (!d->was.name || !d->is.name || d->was.head.form != 0 || d->is.head.form != 0)
+        return;
+    if (tc_is_named(d, "=source") && d->was.head.content_bytes == 16 &&
+        d->is.head.content_bytes == 16)
         tc_source_changes_find(cache, d->was.content, d->is.content, ret);
+    else if (tc_is_named(d, "=deep"))
+        tc_deep_changes_find(cache, d->was.content, (size_t)d->was.head.content_bytes,
+                             d->is.content, (size_t)d->is.head.content_bytes, ret);
 }
 
 static void print_source_changes(const struct tc_difference *d, const char *cache)
@@ -77,6 +82,8 @@ static void json_source_changes(struct tc_json *j, const struct tc_difference *d
     for (size_t i = 0; i < changes.count; i++) {
         tc_json_object(j, NULL);
         tc_json_text(j, "part", changes.change[i].label);
+        if (changes.change[i].is_object)
+            tc_json_bool(j, "is_library", true);
         tc_json_text(j, "change", tc_part_change_name(changes.change[i].change));
         tc_json_close_object(j);
     }

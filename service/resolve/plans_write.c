@@ -119,6 +119,8 @@ static int add_deep(const struct tc_plan_object *o, struct tc_map *m, const stru
         mix_file(m, p->deep);
     p->purity = tc_purity_add(&s, o->t->config, &o->t->tasks[p->task], out);
     p->indirect_calls = p->deep_indirect;
+    if (o->t->trees != NULL)
+        tc_source_trees_add(o->t->trees, p->deep, &s, out);
     tc_source_free(&s);
     return 0;
 }

@@ -1,7 +1,8 @@
 """TASK_SOURCE_DEEP and the objects behind the function's object: another library there is another key."""
+import json
 import shutil
 
-from harness import equal
+from harness import contains, equal
 
 DEEPER = r"""
 int deeper(int x);
@@ -103,3 +104,53 @@ def test_task_source_alone_knows_callees_by_name(t):
     b.check("first", 71, 1)
     b.use("libinner.so", "inner20")
     b.check("another callee", 71, 0)
+
+
+def parts_of(t, config):
+    """What `why` says of the latest miss."""
+    miss = json.loads(t.ctl("why", "-c", config, "--json").out)[0]["misses"][0]
+    (deep,) = [d for d in miss["differs"] if d["name"] == "=deep"]
+    return sorted((p["part"], p["change"], p.get("is_library", False)) for p in deep["parts"])
+
+
+def test_why_names_the_library_that_changed(t):
+    b = Built(t, "TASK_SOURCE_DEEP")
+    b.check("first", 71, 1)
+    b.use("libinner.so", "inner20")
+    b.check("another callee", 141, 1)
+    equal(parts_of(t, b.config), [("libinner.so", "changed", True)])
+    contains(t.ctl("why", "-c", b.config).text, "the library `libinner.so` changed")
+    b.library("behind", "libbehind.so", DEEPER, ["-DEXTRA=2"])
+    b.check("in front of its callee", 181, 1, {"LD_PRELOAD": str(t.dir / "behind" / "libbehind.so")})
+    equal(parts_of(t, b.config), [("libbehind.so", "added", True), ("libdeeper.so", "removed", True)])
+
+
+CLOSURE = r"""
+#include <stdio.h>
+#include <stdlib.h>
+__attribute__((noinline, noclone)) static int inner(int x) { __asm__ volatile(""); return x + INNER; }
+__attribute__((noinline, noclone)) static int helper(int x) { __asm__ volatile(""); return inner(x) * HELPER; }
+__attribute__((noinline, noclone)) int task(int x)
+{
+    FILE *log = fopen(getenv("BODY_LOG"), "a");
+    fputs("task\n", log);
+    fclose(log);
+    return helper(x) + 1;
+}
+int main(void) { printf("%d\n", task(7)); return 0; }
+"""
+
+
+def test_why_names_the_callee_that_changed(t):
+    config = t.config("tasks:\n  - symbol: task\n    prototype: |\n      int task(int x)\n    cache_policy: INPUTS + TASK_SOURCE_DEEP\n")
+
+    def check(inner, helper, bodies):
+        program = t.cc(CLOSURE, "program", ("-O2", f"-DINNER={inner}", f"-DHELPER={helper}"))
+        equal((t.run([program], config).text, t.bodies()), (f"{(7 + inner) * helper + 1}\n", bodies))
+    check(1, 1, 1)
+    check(1, 1, 0)
+    check(2, 1, 1)
+    equal(parts_of(t, config), [("program.c:inner", "changed", False)])
+    contains(t.ctl("why", "-c", config).text, "`program.c:inner` changed")
+    check(2, 3, 1)
+    equal(parts_of(t, config), [("program.c:helper", "changed", False)])
