@@ -15,7 +15,8 @@ static int same_text(const char *a, const char *b)
     return *a == *b;
 }
 
-int tc_plugin_name_ok(const char *name)
+/* 1 to 63 of A-Z a-z 0-9 _ */
+static int name_ok(const char *name)
 {
     uint32_t n = 0;
 
@@ -55,7 +56,7 @@ int tc_plugin_add_key(struct tc_plugin_table *t, const struct taskcache_key_func
     if (f == NULL || f->struct_size < LEAST_KEY)
         return -EINVAL;
     memcpy(&own, f, f->struct_size < sizeof own ? f->struct_size : sizeof own);
-    if (own.compute == NULL || !tc_plugin_name_ok(own.name))
+    if (own.compute == NULL || !name_ok(own.name))
         return -EINVAL;
     if (tc_plugin_key(t, own.name) != NULL)
         return -EEXIST;
@@ -73,7 +74,7 @@ int tc_plugin_add_codec(struct tc_plugin_table *t, const struct taskcache_codec 
     if (c == NULL || c->struct_size < LEAST_CODEC)
         return -EINVAL;
     memcpy(&own, c, c->struct_size < sizeof own ? c->struct_size : sizeof own);
-    if (!tc_plugin_name_ok(own.name))
+    if (!name_ok(own.name))
         return -EINVAL;
     if (tc_plugin_codec(t, own.name) != NULL)
         return -EEXIST;
@@ -91,7 +92,7 @@ int tc_plugin_add_observer(struct tc_plugin_table *t, const struct taskcache_obs
     if (o == NULL || o->struct_size < LEAST_OBSERVER)
         return -EINVAL;
     memcpy(&own, o, o->struct_size < sizeof own ? o->struct_size : sizeof own);
-    if (own.notify == NULL || !tc_plugin_name_ok(own.name))
+    if (own.notify == NULL || !name_ok(own.name))
         return -EINVAL;
     for (uint32_t i = 0; i < t->observer_count; i++)
         if (same_text(t->observer[i].name, own.name))

@@ -31,9 +31,6 @@ const struct taskcache_key_function *tc_plugin_key(const struct tc_plugin_table 
                                                    const char *name);
 const struct taskcache_codec *tc_plugin_codec(const struct tc_plugin_table *t, const char *name);
 
-/* 1 to 63 of A-Z a-z 0-9 _ */
-int tc_plugin_name_ok(const char *name);
-
 /* Causes, the innermost first. */
 #define TC_CAUSES      4u
 #define TC_CAUSE_BYTES 120u

@@ -143,7 +143,7 @@ static int deps_unchanged(const struct tc_flat *f, const struct tc_config *c)
     return 1;
 }
 
-int tc_map_config(void)
+static int map_config(void)
 {
     char path[TC_PATH_BYTES], name[33];
     struct tc_flat flat;
@@ -214,7 +214,7 @@ static int map_page_of(const char *cache_id, struct tc_shared_page **page)
     return service_lives(p) ? 0 : -ECONNREFUSED;
 }
 
-int tc_map_page(void)
+static int map_page(void)
 {
     return map_page_of(tc_state.cache_id, &tc_state.page);
 }
@@ -347,8 +347,8 @@ static int start_and_wait(void)
     if (tc_start_service(NULL) < 0)
         return -ENOENT;
     for (;;) {
-        if (tc_map_config() == 0 && find_cache(tc_config_str(tc_state.config->cache_path)) == 0 &&
-            tc_map_page() == 0)
+        if (map_config() == 0 && find_cache(tc_config_str(tc_state.config->cache_path)) == 0 &&
+            map_page() == 0)
             return 0;
         if (tc_monotonic_ns() >= until)
             return -ETIMEDOUT;
@@ -358,14 +358,14 @@ static int start_and_wait(void)
 
 static int find_config_and_page(void)
 {
-    int r = tc_map_config();
+    int r = map_config();
 
     if (r < 0 && find_cache(NULL) == 0 && ask_for_config() == 0)
-        r = tc_map_config();
+        r = map_config();
     if (r == 0)
         r = find_cache(tc_config_str(tc_state.config->cache_path));
     if (r == 0)
-        r = tc_map_page();
+        r = map_page();
     if (r < 0 && tc_boolean(tc_env(tc_state.env, "TASKCACHE_AUTOSTART")) != TC_FALSE)
         start_and_wait();
     if (tc_state.config == NULL)

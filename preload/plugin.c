@@ -85,8 +85,9 @@ static void set_state(struct tc_loaded_plugin *p, uint32_t state)
     wake(&p->state);
 }
 
-uint32_t tc_plugin_switch_off(struct tc_context *x, struct tc_call *c, struct tc_loaded_plugin *p,
-                              const char *what, const char *why)
+/* It did what can't be trusted any more. */
+static uint32_t switch_off(struct tc_context *x, struct tc_call *c, struct tc_loaded_plugin *p,
+                           const char *what, const char *why)
 {
     tc_plugin_say(p, what, why, x->plugin_area);
     c->bad_detail = x->plugin_area->why;
@@ -106,7 +107,7 @@ static uint32_t take(struct tc_context *x, struct tc_call *c, struct tc_loaded_p
         int64_t now = tc_monotonic_ns();
 
         if (owner == x->owner || is_gone(owner))
-            return tc_plugin_switch_off(x, c, p, "its code", "was left by a jump");
+            return switch_off(x, c, p, "its code", "was left by a jump");
         until = until == 0 ? now + WAIT_NS : until;
         if (now > until)
             return TC_R_PLUGIN_BUSY;
@@ -247,7 +248,7 @@ uint32_t tc_plugin_call(struct tc_context *x, struct tc_call *c, struct tc_loade
 
     a->error.count = 0;
     if (call_keeping_errno(x, call))
-        return tc_plugin_switch_off(x, c, p, what, "threw an exception");
+        return switch_off(x, c, p, what, "threw an exception");
     status = (int)call->result;
     if (status == 0)
         return 0;
@@ -303,7 +304,7 @@ static uint32_t fill_once(struct tc_context *x, struct tc_call *c, struct tc_loa
     r = tc_plugin_call(x, c, p, what, call);
     if (!is_intact(memory + room)) {
         memset(memory + room, CANARY, TC_PLUGIN_GUARD);
-        return tc_plugin_switch_off(x, c, p, what, "wrote beyond its cursor's room");
+        return switch_off(x, c, p, what, "wrote beyond its cursor's room");
     }
     *ret_used = cursor->used;
     return r;

@@ -81,8 +81,4 @@ void tc_plugin_filled_free(struct tc_filled *f);
 uint32_t tc_plugin_complain(struct tc_context *x, struct tc_call *c,
                             const struct tc_loaded_plugin *p, const char *what, const char *why);
 
-/* It did what can't be trusted any more. */
-uint32_t tc_plugin_switch_off(struct tc_context *x, struct tc_call *c, struct tc_loaded_plugin *p,
-                              const char *what, const char *why);
-
 #endif

@@ -184,8 +184,6 @@ void tc_count_bypass(struct tc_hook *h, uint32_t reason);
 int tc_settle_after_fork(void);
 
 /* boot.c */
-int tc_map_config(void);
-int tc_map_page(void);
 int tc_map_plans(void);
 
 /* objects.c: hooks what has been loaded since the last call. */

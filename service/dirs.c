@@ -9,7 +9,9 @@
 
 extern char **environ;
 
-int tc_is_trusted(const struct stat *st)
+/* May we believe what this file or directory says: ours or root's, and not writable by everyone
+ * (sticky directories are fine)? */
+static int is_trusted(const struct stat *st)
 {
     if (st->st_uid != geteuid() && st->st_uid != 0)
         return 0;
@@ -29,7 +31,7 @@ static int check_parents(const char *path, struct tc_failure *f)
         part[n] = 0;
         if (lstat(part, &st) < 0)
             return tc_fail(f, TC_R_UNTRUSTED, errno, "%s: %s", part, strerror(errno));
-        if (!tc_is_trusted(&st))
+        if (!is_trusted(&st))
             return tc_fail(f, TC_R_UNTRUSTED, EPERM,
                            "%s: others could replace what is in this directory", part);
     }

@@ -37,8 +37,4 @@ void tc_dirs_close(struct tc_dirs *d);
 /* Is the cache directory still where it was? */
 int tc_dirs_cache_is_there(const struct tc_dirs *d);
 
-/* May we believe what this file or directory says: ours or root's, and not writable by everyone
- * (sticky directories are fine)? */
-int tc_is_trusted(const struct stat *st);
-
 #endif

@@ -94,8 +94,9 @@ static int wait_for(int fd, short events, int timeout_ms)
     }
 }
 
-int tc_client_send(struct tc_client *c, struct tc_message *m, enum tc_message_type type,
-                   size_t bytes)
+/* Sends a message; fills in magic, version and seq. */
+static int send_message(struct tc_client *c, struct tc_message *m, enum tc_message_type type,
+                        size_t bytes)
 {
     if (c->fd < 0)
         return -ENOTCONN;
@@ -170,7 +171,7 @@ int tc_client_wait(struct tc_client *c, int timeout_ms, struct tc_reply *ret)
 int tc_client_request(struct tc_client *c, struct tc_message *m, enum tc_message_type type,
                       size_t bytes, int timeout_ms, struct tc_reply *ret)
 {
-    int r = tc_client_send(c, m, type, bytes);
+    int r = send_message(c, m, type, bytes);
     if (r == 0)
         r = tc_client_wait(c, timeout_ms, ret);
     return r < 0 ? r : ret->status < 0 ? ret->status : 0;

@@ -23,9 +23,6 @@ struct tc_client {
 int tc_client_connect(struct tc_client *c, const char *runtime, const char *id);
 void tc_client_close(struct tc_client *c);
 
-/* Sends a message; fills in magic, version and seq. */
-int tc_client_send(struct tc_client *c, struct tc_message *m, enum tc_message_type type,
-                   size_t bytes);
 /* Waits for the reply to the last message; -ETIMEDOUT leaves it to be waited for again. */
 int tc_client_wait(struct tc_client *c, int timeout_ms, struct tc_reply *ret);
 /* Both; a negative status of the reply is returned too. */

@@ -21,8 +21,6 @@ extern const struct tc_command tc_command_run, tc_command_doctor, tc_command_ini
     tc_command_show, tc_command_stats, tc_command_rm, tc_command_gc, tc_command_log,
     tc_command_verify, tc_command_plugins, tc_command_service, tc_command_why, tc_command_source;
 
-/* NULL if there is none. */
-const struct tc_command *tc_command_find(const char *name);
 void tc_command_help(const struct tc_command *command);
 
 #endif

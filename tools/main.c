@@ -16,7 +16,8 @@ static const struct tc_command *const commands[] = {
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 
-const struct tc_command *tc_command_find(const char *name)
+/* NULL if there is none. */
+static const struct tc_command *find_command(const char *name)
 {
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i]->name, name) == 0)
@@ -41,7 +42,7 @@ static int help(const char *name)
         overview(stdout);
         return TC_EXIT_DONE;
     }
-    const struct tc_command *command = tc_command_find(name);
+    const struct tc_command *command = find_command(name);
     if (!command) {
         fprintf(stderr, "cachectl: there is no command '%s'\n", name);
         return TC_EXIT_USAGE;
@@ -98,7 +99,7 @@ int main(int argc, char **argv)
     }
     if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         return finish(help(argc > 2 ? argv[2] : NULL));
-    const struct tc_command *command = tc_command_find(name);
+    const struct tc_command *command = find_command(name);
     if (!command) {
         fprintf(stderr, "cachectl: there is no command '%s'; see `cachectl help`\n", name);
         return TC_EXIT_USAGE;

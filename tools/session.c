@@ -117,7 +117,8 @@ static int find_cache(struct tc_session *s, struct tc_cause *ret_cause)
     return find_id(s);
 }
 
-int tc_session_choose_storage(struct tc_session *s, const char *name, struct tc_cause *ret_cause)
+/* From now on the session is about this storage of the config. */
+static int choose_storage(struct tc_session *s, const char *name, struct tc_cause *ret_cause)
 {
     const struct tc_storage *list = NULL;
     if (!s->config && s->config_path)
@@ -239,7 +240,7 @@ bool tc_session_inspect(struct tc_session *s, const char *config, const char *st
     /* A config that wasn't asked for by name hinders nobody who only wants to look. */
     bool ours = config || want & TC_WANT_CONFIG;
     if (r == 0 && storage)
-        r = tc_session_choose_storage(s, storage, &cause);
+        r = choose_storage(s, storage, &cause);
     unsigned errors = ours ? tc_session_print_problems(s) : 0;
     if (r < 0 && errors == 0)
         tc_problem(&cause);

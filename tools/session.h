@@ -55,7 +55,4 @@ unsigned tc_session_print_problems(const struct tc_session *s);
 bool tc_session_inspect(struct tc_session *s, const char *config, const char *storage,
                         unsigned want);
 
-/* From now on the session is about this storage of the config. */
-int tc_session_choose_storage(struct tc_session *s, const char *name, struct tc_cause *ret_cause);
-
 #endif

@@ -7,7 +7,8 @@
 
 #define LOAD(p) __atomic_load_n(p, __ATOMIC_RELAXED)
 
-struct tc_task_sums *tc_sums_task(struct tc_sums *t, uint64_t task, const char *identity)
+/* The entry of a task, made if need be. */
+static struct tc_task_sums *task_of(struct tc_sums *t, uint64_t task, const char *identity)
 {
     for (size_t i = 0; i < t->count; i++)
         if (t->task[i].task == task)
@@ -43,7 +44,8 @@ static enum side side_of(unsigned reason)
     return memchr(reasons, (int)reason, sizeof reasons) ? MISSED : BYPASSED;
 }
 
-void tc_sums_bypass(struct tc_task_sums *to, unsigned reason, uint64_t n)
+/* Adds `n` to a reason, and to `bypasses` unless such calls are misses. */
+static void add_bypass(struct tc_task_sums *to, unsigned reason, uint64_t n)
 {
     to->bypass[reason] += n;
     to->bypasses += side_of(reason) == BYPASSED ? n : 0;
@@ -58,7 +60,7 @@ static void add_to(struct tc_task_sums *to, const struct tc_counters *now,
     to->saved_ns += LOAD(&now->saved_ns) - before->saved_ns;
     to->missed_ns += LOAD(&now->missed_ns) - before->missed_ns;
     for (unsigned i = 0; i < TC_PAGE_REASONS; i++)
-        tc_sums_bypass(to, i, LOAD(&now->bypass[i]) - before->bypass[i]);
+        add_bypass(to, i, LOAD(&now->bypass[i]) - before->bypass[i]);
 }
 
 static bool is_idle(const struct tc_counters *now, const struct tc_counters *before)
@@ -79,7 +81,7 @@ void tc_sums_add(struct tc_sums *t, const struct tc_counters *now, const struct 
     add_to(&t->all, now, before);
     if (__atomic_load_n(&now->identity_ready, __ATOMIC_ACQUIRE))
         memcpy(identity, now->identity, sizeof now->identity);
-    add_to(tc_sums_task(t, task, task ? identity : "(others)"), now, before);
+    add_to(task_of(t, task, task ? identity : "(others)"), now, before);
 }
 
 void tc_sums_free(struct tc_sums *t)

@@ -23,13 +23,9 @@ struct tc_sums {
     size_t count, allocated;
 };
 
-/* The entry of a task, made if need be. */
-struct tc_task_sums *tc_sums_task(struct tc_sums *t, uint64_t task, const char *identity);
 /* Adds one task's counters, and to the sum of all. `before` (NULL: zeroes) is subtracted. */
 void tc_sums_add(struct tc_sums *t, const struct tc_counters *now,
                  const struct tc_counters *before);
-/* Adds `n` to a reason, and to `bypasses` unless such calls are misses. */
-void tc_sums_bypass(struct tc_task_sums *to, unsigned reason, uint64_t n);
 /* Adds what the store has of each task, and the live counters of the page. 0 or a negative errno.
  */
 int tc_sums_read(struct tc_sums *to, struct tc_reader *r, int64_t *ret_first_ns);

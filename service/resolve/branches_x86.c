@@ -1,4 +1,9 @@
-#include "service/resolve/branches_x86.h"
+/*
+ * x86-64: finds direct branches (struct tc_arch's `branches` and `is_branch`). First every byte
+ * that could be one, which is fast, then, for the few that matter, whether decoding the function
+ * around it really meets an instruction there.
+ */
+#include "service/resolve/arch.h"
 
 #include <Zydis/Zydis.h>
 #include <elf.h>
@@ -37,7 +42,7 @@ static uint64_t displacement(const unsigned char *field, unsigned bytes)
     return (uint64_t)(int64_t)value;
 }
 
-void tc_x86_branches(const struct tc_code *code, uint64_t low, uint64_t high, tc_branch_seen *seen,
+static void branches(const struct tc_code *code, uint64_t low, uint64_t high, tc_branch_seen *seen,
                      void *arg)
 {
     for (size_t i = 0; i < code->bytes; i++) {
@@ -51,7 +56,7 @@ void tc_x86_branches(const struct tc_code *code, uint64_t low, uint64_t high, tc
     }
 }
 
-int tc_x86_is_branch(const struct tc_code *code, uint64_t field)
+static int is_branch(const struct tc_code *code, uint64_t field)
 {
     ZydisDecoder decoder;
     uint64_t at = 0, offset = field - code->vaddr;
@@ -76,8 +81,8 @@ const struct tc_arch tc_arch_x86_64 = {
     .machine = EM_X86_64,
     .move = tc_x86_move,
     .is_pad = tc_x86_is_pad,
-    .branches = tc_x86_branches,
-    .is_branch = tc_x86_is_branch,
+    .branches = branches,
+    .is_branch = is_branch,
     .prologue = tc_x86_prologue,
     .reads_argument = tc_x86_reads_argument,
     .reads_result = tc_x86_reads_result,

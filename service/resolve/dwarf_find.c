@@ -95,7 +95,8 @@ uint64_t tc_dwarf_number(Dwarf_Die *die, unsigned attribute, uint64_t otherwise)
     return value;
 }
 
-int tc_dwarf_is_set(Dwarf_Die *die, unsigned attribute)
+/* Attributes, its own or inherited. */
+static int is_set(Dwarf_Die *die, unsigned attribute)
 {
     Dwarf_Attribute a;
     bool value = false;
@@ -245,7 +246,7 @@ static void read_param(struct tc_dwarf_function *f, Dwarf_Die *die)
     }
     *p = (struct tc_dwarf_param){.name = text(die, DW_AT_name)};
     p->has_type = tc_dwarf_type(die, &p->type);
-    p->artificial = tc_dwarf_is_set(die, DW_AT_artificial);
+    p->artificial = is_set(die, DW_AT_artificial);
     find_compiled(f, die, p);
     f->param_count++;
 }
@@ -351,7 +352,7 @@ int tc_dwarf_function_at(const struct tc_dwarf *d, uint64_t vaddr, const char *n
     tc_dwarf_origin(&ret->source);
     ret->name = text(&ret->die, DW_AT_name);
     ret->has_result = tc_dwarf_type(&ret->die, &ret->result);
-    ret->prototyped = tc_dwarf_is_set(&ret->die, DW_AT_prototyped);
+    ret->prototyped = is_set(&ret->die, DW_AT_prototyped);
     ret->nested = dwarf_hasattr(&ret->die, DW_AT_static_link) != 0;
     read_params(ret);
     read_unit(ret);

@@ -78,8 +78,6 @@ int tc_dwarf_is_in_std(Dwarf_Die *die);
 int tc_dwarf_location(struct tc_dwarf_param *p, uint64_t vaddr, Dwarf_Op **ret_ops,
                       size_t *ret_count);
 
-/* Attributes, its own or inherited. */
-int tc_dwarf_is_set(Dwarf_Die *die, unsigned attribute);
 /* The symbol's name, which for languages that mangle isn't the source's; NULL: none. */
 const char *tc_dwarf_linkage_name(Dwarf_Die *die);
 /* Can what has this tag hold functions? */

@@ -267,30 +267,3 @@ int tc_proto_compile(struct tc_flat_builder *b, const struct tc_proto_text *text
     free(p);
     return r;
 }
-
-static char *name_of(struct proto *p)
-{
-    if (setjmp(p->unwind) != 0)
-        return NULL;
-    parse(p);
-    return strdup(p->fn->name);
-}
-
-char *tc_proto_function_name(const char *prototype)
-{
-    struct tc_proto_text text = {.prototype = prototype};
-    struct tc_text_error e;
-    enum tc_proto_field field;
-    struct proto *p = calloc(1, sizeof *p);
-    char *name;
-
-    if (p == NULL)
-        return NULL;
-    p->text = &text;
-    p->error = &e;
-    p->error_field = &field;
-    name = name_of(p);
-    proto_free(p);
-    free(p);
-    return name;
-}

@@ -64,8 +64,4 @@ enum tc_proto_field {
 int tc_proto_compile(struct tc_flat_builder *b, const struct tc_proto_text *text,
                      struct tc_task *task, struct tc_text_error *e, enum tc_proto_field *ret_field);
 
-/* The function's name as the prototype declares it, for `--task 'PROTO@OBJECT'`, where nothing else
- * names the symbol. free() it; NULL if the text isn't a prototype. */
-char *tc_proto_function_name(const char *prototype);
-
 #endif

@@ -12,7 +12,7 @@
 #define LOW_PERCENT 90
 
 /* xorshift64*: which records are looked at need not be unforeseeable. */
-uint64_t tc_store_random(struct tc_store *s)
+static uint64_t random_number(struct tc_store *s)
 {
     s->random |= s->random == 0;
     s->random ^= s->random >> 12;
@@ -61,7 +61,7 @@ static int find_victim(struct tc_store *s, uint64_t *ret_key_low)
     if (rc != 0)
         return tc_mdb_errno(rc);
     for (int i = 0; i < SAMPLES && rc == 0; i++) {
-        uint64_t n = tc_store_random(s);
+        uint64_t n = random_number(s);
         MDB_val key = {sizeof n, &n}, value;
 
         rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);

@@ -126,8 +126,6 @@ void tc_record_complete(struct tc_store *s, const struct tc_draft *d, struct tc_
 /* What a record takes in the store: value, side tables, chunks. */
 uint64_t tc_record_cost(size_t value_bytes, const struct tc_record *r);
 int tc_record_drop_chunks(struct tc_store *s, uint64_t first, uint64_t count);
-/* The chunks belong to a record now. */
-int tc_record_forget_upload(struct tc_store *s, uint64_t first);
 
 /* staging.c */
 int tc_store_stage(struct tc_store *s, const struct tc_draft *d, struct tc_record *head);
@@ -135,6 +133,5 @@ int tc_store_stage(struct tc_store *s, const struct tc_draft *d, struct tc_recor
 int tc_store_sweep_staged(struct tc_store *s);
 /* Together with all records. */
 int tc_store_clear_staged(struct tc_store *s);
-uint64_t tc_store_random(struct tc_store *s);
 
 #endif

@@ -150,7 +150,8 @@ static void upload_name(char name[32], uint64_t first)
     (void)snprintf(name, 32, "upload-%016llx", (unsigned long long)first);
 }
 
-int tc_record_forget_upload(struct tc_store *s, uint64_t first)
+/* The chunks belong to a record now. */
+static int forget_upload(struct tc_store *s, uint64_t first)
 {
     char name[32];
     MDB_val key;
@@ -195,7 +196,7 @@ int tc_store_put(struct tc_store *s, const struct tc_draft *d)
     memset(head.transaction, 0, sizeof head.transaction);
     r = d->transaction != NULL ? tc_store_stage(s, d, &head) : tc_record_write(s, d, &head);
     if (r == 0 && d->chunk_count > 0)
-        r = tc_record_forget_upload(s, d->chunk_first);
+        r = forget_upload(s, d->chunk_first);
     tc_crash_leave();
     return r;
 }
@@ -256,7 +257,7 @@ int tc_store_drop_chunks(struct tc_store *s, uint64_t first, uint32_t count)
     tc_crash_enter();
     r = tc_record_drop_chunks(s, first, count);
     if (r == 0)
-        r = tc_record_forget_upload(s, first);
+        r = forget_upload(s, first);
     tc_crash_leave();
     return r;
 }
@@ -351,7 +352,7 @@ int tc_store_remove_all(struct tc_store *s, uint64_t *ret_removed)
     if (r == 0)
         r = tc_store_clear_staged(s);
     for (struct tc_store_upload u; r == 0 && next_upload(s, &u) == 0;)
-        r = tc_record_forget_upload(s, u.first);
+        r = forget_upload(s, u.first);
     if (r == 0)
         r = tc_misses_all_gone(s);
     tc_crash_leave();

@@ -290,16 +290,6 @@ static void parameters_are_sorted_by_name(void **state)
     compiled_free(&c);
 }
 
-static void function_names_are_found(void **state)
-{
-    char *name = tc_proto_function_name("double simulate(const double g[n], size_t n)");
-
-    (void)state;
-    assert_string_equal(name, "simulate");
-    free(name);
-    assert_null(tc_proto_function_name("double simulate"));
-}
-
 /* ---- extents with real arguments ---- */
 
 struct svd_case {
@@ -600,7 +590,6 @@ int main(void)
         cmocka_unit_test(names_and_types_change_the_digest),
         cmocka_unit_test(type_texts_are_as_written),
         cmocka_unit_test(parameters_are_sorted_by_name),
-        cmocka_unit_test(function_names_are_found),
         cmocka_unit_test(dgesdd_extents_follow_jobz),
         cmocka_unit_test(extents_may_wait_for_the_call),
         cmocka_unit_test(extents_of_inputs_are_kept),
