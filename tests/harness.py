@@ -22,7 +22,7 @@ class Failure(AssertionError):
 
 
 class Later(Exception):
-    """A test of what isn't built yet: neither passed nor failed."""
+    """A test that waits for what isn't built yet, or needs what this machine lacks: neither passed nor failed."""
 
 
 class Result:
