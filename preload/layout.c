@@ -84,7 +84,8 @@ static int scatter_member(const struct tc_member *m, unsigned char *at, tc_scatt
     for (uint32_t i = 0; r == 0 && i < m->count; i++, at += m->stride) {
         uint64_t v = 0;
         r = take(ctx, m->bits == 0 ? (void *)at : (void *)&v, bytes);
-        if (r == 0 && m->bits != 0)
+        if (r == 0 && m->bits != 0 &&
+            ((tc_bits_get(at, m->bit, m->bits, m->type) ^ v) & tc_bits_mask(m->bits)) != 0)
             tc_bits_put(at, m->bit, m->bits, v);
     }
     return r;

@@ -47,7 +47,8 @@ int tc_output_take(struct tc_output_bytes *s, void *to, uint64_t bytes)
         if (s->left == 0 && tc_output_next_chunk(s) < 0)
             return -EBADMSG;
         n = bytes < s->left ? bytes : s->left;
-        memcpy(t, s->at, n);
+        if (!s->spare_equal || memcmp(t, s->at, n) != 0)
+            memcpy(t, s->at, n);
         t += n;
         s->at += n;
         s->left -= n;

@@ -16,6 +16,7 @@ struct tc_output_bytes {
     uint64_t left;       /* of this run */
     uint64_t next_chunk; /* the next one's number */
     uint32_t chunks_left;
+    uint32_t spare_equal; /* memory that has the bytes already isn't written */
 };
 
 struct tc_output_bytes tc_output_bytes_of(const struct tc_store_view *store,

@@ -138,6 +138,7 @@ static int replay_result(struct tc_call *c, struct tc_output_bytes *s)
     struct tc_into_arg into;
     uint64_t image;
 
+    s->spare_equal = 0;
     if (c->hook->task->result_kind == TC_RESULT_INTO_ARG) {
         if (tc_output_take(s, &into, sizeof into) < 0 || (!into.is_null && !is_inside(c, &into)))
             return -EBADMSG;
@@ -171,8 +172,11 @@ static int replay_output(const struct tc_call *c, uint32_t i, struct tc_extent e
                          struct tc_output_bytes *s)
 {
     uint64_t to = tc_output_address(c, i), step = c->stride_bytes[i];
-    struct tc_element element = tc_element_of(c->hook, tc_output_param(c, &e));
+    const struct tc_param *param = tc_output_param(c, &e);
+    struct tc_element element = tc_element_of(c->hook, param);
 
+    /* What a function may change, but left as it was, may lie where nobody can write. */
+    s->spare_equal = param->dir == TC_INOUT;
     if (element.layout != NULL)
         return replay_elements(&element, to, step, e, s);
     if (c->capacity_bytes[i] != UINT64_MAX || step == e.piece_bytes || e.pieces == 1) {
