@@ -76,7 +76,7 @@ def main():
         if getattr(t[1], "alone", False):
             report(run_one(*t, options))
     if later:
-        print(f"{later} not counted: see "later" above for what each waits for or needs")
+        print(f"{later} not counted: see `later` above for what each waits for or needs")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed + later else 0
 
