@@ -146,7 +146,8 @@ static int64_t patient(int64_t deadline_ns)
 }
 
 /* A turn that a cancelled thread or a jump out of a signal handler left never ends by itself: it is
- * over when its thread is gone, or when it has taken longer than any may. */
+ * over when its thread is gone or has noticed (tc_client_left()), or when it has taken longer than
+ * any may. */
 static int is_over(struct link *l, uint32_t owner)
 {
     int64_t since = __atomic_load_n(&l->locked_ns, __ATOMIC_ACQUIRE);
@@ -197,6 +198,15 @@ static void unlock_link(struct link *l)
     __atomic_store_n(&l->locked_ns, 0, __ATOMIC_RELEASE);
     if (__atomic_compare_exchange_n(&l->lock, &me, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         TC_SYS(SYS_futex, &l->lock, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0);
+}
+
+void tc_client_left(void)
+{
+    uint32_t me = (uint32_t)tc_sys_gettid();
+
+    for (struct link *l = links; l < links + TC_MAX_STORAGES; l++)
+        if (__atomic_load_n(&l->lock, __ATOMIC_RELAXED) == me)
+            unlock_link(l);
 }
 
 static long send_message(struct link *l, const struct tc_outgoing *m, uint64_t seq)

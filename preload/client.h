@@ -49,6 +49,10 @@ int tc_greet(uint32_t storage);
  * of the config. */
 int tc_start_service(const char *cache);
 
+/* The calling thread jumped out of whatever it was doing here. Should that be alive after all, on
+ * another stack, an answer may go to the wrong one and count as none. */
+void tc_client_left(void);
+
 void tc_client_after_fork(void);
 
 #endif

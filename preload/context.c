@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "preload/client.h"
 #include "preload/owned.h"
 
 extern int *__errno_location(void) __attribute__((weak));
@@ -149,6 +150,7 @@ static struct tc_context *go_on(struct tc_context *old, struct tc_context *c)
 
     if (c == NULL)
         return NULL;
+    tc_client_left();
     tc_flows_move(&old->flows, &c->flows);
     unlock_all(old);
     waiting = old->call.held;

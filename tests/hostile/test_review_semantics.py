@@ -1,5 +1,7 @@
 """What a reading of blocks, flows, function pointers and transactions by an adversary found: each test is a bug that was."""
 import os
+import signal
+import subprocess
 
 from harness import TESTS, equal
 
@@ -399,3 +401,67 @@ tasks:
     r = t.run([p], config)
     equal((r.out, r.err), (b"in time\n", b""))
     equal(t.body_log.read_text().split(), ["f", "h", "f"])
+
+
+LEAVING = BODY + r"""
+#include <setjmp.h>
+#include <signal.h>
+static sigjmp_buf out;
+TASK int f(int x)
+{
+    body("f");
+    return x * 10;
+}
+static void on_alarm(int n)
+{
+    (void)n;
+    siglongjmp(out, 1);
+}
+static void say(const char *word)
+{
+    puts(word);
+    fflush(stdout);
+    if (getchar() == EOF)
+        exit(1);
+}
+int main(void)
+{
+    signal(SIGALRM, on_alarm);
+    f(0);
+    say("ready");
+    if (sigsetjmp(out, 1) == 0) {
+        ualarm(300000, 0);
+        f(1);
+        puts("not interrupted");
+    }
+    say("jumped");
+    f(2);
+    return 0;
+}
+"""
+
+
+def test_who_jumps_out_of_a_request_can_make_the_next_one(t):
+    """The turn on the connection was kept until it was longer than any may be: what was computed meanwhile got lost."""
+    p = t.cc(LEAVING, "leaving", ("-O1",))
+    config = t.config("""
+tasks:
+  - symbol: f
+    prototype: |
+      int f(int x)
+    cache_policy: INPUTS
+""")
+    t.run([p], config, stdin=b"\n\n", status=None)
+    t.ctl("rm", "-c", config, "--all")
+    q = subprocess.Popen([t.cachectl, "run", "-c", config, "--", p], env=t.env, cwd=t.dir, stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, text=True, bufsize=1)
+    equal(q.stdout.readline(), "ready\n")
+    t.kill_services(signal.SIGSTOP)
+    try:
+        q.stdin.write("\n")
+        equal(q.stdout.readline(), "jumped\n")
+    finally:
+        t.kill_services(signal.SIGCONT)
+    q.stdin.write("\n")
+    equal((q.stdout.read(), q.wait(30)), ("", 0))
+    equal(len(t.records(config)), 3)
