@@ -8,6 +8,7 @@
 #include "cache/policy.h"
 #include "tools/caching.h"
 #include "tools/chosen_config.h"
+#include "tools/environment.h"
 #include "tools/json.h"
 #include "tools/options.h"
 #include "tools/plans.h"
@@ -459,7 +460,7 @@ static int examine(const struct tc_command *self, struct doctor *d)
 {
     struct tc_cause cause;
     if (d->parsed.words.count != 1)
-        return tc_usage(self, "which program?");
+        return tc_usage(self, d->parsed.words.count ? "it takes one program" : "which program?");
     if (d->parsed.common.config && d->tasks.count + d->plugins.count)
         return tc_usage(self, "-c goes with neither --task nor --plugin");
     if (tc_program_find(d->parsed.words.word[0], &d->program, &cause) < 0) {
@@ -474,6 +475,7 @@ static int examine(const struct tc_command *self, struct doctor *d)
         tc_problem(&cause);
         return TC_EXIT_USAGE;
     }
+    tc_environment_check();
     read_switches(&d->switches);
     return diagnose(d);
 }

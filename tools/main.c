@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cache/nearest.h"
 #include "tools/base.h"
 #include "tools/command.h"
 #include "tools/output.h"
@@ -36,6 +37,17 @@ static void overview(FILE *to)
           to);
 }
 
+static int no_command(const char *name)
+{
+    const char *names[COMMANDS + 1] = {NULL};
+    for (size_t i = 0; i < COMMANDS; i++)
+        names[i] = commands[i]->name;
+    const char *near = tc_nearest(name, strlen(name), names);
+    fprintf(stderr, "cachectl: there is no command '%s'; ", name);
+    fprintf(stderr, near ? "try: `cachectl %s`\n" : "see `cachectl help`\n", near ? near : "");
+    return TC_EXIT_USAGE;
+}
+
 static int help(const char *name)
 {
     if (!name) {
@@ -44,8 +56,7 @@ static int help(const char *name)
     }
     const struct tc_command *command = find_command(name);
     if (!command) {
-        fprintf(stderr, "cachectl: there is no command '%s'\n", name);
-        return TC_EXIT_USAGE;
+        return no_command(name);
     }
     tc_command_help(command);
     return TC_EXIT_DONE;
@@ -101,8 +112,7 @@ int main(int argc, char **argv)
         return finish(help(argc > 2 ? argv[2] : NULL));
     const struct tc_command *command = find_command(name);
     if (!command) {
-        fprintf(stderr, "cachectl: there is no command '%s'; see `cachectl help`\n", name);
-        return TC_EXIT_USAGE;
+        return no_command(name);
     }
     make_cache_dir_absolute();
     return finish(command->run(command, argc - 1, argv + 1));

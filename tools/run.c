@@ -8,6 +8,7 @@
 
 #include "cache/policy.h"
 #include "tools/chosen_config.h"
+#include "tools/environment.h"
 #include "tools/options.h"
 #include "tools/plans.h"
 #include "tools/run_env.h"
@@ -304,6 +305,7 @@ static int start(struct run *run)
         return status;
     if (!open_stats(run) || !open_config(run) || !set_run_id(run) || !set_verify(run))
         return tc_own_failure;
+    tc_environment_check();
     if (run->program.finding.reason)
         tc_warning(&run->program.finding);
     if (run->cached && !prepare_cache(run))

@@ -259,6 +259,11 @@ static int answer(struct why *w, size_t limit)
     for (size_t i = 0; i < words->count; i++)
         if (is_task(w, words->word[i]))
             return explain_tasks(w, limit);
+    if (words->count > 2) {
+        fprintf(stderr, "cachectl: %s: no task is called so; of keys it takes one or two\n",
+                words->word[0]);
+        return TC_EXIT_USAGE;
+    }
     if (words->count == 2)
         return compare_keys(w);
     return words->count == 0 ? explain_tasks(w, limit) : explain_key(w);

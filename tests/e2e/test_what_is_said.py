@@ -162,3 +162,21 @@ def test_why_knows_that_results_may_lie_in_a_storage(t):
     t.run([program], config)
     contains(t.ctl("why", "-c", config).text, "`--storage NAME`")
     contains(t.ctl("why", "-c", config, "--storage", "fast").text, "first: no record of this task")
+
+
+def test_variables_that_mean_nothing(t):
+    program, config = t.cc(PROGRAM, "program"), t.config(WITH)
+    for name, value, reason in (("TASKCACHE_DISABLE_CACHING", "maybe", "bad-boolean"), ("TASKCACHE_VERIFY", "200%", "bad-share"),
+                                ("TASKCACHE_LOG", "loud", "bad-value"), ("TASKCACHE_CONFIG", "taskcache.yaml", "bad-value")):
+        said = f"{name}: {reason}: '{value}' "
+        contains(t.run([program], config, env={name: value}).errors, said)
+        contains(t.ctl("doctor", "-c", config, program, env={name: value}).errors, said)
+    for name, value in (("TASKCACHE_DISABLE_CACHING", "0"), ("TASKCACHE_VERIFY", "1%"), ("TASKCACHE_LOG_FILE", "log"), ("TASKCACHE_REFRESH_CACHE", "")):
+        equal(t.run([program], config, env={name: value}).errors, "")
+
+
+def test_words_that_mean_nothing(t):
+    contains(t.ctl("lss", status=2).errors, "there is no command 'lss'; try: `cachectl ls`")
+    contains(t.ctl("help", "xyzzy", status=2).errors, "there is no command 'xyzzy'; see `cachectl help`")
+    t.run([t.cc(PROGRAM, "program")], t.config(WITH))
+    contains(t.ctl("why", "a", "b", "c", status=2).errors, "a: no task is called so; of keys it takes one or two")
