@@ -28,7 +28,9 @@ struct tc_deep_content {
     struct tc_deep_object objects[TC_DEEP_OBJECTS];
 };
 
-/* Is that library (by its SONAME) where following ends: the C library and the compilers' own? */
-int tc_deep_stops(const char *library);
+/* Is that library (by its SONAME) where following ends? `globs` is the task's `deep_stop`: patterns
+ * with * and ?, with '|' between them; "" or `default` among them: the C library and the compilers'
+ * own. */
+int tc_deep_stops(const char *library, const char *globs);
 
 #endif

@@ -24,7 +24,8 @@
  * What a codec reads: u64 bytes, then the XXH3-128 of them under the seed (TC_TAG_CODEC).
  *
  * Component names: "=codec" (which codecs, and their data versions), "=task" (identity and
- * prototype digest, or the namespace), "=source", "=deep" (TASK_SOURCE_DEEP: deep.h),
+ * prototype digest, or the namespace), "=source", "=deep" (TASK_SOURCE_DEEP: deep.h), "=depends"
+ * (functions under `depends:`),
  * "=run_id",
  * "=flow", "=fpenv", "=key" (a template's text: its bytes with TC_TAG_STRING, a digest of them with
  * TC_TAG_BYTES), "=key.PLUGIN.FUNCTION" (what a key function gave, likewise), and the parameters'

@@ -76,12 +76,15 @@ struct tc_plan {
     uint32_t deep_indirect; /* calls that it can't follow */
     uint32_t deep_whole; /* the closure is too large: the object as a whole, with all it imports */
     uint32_t deep_pad;
-    struct tc_span imports; /* struct tc_deep_import: what its closure binds to outside, the C
-                               library and the like left out */
-    struct tc_span purity;  /* struct tc_purity: what the source refers to that may matter */
+    struct tc_span imports;  /* struct tc_deep_import: what its closure binds to outside, the C
+                                library and the like left out */
+    struct tc_span purity;   /* struct tc_purity: what the source refers to that may matter */
     uint32_t indirect_calls; /* that weren't followed for it */
     uint32_t pad3;
     struct tc_span globals; /* struct tc_plan_global */
+    uint8_t depends[16];    /* digest of the functions under `depends:` */
+    uint32_t has_depends;   /* there are some */
+    uint32_t pad4;
     uint32_t hook;          /* enum tc_hook_kind */
     struct tc_span dynamic; /* uint32_t: the function's names, as indexes into the object's dynamic
                                symbol table; with TC_HOOK_GOT and _IFUNC */

@@ -91,6 +91,8 @@ static int loc_ok(const struct tc_flat *f, const struct tc_task *task, const str
     case TC_LOC_GLOBAL:
     case TC_LOC_GLOBAL_POINTER:
         return p->type == TC_PTR;
+    case TC_LOC_PATH:
+        return p->shape == TC_SHAPE_FILE && p->path.off != 0;
     default:
         return 0;
     }
@@ -224,7 +226,7 @@ static int follows_ok(const struct tc_flat *f, const struct tc_task *task, const
 static int param_ok(const struct tc_flat *f, const struct tc_task *task, const struct code *c,
                     const struct tc_param *p)
 {
-    return str_ok(f, p->name) && str_ok(f, p->type_text) && p->dir >= TC_IN &&
+    return str_ok(f, p->name) && str_ok(f, p->type_text) && str_ok(f, p->path) && p->dir >= TC_IN &&
            p->dir <= TC_HIDDEN && shape_ok(task, p) &&
            (p->dir == TC_IN || p->dir >= TC_IGNORE || !is_followed(f, task, p->layout)) &&
            expr_ok(c, p->pieces) && expr_ok(c, p->length) && expr_ok(c, p->stride) &&
@@ -239,16 +241,17 @@ static int owned_ok(const struct tc_flat *f, const struct tc_task *task, const s
     return tc_is_owned(&task->owned) && param_ok(f, task, c, &task->owned);
 }
 
-/* Numbered as they come, behind all others. */
+/* Globals are numbered as they come, behind the function's parameters, files behind them. */
 static int places_in_order(const struct tc_task *task, const struct tc_param *p)
 {
-    uint32_t globals = 0;
+    uint32_t own = tc_own_params(p, task->params.count);
 
-    for (uint32_t i = 0; i < task->params.count; i++) {
-        if (tc_is_global(&p[i]) ? p[i].loc_index != globals : globals != 0)
+    for (uint32_t i = 0; i < own; i++)
+        if (p[i].loc >= TC_LOC_GLOBAL)
             return 0;
-        globals += (uint32_t)tc_is_global(&p[i]);
-    }
+    for (uint32_t i = own; i < task->params.count; i++)
+        if (tc_is_global(&p[i]) && p[i].loc_index != i - own)
+            return 0;
     return 1;
 }
 
@@ -400,9 +403,21 @@ static int globals_ok(const struct tc_flat *f, const struct tc_task *task)
     const struct tc_global_text *g = span_at(f, task->globals, TC_MAX_PARAMS, sizeof *g);
 
     for (uint32_t i = 0; g != NULL && i < task->globals.count; i++)
-        if (!str_ok(f, g[i].name) || !str_ok(f, g[i].file) || !str_ok(f, g[i].text))
+        if (!str_ok(f, g[i].name) || !str_ok(f, g[i].file) || !str_ok(f, g[i].text) ||
+            !str_ok(f, g[i].path))
             return 0;
     return g != NULL;
+}
+
+static int depends_ok(const struct tc_flat *f, const struct tc_task *task)
+{
+    const struct tc_depend *d = span_at(f, task->depends, TC_MAX_DEPENDS, sizeof *d);
+
+    for (uint32_t i = 0; d != NULL && i < task->depends.count; i++)
+        if (!str_ok(f, d[i].text) || !str_ok(f, d[i].name) || !str_ok(f, d[i].file) ||
+            !str_ok(f, d[i].object))
+            return 0;
+    return d != NULL && str_ok(f, task->deep_stop);
 }
 
 int tc_task_ok(const struct tc_flat *f, const struct tc_task *task)
@@ -431,7 +446,7 @@ int tc_task_ok(const struct tc_flat *f, const struct tc_task *task)
     return c.insns != NULL && params_ok(f, task, &c) && owned_ok(f, task, &c) &&
            follows_ok(f, task, &c) && sorted_ok(f, task) && programs_ok(f, task, &c) &&
            key_parts_ok(f, task, &c) && functions_ok(f, task) && texts_ok(f, task) &&
-           globals_ok(f, task);
+           globals_ok(f, task) && depends_ok(f, task);
 }
 
 static int strings_ok(const struct tc_flat *f, const struct tc_config *config)

@@ -101,6 +101,7 @@ enum tc_loc {
     TC_LOC_STACK,          /* eightbyte `loc_index` above the return address */
     TC_LOC_GLOBAL,         /* the address of global `loc_index` (struct tc_plan_global) */
     TC_LOC_GLOBAL_POINTER, /* the pointer that is there when the function is called */
+    TC_LOC_PATH,           /* the address of `path`, of a file under `depends:` */
 };
 
 /* Where the eightbytes of a result with a layout are. */
@@ -135,16 +136,25 @@ struct tc_param {
     uint32_t
         layout; /* 1 + index into the task's layouts, of the value or of the elements; 0: none */
     uint8_t second_loc; /* of the second eightbyte in a register; 0: none */
-    uint8_t pad;
+    uint8_t is_depend;  /* a file or global under `depends:` */
     uint16_t second_index;
-    uint32_t codec; /* 1 + index into the task's functions, TC_SHAPE_CODEC */
+    uint32_t codec;     /* 1 + index into the task's functions, TC_SHAPE_CODEC */
+    struct tc_str path; /* TC_LOC_PATH: absolute; the name is as it was written */
 };
 
 /* A global of the function's object, captured and replayed like a parameter? They stand behind the
  * function's own. */
 static inline int tc_is_global(const struct tc_param *p)
 {
-    return p->loc >= TC_LOC_GLOBAL;
+    return p->loc == TC_LOC_GLOBAL || p->loc == TC_LOC_GLOBAL_POINTER;
+}
+
+/* How many there are in front of globals and files. */
+static inline uint32_t tc_own_params(const struct tc_param *p, uint32_t count)
+{
+    while (count > 0 && p[count - 1].loc >= TC_LOC_GLOBAL)
+        count--;
+    return count;
 }
 
 /* How the function returns (`result_type` says the scalar). */
@@ -260,10 +270,18 @@ struct tc_param_text {
     struct tc_str name, text;
 };
 
-/* What the config says of one global under `globals:`; `file` "": any. */
+/* What the config says of one global under `globals:`; `file` "": any. Behind them stand the files
+ * under `depends:`, which have a `path`. */
 struct tc_global_text {
-    struct tc_str name, file, text;
+    struct tc_str name, file, text, path;
 };
+
+/* A function or variable under `depends:`, for the resolver: "helper", "mesh.c:helper@libmesh.so*".
+ */
+struct tc_depend {
+    struct tc_str text, name, file, object; /* the last two "": any, the task's own */
+};
+#define TC_MAX_DEPENDS 64u
 
 /* Of a task without a written prototype, or whose prototype names types that the config doesn't
  * declare: what the resolver needs to make it with the help of debug information. */
@@ -313,6 +331,8 @@ struct tc_task {
     struct tc_span key_parts; /* struct tc_key_part, with TC_POLICY_KEY */
     struct tc_span functions; /* struct tc_task_function */
     struct tc_span globals;   /* struct tc_global_text, for the resolver: of the config's task */
+    struct tc_span depends;   /* struct tc_depend, likewise */
+    struct tc_str deep_stop;  /* globs of libraries with '|' between them; {0,0}: the usual ones */
     struct tc_param
         owned;       /* TC_RESULT_MALLOC, _STATIC, _CODEC: the result as an output, "return" */
     uint32_t verify; /* this share of the hits, of TC_ALL_HITS, is verified */

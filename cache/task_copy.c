@@ -24,6 +24,7 @@ static struct tc_span copy_params(const struct tc_flat *from, struct tc_span s,
         params[i] = p[i];
         params[i].name = copy_str(from, p[i].name, out);
         params[i].type_text = copy_str(from, p[i].type_text, out);
+        params[i].path = copy_str(from, p[i].path, out);
     }
     return tc_flat_add(out, params, s.count, sizeof params[0]);
 }
@@ -56,7 +57,8 @@ void tc_task_copy_head(const struct tc_flat *from, const struct tc_task *task,
     ret->line = 0;
     ret->texts = (struct tc_span){0, 0};
     ret->key_parts = (struct tc_span){0, 0};
-    ret->globals = (struct tc_span){0, 0};
+    ret->globals = ret->depends = (struct tc_span){0, 0};
+    ret->deep_stop = copy_str(from, task->deep_stop, out);
     ret->functions = copy_functions(from, task->functions, out);
 }
 

@@ -54,6 +54,9 @@ static uint64_t members_argument(struct tc_frame *f, const struct tc_param *p, u
 /* A global's address, or the pointer that it holds. */
 static uint64_t global_argument(const struct tc_hook *h, const struct tc_param *p)
 {
+    if (p->loc == TC_LOC_PATH)
+        return (uint64_t)(uintptr_t)tc_task_str(h, p->path);
+
     const struct tc_plan_global *g = &h->globals[p->loc_index];
     uint64_t at = h->base + g->vaddr, pointer;
 
@@ -69,7 +72,7 @@ uint32_t tc_capture_globals(const struct tc_call *c)
 {
     const struct tc_hook *h = c->hook;
 
-    for (uint32_t i = h->param_count - h->plan->globals.count; i < h->param_count; i++)
+    for (uint32_t i = tc_own_params(h->params, h->param_count); i < h->param_count; i++)
         if (global_argument(h, &h->params[i]) != c->arg[i])
             return TC_R_INPUTS_CHANGED;
     return 0;
@@ -85,7 +88,7 @@ void tc_capture_arguments(struct tc_call *c)
 
         if (p->type == TC_MEMBERS)
             v = members_argument(c->frame, p, &image);
-        else if (tc_is_global(p))
+        else if (p->loc >= TC_LOC_GLOBAL)
             v = global_argument(c->hook, p);
         else if (p->dir != TC_HIDDEN)
             v = argument_at(c->frame, p->loc, p->loc_index);
@@ -247,6 +250,8 @@ static uint32_t add_file(struct tc_call *c, const struct tc_param *p, uint64_t a
 
     if (r == 0)
         r = tc_file_input(x, (const char *)(uintptr_t)address, &content, &bytes);
+    if (r == 0 && p->is_depend && bytes == 0)
+        r = TC_R_DEPENDENCY_MISSING;
     if (r != 0)
         return r;
     if (tc_material_begin(m, tc_task_str(c->hook, p->name), p->name.bytes, TC_TAG_FILE, bytes) < 0)

@@ -43,6 +43,7 @@ static struct {
     uint32_t at_start; /* objects that every object searches first */
     uint16_t queue[MAX_OBJECTS];
     uint32_t queued;
+    const char *stop;      /* where the task wants it to end */
     struct tc_hash128 sum; /* of what counts in no order */
     /* Tasks of one object mostly bind to the same ones: of the last set, what it came to. */
     struct tc_hash128 last_set, last_sum;
@@ -295,19 +296,28 @@ static int bind(int from, const struct wanted *w, struct tc_hash_state *all, int
     return first;
 }
 
-/* One import, as the digest has it. `self`: the task's object, whose own code is in the plan. */
+static const char *name_of(int index)
+{
+    return tc_linked_name(deep.all[index].map);
+}
+
+/* One import, as the digest has it. Of where following ends, the name alone. `self`: the task's
+ * object, whose own code is in the plan. */
 static void add_binding(int from, int self, const struct wanted *w, struct tc_hash_state *state)
 {
     static struct tc_hash_state all;
     struct tc_hash128 identity = {0, 0};
-    int several, to;
+    int several, to, stops;
 
     tc_hash_begin(&all, 0);
     to = bind(from, w, &all, &several);
+    stops = to != NOBODY && to != self && tc_deep_stops(name_of(to), deep.stop);
     if (several)
         identity = tc_hash_end128(&all);
     else if (to == self)
         identity.low = 1;
+    else if (stops)
+        identity = tc_hash128(name_of(to), strlen(name_of(to)), 0);
     else if (to != NOBODY)
         identity = tc_linked_identity(deep.all[to].map);
     tc_hash_add(state, w->name, strlen(w->name) + 1);
@@ -315,7 +325,7 @@ static void add_binding(int from, int self, const struct wanted *w, struct tc_ha
     for (uint32_t i = deep.at_start; several && i < deep.count; i++)
         if ((int)i != self && defines(&deep.all[i], w))
             enter((int)i);
-    if (to != NOBODY && to != self && !tc_deep_stops(tc_linked_name(deep.all[to].map)))
+    if (to != NOBODY && to != self && !stops)
         enter(to);
 }
 
@@ -334,7 +344,7 @@ static void add_symbol(int from, uint32_t index)
         return;
     if (o->versions != NULL && o->symbols[index].st_shndx == SHN_UNDEF &&
         needed_version(o, o->versions[index] & 0x7fff, &version, &library) &&
-        tc_deep_stops(library))
+        tc_deep_stops(library, deep.stop))
         return;
     w = want(o->strings + o->symbols[index].st_name, version);
     tc_hash_begin(&state, 1);
@@ -378,6 +388,7 @@ static void add_closure(void)
     struct tc_hash128 set;
 
     tc_hash_begin(&state, deep.count);
+    tc_hash_add(&state, deep.stop, strlen(deep.stop) + 1);
     for (uint32_t i = 0; i < deep.count; i++) {
         tc_hash_add(&state, &deep.all[i].map, sizeof deep.all[i].map);
         tc_hash_add(&state, &deep.all[i].entered, sizeof deep.all[i].entered);
@@ -394,7 +405,7 @@ static void add_closure(void)
 }
 
 int tc_deep_digest(const struct tc_plan *plan, const struct tc_flat *plans, uint64_t base,
-                   struct tc_deep_content *ret, uint32_t *ret_bytes)
+                   const char *stop, struct tc_deep_content *ret, uint32_t *ret_bytes)
 {
     const struct tc_deep_import *imports =
         tc_flat_at(plans, plan->imports.off, plan->imports.count, sizeof *imports);
@@ -409,6 +420,7 @@ int tc_deep_digest(const struct tc_plan *plan, const struct tc_flat *plans, uint
     if (self == NOBODY)
         return -1;
     deep.queued = 0;
+    deep.stop = stop;
     deep.sum = (struct tc_hash128){0, 0};
     tc_hash_begin(&deep.state, 2);
     tc_hash_add(&deep.state, plan->deep, sizeof plan->deep);

@@ -217,7 +217,8 @@ static void fill_hook(struct tc_hook *h, const struct tc_plan *plan, const struc
     tc_task_digest(t->space.off != 0 ? tc_task_str(h, t->space) : NULL, h->identity,
                    t->prototype_digest, h->task_digest);
     h->has_deep = (h->active.policy & TC_POLICY_SOURCE_DEEP) != 0 &&
-                  tc_deep_digest(plan, plans, base, &h->deep, &h->deep_bytes) == 0;
+                  tc_deep_digest(plan, plans, base, tc_task_str(h, t->deep_stop), &h->deep,
+                                 &h->deep_bytes) == 0;
     if ((h->active.policy & TC_POLICY_SOURCE_DEEP) && !h->has_deep)
         h->active.reason = TC_R_NO_KEY;
     digest_codecs(h);

@@ -8,7 +8,7 @@
 #define FPENV "=fpenv"
 
 enum {
-    MAX_NAMED = 8 + TC_MAX_KEY_FUNCTIONS,
+    MAX_NAMED = 9 + TC_MAX_KEY_FUNCTIONS,
 };
 
 /* Stands for the content of "=fpenv" until a call fills it in. */
@@ -51,6 +51,8 @@ static int list_named(const struct tc_hook *h, const struct scope *s, struct nam
         ret[n++] = (struct named){"=codec", &h->codecs, sizeof h->codecs, 0};
     if (policy & TC_POLICY_SOURCE_DEEP)
         ret[n++] = (struct named){"=deep", &h->deep, h->deep_bytes, 0};
+    if (h->plan->has_depends)
+        ret[n++] = (struct named){"=depends", h->plan->depends, sizeof h->plan->depends, 0};
     if (policy & TC_POLICY_FLOW_PARAMETERS && s->parameters != NULL)
         ret[n++] = (struct named){"=flow", s->parameters, 16, 0};
     if (h->task->flags & TC_TASK_FLOAT)
@@ -108,13 +110,19 @@ static int may_enter_key(const struct tc_param *p)
     return is_input(p) || p->dir == TC_OUT;
 }
 
+/* What stands under `depends:` counts whatever the policy says, but for a key of the task's own. */
+static int is_wanted_anyway(const struct tc_hook *h, uint8_t param)
+{
+    return !(h->active.policy & TC_POLICY_KEY) && h->params[param].is_depend;
+}
+
 static void choose_params(struct tc_hook *h)
 {
     h->key_param_count = 0;
-    if (!(h->active.policy & TC_POLICY_INPUTS))
-        return;
     for (uint32_t i = 0; i < h->param_count; i++) {
         uint8_t param = h->sorted[i];
+        if (!(h->active.policy & TC_POLICY_INPUTS) && !is_wanted_anyway(h, param))
+            continue;
         if (may_enter_key(&h->params[param]) && !(h->task->excluded >> param & 1))
             h->key_params[h->key_param_count++] = param;
     }

@@ -78,7 +78,7 @@ static int is_mistake(uint32_t reason)
            reason == TC_R_CAPACITY_EXCEEDED || reason == TC_R_RESULT_OUTSIDE ||
            reason == TC_R_TOO_LARGE || reason == TC_R_NOT_STORED ||
            (reason >= TC_R_PLUGIN_ERROR && reason <= TC_R_PLUGIN_UNAVAILABLE) ||
-           reason == TC_R_LOCK_RECURSION;
+           reason == TC_R_LOCK_RECURSION || reason == TC_R_DEPENDENCY_MISSING;
 }
 
 static int tell_mistake(struct tc_call *c, uint32_t reason)

@@ -18,9 +18,9 @@
 #include "preload/sys.h"
 
 #define TC_MAX_HOOKS    4096u
-/* All inside: 38 of "=codec", 37 of "=flow", 28 of "=fpenv", 309 of "=deep", 278 of "=run_id", 39,
- * 37. */
-#define TC_PREFIX_BYTES 776u
+/* All inside: 38 of "=codec", 37 of "=flow", 28 of "=fpenv", 309 of "=deep", 40 of "=depends", 278
+ * of "=run_id", 39, 37. */
+#define TC_PREFIX_BYTES 816u
 #define TC_PROBATION    16u /* calls of a task whose inputs are probed before they are read */
 
 /* Where results may be kept, by index. 0 is the cache itself; the others are the storages that the

@@ -112,7 +112,7 @@ static void print_imports(const struct description *d, const struct tc_source *s
     for (size_t i = 0; i < s->import_count && d->library_count != 0; i++) {
         const struct tc_source_import *one = &s->imports[i];
         const char *found = "";
-        if (one->library != NULL && tc_deep_stops(one->library))
+        if (one->library != NULL && tc_deep_stops(one->library, ""))
             continue;
         for (size_t k = d->library_count; k > 0; k--)
             if (defines(&d->libraries[k - 1], one->name))

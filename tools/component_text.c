@@ -14,6 +14,7 @@ void tc_component_name(struct tc_text *to, const char *name, size_t bytes)
         {"=run_id", "the run"},
         {"=source", "the source"},
         {"=deep", "the source, or that of what it calls"},
+        {"=depends", "a function under `depends`"},
         {"=flow", "the flow's parameters"},
         {"=fpenv", "the rounding mode"},
         {"=key", "the key's text"},

@@ -402,6 +402,19 @@ static int keep_texts(struct making *m)
     return 0;
 }
 
+/* What else the function reads and writes. */
+static int make_globals(struct making *m)
+{
+    int r = tc_config_globals(m->l, given(m, TC_KEY_GLOBALS), &m->globals);
+
+    if (r == 0)
+        r = tc_config_list_depends(m->l, given(m, TC_KEY_DEPENDS), &m->globals, &m->task.depends);
+    if (r == 0)
+        r = tc_config_deep_stop(m->l, given(m, TC_KEY_DEEP_STOP), &m->task.deep_stop);
+    m->task.globals = tc_config_keep_globals(m->l, &m->globals);
+    return r;
+}
+
 static int make_prototype(struct making *m)
 {
     struct tc_codecs codecs = {.l = m->l, .keys = m->task.functions.count};
@@ -419,7 +432,7 @@ static int make_prototype(struct making *m)
     struct tc_text_error e = {.reason = TC_R_NONE};
     enum tc_proto_field field = TC_PROTO_PROTOTYPE;
     const struct tc_yaml_node *params = given(m, TC_KEY_PARAMS);
-    int r = tc_config_globals(m->l, given(m, TC_KEY_GLOBALS), &m->globals, &m->task.globals);
+    int r = make_globals(m);
 
     if (r < 0)
         return r;
@@ -449,6 +462,9 @@ static int make_prototype(struct making *m)
         tell_prototype(m, &e, field);
     else
         tc_keep_codecs(&codecs, &m->task);
+    /* Which of the names are variables, which become inputs, the resolver finds out. */
+    if (r == 0 && m->task.depends.count != 0 && codecs.count == 0 && m->key == NULL)
+        return keep_texts(m);
     return r;
 }
 
@@ -580,7 +596,13 @@ static void digest_task(struct making *m)
     for (uint32_t i = 0; i < m->globals.count; i++) {
         digest_text(m->l, m->globals.node[i]->key);
         digest_text(m->l, m->globals.at[i].text);
+        digest_text(m->l, m->globals.at[i].path);
     }
+    for (uint32_t i = 0; i < m->task.depends.count; i++) {
+        const struct tc_depend *d = tc_flat_builder_at(m->l->out, m->task.depends.off);
+        digest_text(m->l, d != NULL ? built(m, d[i].text) : NULL);
+    }
+    digest_text(m->l, m->task.deep_stop.off ? built(m, m->task.deep_stop) : NULL);
     if (m->task.texts.count != 0)
         digest_texts(m);
 }

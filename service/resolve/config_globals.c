@@ -38,21 +38,30 @@ static int check(struct tc_load *l, const struct tc_yaml_node *n)
     return 0;
 }
 
-static struct tc_global_text keep(struct tc_load *l, const struct tc_yaml_node *n)
+static struct tc_global_text keep(struct tc_load *l, const struct tc_proto_global *g,
+                                  const struct tc_yaml_node *n)
 {
-    const char *name = name_of(n->key);
-    size_t file_bytes = name > n->key ? (size_t)(name - n->key) - 1 : 0;
+    struct tc_global_text t = {.name = tc_flat_add_str(l->out, g->name),
+                               .file = tc_flat_add_str(l->out, ""),
+                               .text = tc_flat_add_str(l->out, g->text),
+                               .path = tc_flat_add_str(l->out, g->path)};
 
-    return (struct tc_global_text){.name = tc_flat_add_str(l->out, name),
-                                   .file = tc_flat_add_strn(l->out, n->key, file_bytes),
-                                   .text = tc_flat_add_strn(l->out, n->text, n->bytes)};
+    if (g->path == NULL && g->name > n->key)
+        t.file = tc_flat_add_strn(l->out, n->key, (size_t)(g->name - n->key) - 1);
+    return t;
 }
 
-int tc_config_globals(struct tc_load *l, const struct tc_yaml_node *map, struct tc_globals *ret,
-                      struct tc_span *ret_kept)
+struct tc_span tc_config_keep_globals(struct tc_load *l, const struct tc_globals *g)
 {
     struct tc_global_text kept[TC_MAX_PARAMS];
 
+    for (uint32_t i = 0; i < g->count; i++)
+        kept[i] = keep(l, &g->at[i], g->node[i]);
+    return tc_flat_add(l->out, kept, g->count, sizeof kept[0]);
+}
+
+int tc_config_globals(struct tc_load *l, const struct tc_yaml_node *map, struct tc_globals *ret)
+{
     ret->count = 0;
     for (const struct tc_yaml_node *n = map != NULL ? map->first : NULL; n != NULL; n = n->next) {
         if (check(l, n) < 0)
@@ -63,9 +72,7 @@ int tc_config_globals(struct tc_load *l, const struct tc_yaml_node *map, struct 
             return -EINVAL;
         }
         ret->node[ret->count] = n;
-        kept[ret->count] = keep(l, n);
-        ret->at[ret->count++] = (struct tc_proto_global){name_of(n->key), n->text};
+        ret->at[ret->count++] = (struct tc_proto_global){name_of(n->key), n->text, NULL, 0};
     }
-    *ret_kept = tc_flat_add(l->out, kept, ret->count, sizeof kept[0]);
     return 0;
 }

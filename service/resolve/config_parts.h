@@ -46,10 +46,16 @@ struct tc_globals {
     const struct tc_yaml_node *node[TC_MAX_PARAMS];
     uint32_t count;
 };
-/* `map` may be NULL. `*ret_kept` gets what the resolver needs of them. -EINVAL after telling why.
- */
-int tc_config_globals(struct tc_load *l, const struct tc_yaml_node *map, struct tc_globals *ret,
-                      struct tc_span *ret_kept);
+/* `map` may be NULL. -EINVAL after telling why. */
+int tc_config_globals(struct tc_load *l, const struct tc_yaml_node *map, struct tc_globals *ret);
+/* struct tc_global_text: what the resolver needs of them. */
+struct tc_span tc_config_keep_globals(struct tc_load *l, const struct tc_globals *g);
+
+/* `depends:`: files are added to `files`, what else it names goes to `*ret_names`. `list` may be
+ * NULL. -EINVAL after telling why. */
+int tc_config_list_depends(struct tc_load *l, const struct tc_yaml_node *list,
+                           struct tc_globals *files, struct tc_span *ret_names);
+int tc_config_deep_stop(struct tc_load *l, const struct tc_yaml_node *list, struct tc_str *ret);
 
 /* The listed plugins with code, for the root table. */
 struct tc_span tc_list_plugin_files(struct tc_load *l);

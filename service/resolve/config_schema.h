@@ -54,9 +54,9 @@ struct tc_config_key {
     X(RESULT_SERIALIZER, "result_serializer", WORD, TC_IGNORED, serializers, raw) \
     X(SUCCESS, "success", CODE, TC_BUILT, NULL, NULL)                             \
     X(SKIP, "skip", CODE, TC_BUILT, NULL, NULL)                                   \
-    X(DEPENDS, "depends", ANY, TC_UNCACHED, NULL, NULL)                           \
+    X(DEPENDS, "depends", LIST, TC_BUILT, NULL, NULL)                             \
     X(GLOBALS, "globals", MAP, TC_BUILT, NULL, NULL)                              \
-    X(DEEP_STOP, "deep_stop", ANY, TC_UNCACHED, NULL, NULL)                       \
+    X(DEEP_STOP, "deep_stop", LIST, TC_BUILT, NULL, NULL)                         \
     X(PRIVATE, "private", BOOL, TC_BUILT, NULL, NULL)                             \
     X(ADAPTIVE, "adaptive", ANY, TC_IGNORED, NULL, off)                           \
     X(VERIFY, "verify", SHARE, TC_BUILT, NULL, NULL)                              \

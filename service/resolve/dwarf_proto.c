@@ -81,23 +81,14 @@ static int is_word_in(const char *word, const char *in)
     return 0;
 }
 
-static const struct tc_global_text *global_at(const struct making *m, uint32_t index)
-{
-    const struct tc_span *s = &m->q->task->globals;
-
-    return (const struct tc_global_text *)tc_flat_at(m->q->config, s->off, s->count,
-                                                     sizeof(struct tc_global_text)) +
-           index;
-}
-
 /* The texts in which expressions stand. */
 static int is_named_in_rules(const struct making *m, const char *word)
 {
     for (uint32_t i = 0; i < m->texts->params.count; i++)
         if (is_word_in(word, text(m, m->config[i].text)))
             return 1;
-    for (uint32_t i = 0; i < m->q->task->globals.count; i++)
-        if (is_word_in(word, text(m, global_at(m, i)->text)))
+    for (uint32_t i = 0; m->q->globals != NULL && i < m->q->globals->count; i++)
+        if (is_word_in(word, m->q->globals->at[i].text))
             return 1;
     return is_word_in(word, text(m, m->texts->skip)) ||
            is_word_in(word, text(m, m->texts->success));
@@ -355,20 +346,32 @@ static void propose_result(struct making *m)
     m->no_memory |= asprintf(&a->remedy, "params: { return: '%s' }", draft) < 0;
 }
 
-/* The texts of the task's globals, with types where debug information knows them. */
+/* The text of one, with its type where debug information knows it. */
+static void complete_global(struct making *m, const struct tc_found_global *g, char **ret)
+{
+    *ret = NULL;
+    if (g->path != NULL || tc_global_has_type(g->text))
+        return;
+    if (m->q->dwarf->dwarf != NULL &&
+        tc_dwarf_global_text(m->q->dwarf, g->name, g->vaddr, g->text, ret) < 0)
+        m->no_memory = 1;
+    if (*ret == NULL && g->is_depend &&
+        asprintf(ret, "in void [%llu]", (unsigned long long)g->place.bytes) < 0) {
+        *ret = NULL;
+        m->no_memory = 1;
+    }
+}
+
 static void complete_globals(struct making *m)
 {
-    const struct tc_dwarf_question *q = m->q;
+    const struct tc_found_globals *all = m->q->globals;
 
-    for (uint32_t i = m->global_count; i < q->task->globals.count; i++) {
-        const struct tc_global_text *g = global_at(m, i);
-        const char *config = text(m, g->text), *name = text(m, g->name);
-        if (q->dwarf->dwarf != NULL && q->globals != NULL && !tc_global_has_type(config) &&
-            tc_dwarf_global_text(q->dwarf, name, q->globals->at[i].vaddr, config,
-                                 &m->global_texts[i]) < 0)
-            m->no_memory = 1;
+    for (uint32_t i = m->global_count; all != NULL && i < all->count + all->files; i++) {
+        const struct tc_found_global *g = &all->at[i];
+        complete_global(m, g, &m->global_texts[i]);
         m->globals[i] = (struct tc_proto_global){
-            name, m->global_texts[i] != NULL ? m->global_texts[i] : config};
+            g->name, m->global_texts[i] != NULL ? m->global_texts[i] : g->text, g->path,
+            g->is_depend};
         m->global_count++;
     }
 }
@@ -451,7 +454,7 @@ static void check_local(const struct tc_dwarf_question *q, struct tc_dwarf_funct
     if (q->function->exported || a->reason != 0 || (params == NULL && task->params.count > 0))
         return;
     a->reason = tc_dwarf_check_places(q->im, q->function, f, params,
-                                      task->params.count - q->task->globals.count, a->detail);
+                                      tc_own_params(params, task->params.count), a->detail);
     if (a->reason == 0)
         check_result(q, f, task, code, a);
 }
@@ -539,7 +542,7 @@ static void check_stack_values(struct making *m, const struct tc_task *own,
     if (!unsure || !on_stack || !m->q->function->exported)
         return;
     if (tc_dwarf_check_places(m->q->im, m->q->function, &m->f, params,
-                              own->params.count - m->q->task->globals.count, m->a->detail) != 0)
+                              tc_own_params(params, own->params.count), m->a->detail) != 0)
         refuse(m->a, TC_R_NOT_YET,
                "the debug information doesn't tell where structs are passed: declare them under "
                "`types:`");

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cache/object_glob.h"
 #include "service/resolve/source_map.h"
 
 static void refuse(struct tc_found_globals *g, enum tc_reason reason, const char *format, ...)
@@ -172,24 +173,103 @@ static void find_one(const struct tc_map *m, const char *name, const char *file,
     }
 }
 
-int tc_globals_find(const struct tc_image *im, const struct tc_flat *config,
-                    const struct tc_task *task, struct tc_found_globals *ret)
+static int is_of_object(const struct tc_map *m, const char *object, const char *globs)
+{
+    const char *soname = m->im->elf->soname;
+
+    return globs[0] == 0 || tc_object_glob(globs, object) ||
+           (soname != NULL && tc_object_glob(globs, soname));
+}
+
+/* Debug information may know the type; else its bytes count as they are. */
+static void add_variable(const struct tc_map *m, const char *name, const char *file,
+                         struct tc_found_globals *g)
+{
+    struct tc_found_global *one = &g->at[g->count];
+
+    if (g->count == TC_MAX_PARAMS) {
+        refuse(g, TC_R_TOO_MANY, "'%.80s'", name);
+        return;
+    }
+    g->count++;
+    *one = (struct tc_found_global){.name = name, .text = "in", .is_depend = 1};
+    find_one(m, name, file, one, g);
+    if (one->place.bytes == 0)
+        refuse(g, TC_R_DEPENDS_NOT_FOUND, "'%.80s': its size isn't known here", name);
+}
+
+static void find_depend(const struct tc_map *m, const char *object, const struct tc_flat *config,
+                        const struct tc_depend *d, struct tc_found_globals *g)
+{
+    const char *text = tc_flat_str(config, d->text), *name = tc_flat_str(config, d->name);
+    const char *file = tc_flat_str(config, d->file);
+    struct tc_function *f = &g->depends[g->depend_count].function;
+    const struct tc_symbol *s;
+
+    if (!is_of_object(m, object, tc_flat_str(config, d->object)))
+        refuse(g, TC_R_DEPENDS_NOT_FOUND, "'%.80s' is of another object than the task", text);
+    else if (find_symbol(&m->im->symbols, name, file, &s) != 0 && s->type != STT_NOTYPE)
+        add_variable(m, name, file, g);
+    else if (!tc_function_find(m->im, name, file, f))
+        refuse(g, TC_R_DEPENDS_NOT_FOUND, "'%.80s'%s", text,
+               m->im->symbols.has_symtab ? "" : ": the object's symbols are stripped");
+    else if (f->reason != 0 || f->bytes == 0)
+        refuse(g, TC_R_DEPENDS_NOT_FOUND, "'%.80s': %s%s%.80s", text,
+               tc_reason_info(f->reason != 0 ? f->reason : TC_R_NO_BOUNDS)->sentence,
+               f->detail[0] != 0 ? ": " : "", f->detail);
+    else
+        g->depends[g->depend_count++].text = text;
+}
+
+/* Which files there are, the config knows. */
+static void add_files(const struct tc_flat *config, const struct tc_global_text *text,
+                      uint32_t count, struct tc_found_globals *g)
+{
+    if (g->count + count > TC_MAX_PARAMS)
+        refuse(g, TC_R_TOO_MANY, "globals and files");
+    for (uint32_t i = 0; g->reason == 0 && i < count; i++)
+        g->at[g->count + g->files++] =
+            (struct tc_found_global){.name = tc_flat_str(config, text[i].name),
+                                     .text = "",
+                                     .path = tc_flat_str(config, text[i].path)};
+}
+
+static void find_all(const struct tc_map *m, const char *object, const struct tc_flat *config,
+                     const struct tc_task *task, struct tc_found_globals *g)
 {
     const struct tc_global_text *text =
         tc_flat_at(config, task->globals.off, task->globals.count, sizeof *text);
+    const struct tc_depend *d =
+        tc_flat_at(config, task->depends.off, task->depends.count, sizeof *d);
+    uint32_t i = 0;
+
+    for (; text != NULL && i < task->globals.count && text[i].path.off == 0; i++) {
+        struct tc_found_global *one = &g->at[g->count++];
+        one->name = tc_flat_str(config, text[i].name);
+        one->text = tc_flat_str(config, text[i].text);
+        find_one(m, one->name, tc_flat_str(config, text[i].file), one, g);
+    }
+    for (uint32_t k = 0; d != NULL && k < task->depends.count && g->reason == 0; k++)
+        find_depend(m, object, config, &d[k], g);
+    if (text != NULL)
+        add_files(config, text + i, task->globals.count - i, g);
+}
+
+int tc_globals_find(const struct tc_image *im, const char *object, const struct tc_flat *config,
+                    const struct tc_task *task, struct tc_found_globals *ret)
+{
     struct tc_map map;
     int r;
 
-    *ret = (struct tc_found_globals){.count = task->globals.count};
-    if (task->globals.count == 0 || text == NULL)
+    memset(ret, 0, sizeof *ret);
+    if (task->globals.count > TC_MAX_PARAMS || task->depends.count > TC_MAX_DEPENDS)
         return 0;
     r = tc_map_open(im, &map);
-    for (uint32_t i = 0; r == 0 && i < ret->count && i < TC_MAX_PARAMS; i++)
-        find_one(&map, tc_flat_str(config, text[i].name), tc_flat_str(config, text[i].file),
-                 &ret->at[i], ret);
-    if (r == 0)
-        tc_map_close(&map);
-    return r;
+    if (r < 0)
+        return r;
+    find_all(&map, object, config, task, ret);
+    tc_map_close(&map);
+    return 0;
 }
 
 /* ---- what the task says of them ---- */
@@ -224,13 +304,13 @@ static int is_fixed(const struct tc_param *p, const struct tc_layout *layouts,
     return 1;
 }
 
-static void check_one(struct tc_found_globals *g, const char *text, const char *name,
-                      const struct tc_param *p, const struct tc_layout *layouts,
-                      const struct tc_insn *code)
+static void check_one(struct tc_found_globals *g, const struct tc_param *p,
+                      const struct tc_layout *layouts, const struct tc_insn *code)
 {
     const struct tc_found_global *one = &g->at[p->loc_index];
+    const char *name = one->name;
     uint64_t known = one->place.bytes, said = 0;
-    int whole = strchr(text, '[') == NULL; /* one thing, which is all there is */
+    int whole = strchr(one->text, '[') == NULL; /* one thing, which is all there is */
 
     if (p->loc == TC_LOC_GLOBAL_POINTER) {
         if (known != 0 && known != 8)
@@ -247,16 +327,19 @@ static void check_one(struct tc_found_globals *g, const char *text, const char *
                (unsigned long long)known, (unsigned long long)said);
 }
 
-void tc_globals_check(struct tc_found_globals *g, const struct tc_flat *config,
-                      const struct tc_task *task, const struct tc_param *params, uint32_t count,
+void tc_globals_check(struct tc_found_globals *g, const struct tc_param *params, uint32_t count,
                       const struct tc_layout *layouts, const struct tc_insn *code)
 {
-    const struct tc_global_text *text =
-        tc_flat_at(config, task->globals.off, task->globals.count, sizeof *text);
+    uint32_t described = 0;
 
-    for (uint32_t i = 0; params != NULL && text != NULL && i < count; i++)
+    for (uint32_t i = 0; params != NULL && i < count; i++)
+        described += (uint32_t)tc_is_global(&params[i]);
+    if (described != g->count)
+        refuse(
+            g, TC_R_GLOBAL_UNUSABLE,
+            "variables under `depends:` don't go with codecs: write `globals: { %.80s: in TYPE }`",
+            g->at[g->count - 1].name);
+    for (uint32_t i = 0; params != NULL && i < count; i++)
         if (tc_is_global(&params[i]) && params[i].loc_index < g->count)
-            check_one(g, tc_flat_str(config, text[params[i].loc_index].text),
-                      tc_flat_str(config, text[params[i].loc_index].name), &params[i], layouts,
-                      code);
+            check_one(g, &params[i], layouts, code);
 }

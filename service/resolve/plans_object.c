@@ -297,12 +297,13 @@ static int find_globals(struct tc_plan_object *o, uint32_t index)
     struct tc_found_globals *g;
     int r;
 
-    if (o->t->tasks[index].globals.count == 0 || o->candidates[index].function.reason != 0)
+    if ((o->t->tasks[index].globals.count == 0 && o->t->tasks[index].depends.count == 0) ||
+        o->candidates[index].function.reason != 0)
         return 0;
     o->globals[index] = g = calloc(1, sizeof *g);
     if (g == NULL)
         return -ENOMEM;
-    r = tc_globals_find(&o->im, o->t->config, &o->t->tasks[index], g);
+    r = tc_globals_find(&o->im, tc_basename(o->ref->path), o->t->config, &o->t->tasks[index], g);
     take_globals(&o->candidates[index].function, g);
     return r;
 }
@@ -318,15 +319,15 @@ static void check_globals(struct tc_plan_object *o, uint32_t index, struct tc_fl
         return;
     if (task->texts.count == 0) {
         tc_globals_check(
-            o->globals[index], config, task,
+            o->globals[index],
             tc_flat_at(config, t->params.off, t->params.count, sizeof(struct tc_param)),
             t->params.count,
             tc_flat_at(config, t->layouts.off, t->layouts.count, sizeof(struct tc_layout)),
             tc_flat_at(config, t->code.off, t->code.count, sizeof(struct tc_insn)));
     } else {
         t = &o->answers[index].own;
-        tc_globals_check(o->globals[index], config, task, tc_flat_builder_at(out, t->params.off),
-                         t->params.count, tc_flat_builder_at(out, t->layouts.off),
+        tc_globals_check(o->globals[index], tc_flat_builder_at(out, t->params.off), t->params.count,
+                         tc_flat_builder_at(out, t->layouts.off),
                          tc_flat_builder_at(out, t->code.off));
     }
     take_globals(f, o->globals[index]);
@@ -352,7 +353,7 @@ static int ask_dwarf(struct tc_plan_object *o, uint32_t index, struct tc_flat_bu
         return 0;
     if (f->is_ifunc) {
         /* What is known of the resolver says nothing about what it chooses. */
-        f->reason = task->texts.count != 0 ? TC_R_PROTOTYPE_MISSING : 0;
+        f->reason = task->prototype.bytes == 0 ? TC_R_PROTOTYPE_MISSING : 0;
         return 0;
     }
     if (has_dwarf(o) && task->texts.count != 0)

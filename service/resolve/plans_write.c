@@ -81,7 +81,8 @@ static void mix_file(struct tc_map *m, uint8_t digest[16])
     memcpy(digest, &sum, 16);
 }
 
-static struct tc_span add_imports(const struct tc_source *s, struct tc_flat_builder *out)
+static struct tc_span add_imports(const struct tc_source *s, const char *stop,
+                                  struct tc_flat_builder *out)
 {
     struct tc_deep_import *imports = calloc(s->import_count + 1, sizeof *imports);
     struct tc_span span = {0};
@@ -91,7 +92,7 @@ static struct tc_span add_imports(const struct tc_source *s, struct tc_flat_buil
         return span;
     for (size_t i = 0; i < s->import_count && count < TC_MAX_DEEP_IMPORTS; i++) {
         const struct tc_source_import *one = &s->imports[i];
-        if (one->library != NULL && tc_deep_stops(one->library))
+        if (one->library != NULL && tc_deep_stops(one->library, stop))
             continue;
         imports[count++] = (struct tc_deep_import){tc_flat_add_str(out, one->name),
                                                    tc_flat_add_str(out, one->version)};
@@ -112,7 +113,7 @@ static int add_deep(const struct tc_plan_object *o, struct tc_map *m, const stru
     memcpy(p->deep, s.digest, sizeof p->deep);
     p->deep_whole = (uint32_t)s.whole;
     if (!s.whole)
-        p->imports = add_imports(&s, out);
+        p->imports = add_imports(&s, tc_plan_text(o, o->t->tasks[p->task].deep_stop), out);
     p->deep_indirect = (uint32_t)s.indirect_calls;
     p->has_deep = s.import_count <= TC_MAX_DEEP_IMPORTS;
     if (f->is_ifunc)
@@ -154,6 +155,39 @@ static struct tc_span add_globals(const struct tc_found_globals *g, struct tc_fl
     return tc_flat_add(out, places, g != NULL ? g->count : 0, sizeof places[0]);
 }
 
+static int by_text(const void *a, const void *b)
+{
+    return memcmp(a, b, 16);
+}
+
+/* The functions under `depends:`, in no order. */
+static int add_depends(struct tc_map *m, const struct tc_found_globals *g, struct tc_plan *p)
+{
+    uint8_t all[TC_MAX_DEPENDS][16];
+    struct tc_hash128 sum;
+    uint32_t n = g != NULL ? g->depend_count : 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        const struct tc_function *f = &g->depends[i].function;
+        struct tc_hash128 name = tc_hash128(g->depends[i].text, strlen(g->depends[i].text), 0);
+        struct tc_source s;
+        int r = tc_source_make(m, (struct tc_piece){f->vaddr, f->bytes}, TC_SOURCE_OWN, &s);
+
+        if (r < 0)
+            return r;
+        if (f->is_ifunc)
+            mix_file(m, s.digest);
+        sum = tc_hash128(s.digest, sizeof s.digest, name.low ^ name.high);
+        memcpy(all[i], &sum, sizeof all[i]);
+        tc_source_free(&s);
+    }
+    qsort(all, n, sizeof all[0], by_text);
+    sum = tc_hash128(all, n * sizeof all[0], 0);
+    p->has_depends = n != 0;
+    memcpy(p->depends, &sum, sizeof p->depends);
+    return 0;
+}
+
 static int fill_hookable(const struct tc_plan_object *o, uint32_t index, struct tc_map *m,
                          struct tc_flat_builder *out, struct tc_plan *p)
 {
@@ -174,6 +208,9 @@ static int fill_hookable(const struct tc_plan_object *o, uint32_t index, struct 
         p->note = add_note(o, c, o->answers[index].note, out);
     }
     p->globals = add_globals(o->globals[index], out);
+    r = add_depends(m, o->globals[index], p);
+    if (r < 0)
+        return r;
     r = add_source(o, m, &c->function, out, p);
     if (r == 0 && (o->t->tasks[index].policy & TC_POLICY_SOURCE_DEEP))
         r = add_deep(o, m, &c->function, out, p);

@@ -98,6 +98,8 @@ static struct tc_param param_entry(struct proto *p, struct tc_flat_builder *b,
     t.second_loc = x->second_loc;
     t.second_index = x->second_index;
     t.codec = x->codec_number;
+    t.is_depend = x->is_depend;
+    t.path = tc_flat_add_str(b, x->path);
     return t;
 }
 

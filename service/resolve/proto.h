@@ -22,6 +22,8 @@ struct tc_proto_codec {
  * "in double (*)[n]" of a pointer. */
 struct tc_proto_global {
     const char *name, *text;
+    const char *path; /* a file: absolute; then `text` doesn't count */
+    int is_depend;    /* a variable under `depends:` */
 };
 
 struct tc_proto_text {

@@ -231,8 +231,10 @@ struct proto_param {
     uint8_t loc;
     uint16_t loc_index;
     bool is_pointer;
-    bool is_global; /* none of the function's own; `loc` is known from its text */
-    bool is_object; /* ... and one thing without an extent: its name means what is there */
+    const char *path; /* of a file under `depends:` */
+    bool is_depend;   /* stands there */
+    bool is_global;   /* none of the function's own; `loc` is known from its text */
+    bool is_object;   /* ... and one thing without an extent: its name means what is there */
     uint8_t second_loc;
     uint16_t second_index;
     uint32_t layout;          /* 1 + index, of the value or the elements; 0: none */

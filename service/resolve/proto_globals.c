@@ -66,13 +66,19 @@ void proto_parse_globals(struct proto *p)
     for (uint32_t i = 0; i < text->global_count; i++) {
         struct proto_param *x = &f->params[f->param_count];
 
-        p->tok = proto_lex(p, (enum tc_proto_field)(TC_PROTO_GLOBAL + i), text->globals[i].text);
+        p->tok =
+            proto_lex(p, (enum tc_proto_field)(TC_PROTO_GLOBAL + i),
+                      text->globals[i].path != NULL ? "file const char *" : text->globals[i].text);
         x->name = proto_copy(p, text->globals[i].name, strlen(text->globals[i].name));
         proto_unnamed_parameter(p, x);
         if (!proto_is(p, TOK_END))
             proto_unexpected(p, "the end of the text");
         check_qualifiers(p, x);
         place(p, x, i);
+        x->path = text->globals[i].path;
+        x->is_depend = x->path != NULL || text->globals[i].is_depend;
+        if (x->path != NULL)
+            x->loc = TC_LOC_PATH;
         f->param_count++;
     }
 }

@@ -235,11 +235,19 @@ static void put_param(const struct printer *w, const struct proto_param *x)
 /* What it reads or writes beside its parameters. */
 static void put_globals(const struct printer *w, const struct proto_function *f, uint32_t first)
 {
-    for (uint32_t i = first; i < f->param_count; i++) {
+    uint32_t i = first;
+
+    for (; i < f->param_count && f->params[i].path == NULL; i++) {
         put(w, i > first ? ", " : " globals(");
         put_param(w, &f->params[i]);
     }
-    put(w, first < f->param_count ? ")" : "");
+    put(w, first < i ? ")" : "");
+    first = i;
+    for (; i < f->param_count; i++) {
+        put(w, i > first ? ", " : " depends(");
+        put(w, f->params[i].name);
+    }
+    put(w, first < i ? ")" : "");
 }
 
 const char *proto_canonical(struct proto *p)

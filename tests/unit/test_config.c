@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cache/deep.h"
 #include "cache/reason.h"
 #include "tests/unit/config_fixture.h"
 
@@ -335,21 +336,71 @@ static void carets_in_texts(void **state)
     }
 }
 
+/* Variables and files become parameters behind the function's own, names are the resolver's. */
+static void depends(void **state)
+{
+    struct compiled c = compile(F1 "    globals: { a.c:x: 'out double', y: in int }\n"
+                                   "    depends: [ helper, ./t.bin, 'b.c:h@lib*' ]\n"
+                                   "    deep_stop: [ default, libx.so* ]\n");
+    const struct tc_task *t = &c.tasks[0];
+    const struct tc_param *p = tc_flat_at(&c.flat, t->params.off, t->params.count, sizeof *p);
+    const struct tc_global_text *g =
+        tc_flat_at(&c.flat, t->globals.off, t->globals.count, sizeof *g);
+    const struct tc_depend *d = tc_flat_at(&c.flat, t->depends.off, t->depends.count, sizeof *d);
+
+    (void)state;
+    assert_int_equal(c.config->problems.count, 0);
+    assert_int_equal(t->params.count, 5);
+    assert_int_equal(tc_own_params(p, 5), 2);
+    assert_int_equal(p[2].loc, TC_LOC_GLOBAL);
+    assert_int_equal(p[3].loc_index, 1);
+    assert_int_equal(p[4].loc, TC_LOC_PATH);
+    assert_int_equal(p[4].is_depend, 1);
+    assert_int_equal(p[3].is_depend, 0);
+    assert_string_equal(tc_flat_str(&c.flat, p[4].name), "./t.bin");
+    assert_int_equal(tc_flat_str(&c.flat, p[4].path)[0], '/');
+    assert_int_equal(t->globals.count, 3);
+    assert_string_equal(tc_flat_str(&c.flat, g[0].file), "a.c");
+    assert_string_equal(tc_flat_str(&c.flat, g[0].name), "x");
+    assert_string_equal(tc_flat_str(&c.flat, g[1].file), "");
+    assert_int_equal(g[1].path.off, 0);
+    assert_int_not_equal(g[2].path.off, 0);
+    assert_int_equal(t->depends.count, 2);
+    assert_string_equal(tc_flat_str(&c.flat, d[1].name), "h");
+    assert_string_equal(tc_flat_str(&c.flat, d[1].file), "b.c");
+    assert_string_equal(tc_flat_str(&c.flat, d[1].object), "lib*");
+    assert_string_equal(tc_flat_str(&c.flat, t->deep_stop), "default|libx.so*");
+    assert_int_equal(t->texts.count, 1);
+    compiled_free(&c);
+}
+
+static void deep_stops(void **state)
+{
+    (void)state;
+    assert_true(tc_deep_stops("libc.so.6", ""));
+    assert_false(tc_deep_stops("libblas.so.3", ""));
+    assert_false(tc_deep_stops("libc.so.6", "|"));
+    assert_false(tc_deep_stops("libc.so.6", "libblas.so*"));
+    assert_true(tc_deep_stops("libc.so.6", "libblas.so*|default"));
+    assert_true(tc_deep_stops("libblas.so.3", "default|lib*as.s?.*"));
+    assert_false(tc_deep_stops("libblas.so", "default|lib*as.s?.*"));
+    assert_true(tc_deep_stops("a*b", "a**b|c"));
+    assert_false(tc_deep_stops("ab", "a|b"));
+    assert_false(tc_deep_stops("", "?"));
+    assert_true(tc_deep_stops("", "*"));
+}
+
 static void not_yet(void **state)
 {
     static const struct message_case cases[] = {
-        {"could change a key",
-         F1 "    depends: [ x.conf ]\n",
-         {"W taskcache.yaml:5:5: not-yet-key: `depends` isn't built yet: the task stays uncached\n"
-          "    depends: [ x.conf ]\n    ^"}},
         {"could not",
          F1 "    adaptive: true\n",
          {"W taskcache.yaml:5:5: not-yet-key: `adaptive` isn't built yet: it has no effect\n"
           "    adaptive: true\n    ^"}},
         {"once in the defaults",
-         "defaults: { depends: [ x ] }\n" F1 "  - { symbol: g, prototype: 'int g(int n)' }\n",
-         {"W taskcache.yaml:1:13: not-yet-key: `depends` isn't built yet: every task stays "
-          "uncached\ndefaults: { depends: [ x ] }\n            ^"}},
+         "defaults: { adaptive: on }\n" F1 "  - { symbol: g, prototype: 'int g(int n)' }\n",
+         {"W taskcache.yaml:1:13: not-yet-key: `adaptive` isn't built yet: it has no effect\n"
+          "defaults: { adaptive: on }\n            ^"}},
         {"says what happens anyway",
          F1 "    private: false\n    hook: entry\n    store: wait\n    result_serializer: raw\n"
             "    adaptive: no\n    globals: ~\nlog: { level: debug, file: x.log }\n",
@@ -474,6 +525,8 @@ int main(void)
         cmocka_unit_test(keys_and_values),
         cmocka_unit_test(tasks),
         cmocka_unit_test(carets_in_texts),
+        cmocka_unit_test(depends),
+        cmocka_unit_test(deep_stops),
         cmocka_unit_test(not_yet),
         cmocka_unit_test(a_config_with_everything),
         cmocka_unit_test(examples_in_the_documentation),
