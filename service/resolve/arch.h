@@ -107,6 +107,9 @@ struct tc_arch {
     uint64_t (*linkage_slot)(const struct tc_code *code);
     /* The address that an instruction makes, other than to branch to it or to load from it; 0. */
     uint64_t (*taken)(const struct tc_code *code, size_t offset, int absolute, size_t *ret_bytes);
+    /* The same of the next place behind `*offset`, aligned to instructions or not, that as one
+     * would do so in position-independent code; `*offset` is then its end. 0: there are no more. */
+    uint64_t (*maybe_taken)(const struct tc_code *code, size_t *offset);
     /* enum tc_relocation (source_map.h) of the processor's number, and how many bytes it is about.
      */
     uint8_t (*relocation)(uint32_t type, uint16_t *ret_bytes);

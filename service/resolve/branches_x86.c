@@ -90,6 +90,7 @@ const struct tc_arch tc_arch_x86_64 = {
     .decode = tc_x86_decode,
     .linkage_slot = tc_x86_linkage_slot,
     .taken = tc_x86_taken,
+    .maybe_taken = tc_x86_maybe_taken,
     .relocation = tc_x86_relocation,
     /* rdi rsi rdx rcx r8 r9, r10 (static chain); rax rdx */
     .call_registers = {.arguments =

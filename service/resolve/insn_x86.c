@@ -309,6 +309,24 @@ uint64_t tc_x86_taken(const struct tc_code *code, size_t offset, int absolute, s
     return i.raw.disp.size == 32 ? (uint64_t)i.raw.disp.value : 0;
 }
 
+/* `lea disp32(%rip), reg`: 8d, ModRM with mod 0 and r/m 5 (SDM volume 2, table 2-2). */
+uint64_t tc_x86_maybe_taken(const struct tc_code *code, size_t *offset)
+{
+    const unsigned char *end = code->at + code->bytes, *at = code->at + *offset;
+
+    while (end - at >= 6 && (at = memchr(at, 0x8d, (size_t)(end - at) - 5)) != NULL) {
+        int32_t displacement;
+        if ((at[1] & 0xc7) != 5) {
+            at++;
+            continue;
+        }
+        memcpy(&displacement, at + 2, sizeof displacement);
+        *offset = (size_t)(at + 6 - code->at);
+        return code->vaddr + *offset + (uint64_t)(int64_t)displacement;
+    }
+    return 0;
+}
+
 uint8_t tc_x86_relocation(uint32_t type, uint16_t *ret_bytes)
 {
     *ret_bytes = 8;

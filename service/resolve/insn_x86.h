@@ -7,6 +7,7 @@
 int tc_x86_decode(const struct tc_code *code, size_t offset, int absolute,
                   struct tc_instruction *ret);
 uint64_t tc_x86_linkage_slot(const struct tc_code *code);
+uint64_t tc_x86_maybe_taken(const struct tc_code *code, size_t *offset);
 uint64_t tc_x86_taken(const struct tc_code *code, size_t offset, int absolute, size_t *ret_bytes);
 uint8_t tc_x86_relocation(uint32_t type, uint16_t *ret_bytes);
 

@@ -58,6 +58,14 @@ struct tc_dynamic_symbol {
     int defined, is_function, is_tls;
 };
 
+/* An address that code, words or relocations hold. */
+struct tc_taken {
+    uint64_t vaddr;
+    uint64_t by; /* 0: for sure; TC_TAKEN_NOT: it isn't; else where the instruction would end that
+                    takes it, if one does */
+};
+#define TC_TAKEN_NOT UINT64_MAX
+
 struct tc_map {
     const struct tc_image *im;
     const struct tc_arch *arch;
@@ -69,7 +77,7 @@ struct tc_map {
     size_t region_count;
     struct tc_datum *data, *tls; /* the latter at offsets in the thread's block */
     size_t data_count, tls_count;
-    uint64_t *taken; /* addresses that code, words and relocations hold; NULL: not asked yet */
+    struct tc_taken *taken; /* by address; NULL: not asked yet */
     size_t taken_count, taken_allocated;
     struct tc_map_version {
         const char *name, *library;
