@@ -3,7 +3,7 @@ import os
 import signal
 import subprocess
 
-from harness import TESTS, equal
+from harness import ROOT, TESTS, equal
 
 INCLUDE = f"-I{TESTS}/programs"
 BODY = r"""
@@ -465,3 +465,113 @@ tasks:
     q.stdin.write("\n")
     equal((q.stdout.read(), q.wait(30)), ("", 0))
     equal(len(t.records(config)), 3)
+
+
+TAMPER = r"""
+#include <lmdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cache/record.h"
+#define CHECK(x) do { if ((x) != 0) { fprintf(stderr, "%s\n", #x); exit(1); } } while (0)
+/* A string without its end; a result far behind the output that it pointed into. */
+int main(int argc, char **argv)
+{
+    static unsigned char v[TC_RECORD_INLINE_BYTES];
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi t;
+    MDB_cursor *c;
+    MDB_val k, d;
+    int changed = 0;
+    CHECK(argc != 2 || mdb_env_create(&env) || mdb_env_set_maxdbs(env, 16) || mdb_env_set_mapsize(env, 1ul << 32));
+    CHECK(mdb_env_open(env, argv[1], 0, 0600));
+    CHECK(mdb_txn_begin(env, NULL, 0, &txn));
+    CHECK(mdb_dbi_open(txn, "records", 0, &t));
+    CHECK(mdb_cursor_open(txn, t, &c));
+    while (mdb_cursor_get(c, &k, &d, MDB_NEXT) == 0) {
+        struct tc_record_view r;
+        struct tc_extent e;
+        struct tc_into_arg into;
+        size_t bytes = d.mv_size, extents;
+        memcpy(v, d.mv_data, bytes);
+        CHECK(tc_record_decode(v, bytes, &r));
+        extents = (size_t)(r.extents - v);
+        memcpy(&e, r.extents, sizeof e);
+        if (r.head.output_count == 1) {
+            bytes -= r.head.output_bytes;
+            r.head.output_bytes = e.piece_bytes = 0;
+            memcpy(v + extents, &e, sizeof e);
+        } else {
+            memcpy(&into, r.outputs, sizeof into);
+            into.offset_bytes = 1ul << 40;
+            memcpy(v + (r.outputs - v), &into, sizeof into);
+        }
+        r.head.checksum = 0;
+        memcpy(v, &r.head, sizeof r.head);
+        r.head.checksum = tc_record_checksum(v, bytes);
+        memcpy(v, &r.head, sizeof r.head);
+        CHECK(tc_record_decode(v, bytes, &r));
+        d = (MDB_val){bytes, v};
+        CHECK(mdb_cursor_put(c, &k, &d, MDB_CURRENT));
+        changed++;
+    }
+    mdb_cursor_close(c);
+    CHECK(mdb_txn_commit(txn));
+    mdb_env_close(env);
+    return changed != 2;
+}
+"""
+POINTING = BODY + r"""
+TASK char *name_of(int n)
+{
+    body("name_of");
+    char *s = malloc(24);
+    snprintf(s, 24, "number %d", n);
+    return s;
+}
+TASK char *last(int n, char text[16])
+{
+    body("last");
+    memset(text, 'a', 16);
+    text[15] = 0;
+    return text + n;
+}
+int main(void)
+{
+    char text[16], *name;
+    for (int i = 0; i < 50; i++) {
+        name = malloc(24);
+        memset(name, '!', 23);
+        name[23] = 0;
+        free(name);
+    }
+    name = name_of(7);
+    printf("%s %s\n", name, last(3, text));
+    free(name);
+    return 0;
+}
+"""
+
+
+def test_records_that_say_what_none_of_ours_does(t):
+    p = t.cc(POINTING, "pointing", ("-O1",))
+    tamper = t.cc(TAMPER, "tamper", ("-O1", f"-I{ROOT}", f"{ROOT}/cache/record.c", f"{ROOT}/cache/hash.c", "-llmdb"))
+    config = t.config("""
+defaults: { cache_policy: INPUTS }
+tasks:
+  - symbol: name_of
+    prototype: |
+      malloc char *name_of(int n)
+  - symbol: last
+    prototype: |
+      char *last(int n, out char text[16])
+""")
+    bare = t.bare([p])
+    t.bodies()
+    equal((t.run([p], config).out, t.bodies()), (bare.out, 2))
+    equal((t.run([p], config).out, t.bodies()), (bare.out, 0))
+    t.ctl("service", "stop", "-c", config)
+    t.wait(lambda: not t.service_pids(), "the service to leave")
+    t.execute([tamper, str(next((t.dir / "cache").rglob("data.mdb")).parent)])
+    equal((t.run([p], config).out, t.bodies()), (bare.out, 2))
