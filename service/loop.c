@@ -54,6 +54,8 @@ static void sweep(struct tc_service *s)
     tc_sweep(s->dirs.cache_fd, "plans-", ".new", LEFTOVER_AGE_S);
     tc_sweep(s->dirs.cache_fd, "plans-", ".tmp", LEFTOVER_AGE_S);
     tc_sweep(s->dirs.cache_fd, "plans-", ".flat", PLANS_AGE_S);
+    tc_sweep(s->dirs.cache_fd, "tasks-", ".yaml", PLANS_AGE_S);
+    tc_sweep(s->dirs.runtime_fd, "run-", ".counters", PLANS_AGE_S);
 }
 
 static void fold(struct tc_service *s)

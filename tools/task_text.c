@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cache/hash.h"
@@ -177,10 +179,14 @@ int tc_task_text_config(const struct tc_words *tasks, const struct tc_words *plu
     return r;
 }
 
+/* The service sweeps away what is 90 days old: what is in use is written anew before. */
+#define RENEWED_S (30L * 24 * 3600)
+
 static bool holds(const char *path, const struct tc_text *text)
 {
     struct tc_mapping map;
-    if (tc_map_file(path, &map) < 0)
+    struct stat st;
+    if (stat(path, &st) < 0 || time(NULL) - st.st_mtime > RENEWED_S || tc_map_file(path, &map) < 0)
         return false;
     bool same = map.bytes == text->bytes && memcmp(map.base, text->data, text->bytes) == 0;
     tc_unmap(&map);

@@ -1,7 +1,10 @@
 """What is said to somebody who has never seen it: usage, refusals and reports that were wrong or missing once."""
 import json
+import os
+import re
 import subprocess
 import sys
+import time
 
 from harness import contains, equal, lacks
 
@@ -180,3 +183,19 @@ def test_words_that_mean_nothing(t):
     contains(t.ctl("help", "xyzzy", status=2).errors, "there is no command 'xyzzy'; see `cachectl help`")
     t.run([t.cc(PROGRAM, "program")], t.config(WITH))
     contains(t.ctl("why", "a", "b", "c", status=2).errors, "a: no task is called so; of keys it takes one or two")
+
+
+def test_configs_of_command_lines_dont_pile_up(t):
+    """What was made for `--task` goes when nobody has used it for long, and stays while somebody does."""
+    program = t.cc(PROGRAM, "program")
+    cache = t.dir / "cache" / "taskcache"
+    used = ("--task", "int used(int x)")
+    for task in (used, ("--task", "int left(int x)")):
+        t.run([program], options=task)
+    t.ctl("service", "stop")
+    files = {re.search(r"symbol: '?(\w+)", f.read_text())[1]: f for f in cache.glob("tasks-*.yaml")}
+    for f in files.values():
+        os.utime(f, (time.time() - 91 * 86400,) * 2)
+    t.run([program], options=used)
+    t.wait(lambda: not files["left"].exists(), "what is old to go")
+    equal(files["used"].exists(), True)
