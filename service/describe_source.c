@@ -29,8 +29,14 @@ struct description {
 /* Labels are names and strings of the object: no tab or newline of theirs ends a field. */
 static void print_text(FILE *to, const char *text)
 {
-    for (; *text != 0; text++)
-        (void)fputc((unsigned char)*text < 32 || *text == 127 ? '?' : *text, to);
+    for (; *text != 0; text++) {
+        if (*text == '\n')
+            (void)fputs("\\n", to);
+        else if (*text == '\t')
+            (void)fputs("\\t", to);
+        else
+            (void)fputc((unsigned char)*text < 32 || *text == 127 ? '?' : *text, to);
+    }
 }
 
 static void print_digest(FILE *to, const uint8_t digest[16])

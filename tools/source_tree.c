@@ -134,7 +134,10 @@ static void problem(const struct tc_source_child *c, const struct tc_tree *t, co
 {
     struct tc_cause cause;
     enum tc_reason reason = t->refused[0] ? tc_reason_by_id(t->refused[0]) : TC_R_NONE;
-    if (reason)
+    if (access(c->path, R_OK) < 0)
+        (void)tc_cause_set(&cause, errno, TC_R_NO_PROGRAM, c->path, "it can't be read: %s",
+                           strerror(errno));
+    else if (reason)
         (void)tc_cause_set(&cause, EINVAL, reason, *name ? name : c->path, "%s%s%s",
                            tc_reason_info(reason)->sentence, *t->refused[1] ? ": " : "",
                            t->refused[1]);

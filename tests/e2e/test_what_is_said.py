@@ -199,3 +199,9 @@ def test_configs_of_command_lines_dont_pile_up(t):
     t.run([program], options=used)
     t.wait(lambda: not files["left"].exists(), "what is old to go")
     equal(files["used"].exists(), True)
+
+
+def test_source_of_what_isnt_there(t):
+    contains(t.ctl("source", t.dir / "nothing", "total", status=2).errors, "nothing: no-program: it can't be read: No such file or directory")
+    program = t.cc('#include <stdio.h>\nvoid say(void);\nvoid say(void) { fputs("one\\n\\ttwo", stdout); }\nint main(void) { say(); return 0; }\n', "says", ("-O1",))
+    contains(t.ctl("source", program, "say").text, "one\\n\\ttwo")
