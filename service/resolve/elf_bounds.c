@@ -35,6 +35,19 @@ struct list {
     size_t count, allocated;
 };
 
+struct handlers {
+    struct tc_handlers *all;
+    size_t count, allocated;
+};
+
+/* A CIE, as far as its entries need it. */
+struct cie {
+    unsigned code, table; /* encodings of addresses; ENC_OMIT: none, or it can't be told */
+    int has_data;         /* entries have augmentation data */
+    uint64_t personality;
+    int is_indirect;
+};
+
 static uint64_t take(struct reader *r, unsigned bytes)
 {
     uint64_t value = 0;
@@ -114,40 +127,50 @@ static uint64_t take_pointer(struct reader *r, unsigned encoding)
     return value;
 }
 
-/* The encoding of code addresses in entries of this CIE, ENC_OMIT if it can't be told. */
-static unsigned read_cie(struct reader r)
+static void read_augmentation(struct reader *r, const char *letters, size_t length, struct cie *ret)
 {
+    unsigned encoding;
+
+    for (size_t i = 1; i < length && !r->bad; i++) {
+        switch (letters[i]) {
+        case 'R':
+            ret->code = (unsigned)take(r, 1);
+            break;
+        case 'P':
+            encoding = (unsigned)take(r, 1);
+            ret->is_indirect = (encoding & ENC_INDIRECT) != 0;
+            ret->personality = take_pointer(r, encoding & ~(unsigned)ENC_INDIRECT);
+            break;
+        case 'L':
+            ret->table = (unsigned)take(r, 1);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+/* `code` is ENC_OMIT if it can't be read. */
+static struct cie read_cie(struct reader r)
+{
+    static const struct cie unknown = {.code = ENC_OMIT, .table = ENC_OMIT};
+    struct cie c = {.code = ENC_ABSPTR, .table = ENC_OMIT};
     uint64_t version = take(&r, 1);
     const char *augmentation = (const char *)r.at;
     size_t length = strnlen(augmentation, (size_t)(r.end - r.at));
 
     skip(&r, length + 1);
     if (r.bad || version == 0 || version > 4 || (version == 4 && take(&r, 2) != 8))
-        return ENC_OMIT;
+        return unknown;
     (void)take_leb128(&r, 0);
     (void)take_leb128(&r, 1);
     (void)(version == 1 ? take(&r, 1) : take_leb128(&r, 0));
     if (augmentation[0] != 'z')
-        return r.bad || augmentation[0] != 0 ? ENC_OMIT : ENC_ABSPTR;
+        return r.bad || augmentation[0] != 0 ? unknown : c;
+    c.has_data = 1;
     (void)take_leb128(&r, 0);
-    for (size_t i = 1; i < length && !r.bad; i++) {
-        unsigned encoding = 0;
-        switch (augmentation[i]) {
-        case 'R':
-            encoding = (unsigned)take(&r, 1);
-            return r.bad ? ENC_OMIT : encoding;
-        case 'P':
-            encoding = (unsigned)take(&r, 1);
-            (void)take_form(&r, encoding);
-            break;
-        case 'L':
-            (void)take(&r, 1);
-            break;
-        default:
-            break;
-        }
-    }
-    return r.bad ? ENC_OMIT : ENC_ABSPTR;
+    read_augmentation(&r, augmentation, length, &c);
+    return r.bad ? unknown : c;
 }
 
 static int append(struct list *l, uint64_t begin, uint64_t end)
@@ -176,6 +199,15 @@ static int by_begin(const void *a, const void *b)
     return x->end > y->end ? -1 : x->end < y->end;
 }
 
+static int by_code(const void *a, const void *b)
+{
+    const struct tc_handlers *x = a, *y = b;
+
+    if (x->begin != y->begin)
+        return x->begin < y->begin ? -1 : 1;
+    return x->table < y->table ? -1 : x->table > y->table;
+}
+
 static void sort_list(struct list *l)
 {
     uint64_t highest = 0;
@@ -188,33 +220,69 @@ static void sort_list(struct list *l)
     }
 }
 
-/* The encoding that the CIE at `at` gives, remembering the last one: entries of a CIE come in a
- * row. */
-static unsigned encoding_of(const struct reader *frame, const unsigned char *at,
-                            const unsigned char **last, unsigned *last_encoding)
+/* The CIE at `at`, remembering the last one: entries of a CIE come in a row. */
+static const struct cie *cie_at(const struct reader *frame, const unsigned char *at,
+                                const unsigned char **last, struct cie *ret)
 {
     struct reader r = *frame;
     uint64_t length = 0;
 
     if (at == *last)
-        return *last_encoding;
+        return ret;
     r.vaddr -= (uint64_t)(r.at - at);
     r.at = at;
+    *last = at;
+    *ret = (struct cie){.code = ENC_OMIT, .table = ENC_OMIT};
     length = take(&r, 4);
     if (r.bad || length < 4 || length >= 0xfffffff0u || (uint64_t)(r.end - r.at) < length)
-        return ENC_OMIT;
+        return ret;
     r.end = r.at + length;
-    if (take(&r, 4) != 0)
-        return ENC_OMIT;
-    *last = at;
-    *last_encoding = read_cie(r);
-    return *last_encoding;
+    if (take(&r, 4) == 0)
+        *ret = read_cie(r);
+    return ret;
 }
 
-static int read_frame(struct reader frame, struct list *into)
+static int append_handlers(struct handlers *h, const struct tc_handlers *one)
+{
+    if (h->count == h->allocated) {
+        size_t allocated = h->allocated != 0 ? 2 * h->allocated : 64;
+        struct tc_handlers *all = reallocarray(h->all, allocated, sizeof *all);
+        if (all == NULL)
+            return -ENOMEM;
+        h->all = all;
+        h->allocated = allocated;
+    }
+    h->all[h->count++] = *one;
+    return 0;
+}
+
+/* An entry behind its length and its way back to the CIE. */
+static int read_fde(struct reader r, const struct cie *cie, struct list *into, struct handlers *h)
+{
+    struct tc_handlers one = {.personality = cie->personality, .is_indirect = cie->is_indirect};
+    uint64_t bytes, field;
+    int result;
+
+    one.begin = take_pointer(&r, cie->code);
+    bytes = take_form(&r, cie->code);
+    if (r.bad || bytes > UINT64_MAX - one.begin)
+        return 0;
+    one.end = one.begin + bytes;
+    result = append(into, one.begin, one.end);
+    if (result < 0 || cie->table == ENC_OMIT || !cie->has_data)
+        return result;
+    (void)take_leb128(&r, 0);
+    field = r.vaddr;
+    one.table = take_pointer(&r, cie->table);
+    if (r.bad || one.table == 0 || ((cie->table & ENC_PCREL) && one.table == field))
+        return 0;
+    return append_handlers(h, &one);
+}
+
+static int read_frame(struct reader frame, struct list *into, struct handlers *h)
 {
     const unsigned char *start = frame.at, *last_cie = NULL;
-    unsigned last_encoding = ENC_OMIT;
+    struct cie cie = {0};
     int result = 0;
 
     while (result == 0) {
@@ -229,12 +297,8 @@ static int read_frame(struct reader frame, struct list *into)
         uint64_t here = (uint64_t)(r.at - start), back = take(&r, 4);
         if (r.bad || back == 0 || back > here)
             continue;
-        unsigned encoding = encoding_of(&frame, start + (here - back), &last_cie, &last_encoding);
-        if (encoding == ENC_OMIT)
-            continue;
-        uint64_t begin = take_pointer(&r, encoding), bytes = take_form(&r, encoding);
-        if (!r.bad && bytes <= UINT64_MAX - begin)
-            result = append(into, begin, begin + bytes);
+        if (cie_at(&frame, start + (here - back), &last_cie, &cie)->code != ENC_OMIT)
+            result = read_fde(r, &cie, into, h);
     }
     return result;
 }
@@ -281,11 +345,12 @@ static int add_functions(const struct tc_symbols *s, struct list *into)
 int tc_bounds_read(const struct tc_elf *e, const struct tc_symbols *s, struct tc_bounds *ret)
 {
     struct list fdes = {0}, ranges = {0};
+    struct handlers handlers = {0};
     struct reader frame;
     int r = 0;
 
     if (find_frame(e, &frame) == 0)
-        r = read_frame(frame, &fdes);
+        r = read_frame(frame, &fdes, &handlers);
     for (size_t i = 0; r == 0 && i < fdes.count; i++)
         r = append(&ranges, fdes.ranges[i].begin, fdes.ranges[i].end);
     if (r == 0)
@@ -293,11 +358,16 @@ int tc_bounds_read(const struct tc_elf *e, const struct tc_symbols *s, struct tc
     if (r < 0) {
         free(fdes.ranges);
         free(ranges.ranges);
+        free(handlers.all);
         return r;
     }
     sort_list(&fdes);
     sort_list(&ranges);
+    if (handlers.count != 0)
+        qsort(handlers.all, handlers.count, sizeof *handlers.all, by_code);
     *ret = (struct tc_bounds){.fdes = fdes.ranges,
+                              .handlers = handlers.all,
+                              .handler_count = handlers.count,
                               .fde_count = fdes.count,
                               .ranges = ranges.ranges,
                               .range_count = ranges.count};
@@ -308,6 +378,7 @@ void tc_bounds_free(struct tc_bounds *b)
 {
     free(b->fdes);
     free(b->ranges);
+    free(b->handlers);
     *b = (struct tc_bounds){0};
 }
 

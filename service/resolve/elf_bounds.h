@@ -15,10 +15,19 @@ struct tc_range {
     uint64_t highest_end; /* of this range and all before it */
 };
 
+/* What an unwind entry says of exceptions: addresses, 0: nothing. */
+struct tc_handlers {
+    uint64_t begin, end;  /* the entry's code */
+    uint64_t table;       /* .gcc_except_table: where they are caught */
+    uint64_t personality; /* the function that reads it, or a word with its address */
+    int is_indirect;      /* the latter */
+};
+
 struct tc_bounds {
-    struct tc_range *fdes;   /* by begin */
-    struct tc_range *ranges; /* FDEs and sized functions, by begin */
-    size_t fde_count, range_count;
+    struct tc_range *fdes;        /* by begin */
+    struct tc_range *ranges;      /* FDEs and sized functions, by begin */
+    struct tc_handlers *handlers; /* of entries that have a table, by begin */
+    size_t fde_count, range_count, handler_count;
 };
 
 int tc_bounds_read(const struct tc_elf *e, const struct tc_symbols *s, struct tc_bounds *ret);

@@ -62,11 +62,12 @@ struct tc_instruction {
     uint8_t use;        /* enum tc_use */
     uint8_t dest, base; /* numbers of registers, or TC_NO_REGISTER */
     uint8_t field_count;
+    uint8_t downward; /* computes something that may be negative, or less than it was */
     uint8_t backward; /* reaches memory below the address in its register */
-    uint8_t negative; /* puts a negative constant into a register */
     uint16_t mnemonic;
     uint32_t reads, writes; /* general registers by number: values read, whole ones written */
     uint32_t through;       /* those that make up the address of an access */
+    int32_t disp;           /* that is added to `through`; 0 beside an address */
     uint64_t target;        /* of a direct branch */
     struct tc_field fields[2];
 };

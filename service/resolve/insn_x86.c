@@ -173,6 +173,38 @@ static int is_entry_load(const struct decoded *d)
            d->o[0].size == 64;
 }
 
+/* A negative number comes into being, or an address goes down. */
+static int is_downward(const struct decoded *d)
+{
+    const ZydisDecodedOperand *last = &d->o[d->i.operand_count_visible > 1 ? 1 : 0];
+
+    switch (d->i.mnemonic) {
+    case ZYDIS_MNEMONIC_NEG:
+    case ZYDIS_MNEMONIC_NOT:
+    case ZYDIS_MNEMONIC_DEC:
+    case ZYDIS_MNEMONIC_SBB:
+    case ZYDIS_MNEMONIC_PSUBD:
+    case ZYDIS_MNEMONIC_PSUBQ:
+    case ZYDIS_MNEMONIC_VPSUBD:
+    case ZYDIS_MNEMONIC_VPSUBQ:
+        return 1;
+    case ZYDIS_MNEMONIC_SUB:
+        return d->o[0].type != ZYDIS_OPERAND_TYPE_REGISTER || !is_stack(d->o[0].reg.value);
+    case ZYDIS_MNEMONIC_LEA:
+        return d->o[1].mem.base != ZYDIS_REGISTER_RIP && !is_stack(d->o[1].mem.base) &&
+               d->o[1].mem.disp.value < 0;
+    case ZYDIS_MNEMONIC_IMUL:
+        return d->i.operand_count_visible == 3 && d->o[2].imm.value.s < 0;
+    case ZYDIS_MNEMONIC_MOV:
+    case ZYDIS_MNEMONIC_ADD:
+    case ZYDIS_MNEMONIC_OR:
+    case ZYDIS_MNEMONIC_XOR:
+        return last->type == ZYDIS_OPERAND_TYPE_IMMEDIATE && last->imm.value.s < 0;
+    default:
+        return 0;
+    }
+}
+
 static void registers(const struct decoded *d, struct tc_instruction *n)
 {
     const ZydisDecodedInstruction *i = &d->i;
@@ -187,6 +219,8 @@ static void registers(const struct decoded *d, struct tc_instruction *n)
             else
                 n->through |= by;
             n->backward |= o->mem.disp.value < 0;
+            if (o->mem.type != ZYDIS_MEMOP_TYPE_AGEN && o->mem.base != ZYDIS_REGISTER_RIP)
+                n->disp = (int32_t)o->mem.disp.value;
             memory_written |= (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
             stack |= is_stack(o->mem.base);
         } else if (o->type == ZYDIS_OPERAND_TYPE_REGISTER) {
@@ -201,8 +235,6 @@ static void registers(const struct decoded *d, struct tc_instruction *n)
     }
     switch (i->mnemonic) {
     case ZYDIS_MNEMONIC_MOV:
-        n->negative = d->o[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE && d->o[0].size == 64 &&
-                      d->o[1].imm.value.s < 0;
         if (memory_written)
             n->use = stack ? TC_USE_KEEP : TC_USE_STORE;
         else if (n->through == 0 && n->dest != TC_NO_REGISTER &&
@@ -251,7 +283,8 @@ int tc_x86_decode(const struct tc_code *code, size_t offset, int absolute,
                                                                   code->bytes - offset, &d.i, d.o)))
         return -1;
     n.bytes = d.i.length;
-    n.mnemonic = (uint16_t)d.i.mnemonic;
+    /* `loop` counts in rcx, or in ecx. */
+    n.mnemonic = (uint16_t)(d.i.mnemonic | (d.i.address_width == 32 ? 0x8000 : 0));
     n.flow = flow_of(&d.i);
     if (n.flow == TC_FLOW_NOP) {
         *ret = n;
@@ -271,6 +304,7 @@ int tc_x86_decode(const struct tc_code *code, size_t offset, int absolute,
             return -1;
     immediate_fields(&d, &n);
     registers(&d, &n);
+    n.downward = (uint8_t)is_downward(&d);
     *ret = n;
     return 0;
 }

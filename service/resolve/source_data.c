@@ -19,25 +19,54 @@ static void number(struct tc_source_work *w, uint64_t n)
     tc_work_number(w, n);
 }
 
-/* Bytes without relocations. At a fixed address, aligned words that fall into the image may be
- * addresses; as they may be numbers, too, what isn't a name counts by its value where its contents
- * say nothing. */
+/* At a fixed address, a word that falls into the image, or on the end of something, may be an
+ * address. */
+static int may_be_address(const struct tc_source_work *w, uint64_t word)
+{
+    if (word < w->m->regions[0].begin || word > w->m->regions[w->m->region_count - 1].end)
+        return 0;
+    return tc_map_region(w->m, word) != NULL ||
+           (word != 0 && tc_map_region(w->m, word - 1) != NULL &&
+            tc_map_datum_before(w->m, word) != NULL);
+}
+
+/* Where it isn't aligned, as in packed structs, most words that could be are halves of numbers: it
+ * must be the start of a datum. */
+static int may_be_packed_address(const struct tc_source_work *w, uint64_t word)
+{
+    const struct tc_datum *d = tc_map_datum(w->m, word);
+    const struct tc_region *r = tc_map_region(w->m, word);
+    const unsigned char *before = tc_elf_at(w->m->im->elf, word - 1, 2);
+
+    return (d != NULL && d->begin == word) || (r != NULL && !(r->flags & TC_REGION_CODE) &&
+                                               before != NULL && before[0] == 0 && before[1] != 0);
+}
+
+/* Bytes without relocations. At a fixed address, words that fall into the image may be addresses;
+ * as they may be numbers, too, what isn't a name counts by its value where its contents say
+ * nothing. One that isn't aligned (of a packed struct) counts as bytes, too. */
 static void plain(struct tc_source_work *w, const unsigned char *at, uint64_t begin, uint64_t end)
 {
-    uint64_t from = begin;
+    uint64_t from = begin, step = 1;
 
-    for (uint64_t v = (begin + 7) & ~7ull; w->m->absolute && v + 8 <= end; v += 8) {
+    if (!w->m->absolute || w->m->region_count == 0) {
+        tc_work_bytes(w, at, end - begin);
+        return;
+    }
+    for (uint64_t v = begin; v + 8 <= end; v += step) {
         uint64_t word = load(at + (v - begin), 8);
-        const struct tc_region *r = tc_map_region(w->m, word);
-        if (r == NULL && (word == 0 || tc_map_region(w->m, word - 1) == NULL ||
-                          tc_map_datum_before(w->m, word) == NULL))
+        step = 1;
+        if (!may_be_address(w, word) || (v % 8 != 0 && !may_be_packed_address(w, word)))
             continue;
-        tc_work_bytes(w, at + (from - begin), v - from);
+        if (v % 8 == 0) {
+            tc_work_bytes(w, at + (from - begin), v - from);
+            from = v + 8;
+            step = 8;
+        }
         number(w, v - begin);
         tc_work_address(w, word, TC_BY_VALUE, 0);
         if (w->r < 0)
             return;
-        from = v + 8;
     }
     tc_work_bytes(w, at + (from - begin), end - from);
 }
@@ -81,8 +110,8 @@ void tc_work_contents(struct tc_source_work *w, uint64_t begin, uint64_t end)
     stretch(w, from, end);
 }
 
-/* From an address to the end of its region: what lies at the same distance from the end. */
-void tc_work_rest(struct tc_source_work *w, uint64_t vaddr, const char *why)
+/* From `from` to the end of its region; the same place is one at the same distance from the end. */
+static void rest(struct tc_source_work *w, uint64_t from, uint64_t vaddr, const char *why)
 {
     const struct tc_region *r = tc_map_region(w->m, vaddr);
     struct tc_work_item *item = NULL;
@@ -98,20 +127,64 @@ void tc_work_rest(struct tc_source_work *w, uint64_t vaddr, const char *why)
             index = (uint32_t)i;
         }
     if (item == NULL) {
-        index = tc_work_item(w, TC_ITEM_REST, vaddr, r->end);
+        index = tc_work_item(w, TC_ITEM_REST, from, r->end);
         if (index == TC_NO_ITEM)
             return;
         item = &w->items[index];
         item->done = r->end;
     }
-    if (vaddr < item->item.begin)
-        item->item.begin = vaddr;
-    tc_work_check_crowd(w, vaddr, r->end);
+    if (from < item->item.begin)
+        item->item.begin = from;
+    tc_work_check_crowd(w, from, r->end);
     item->item.coarse = 1;
     tc_work_mark(w, TC_MARK_REST);
     tc_work_number(w, r->end - vaddr);
     tc_work_ref(w, index, r->end - vaddr, why, "all from 0x%llx to the end of its section",
-                (unsigned long long)vaddr);
+                (unsigned long long)from);
+}
+
+void tc_work_rest(struct tc_source_work *w, uint64_t vaddr, const char *why)
+{
+    rest(w, vaddr, vaddr, why);
+}
+
+/* What is meant may lie in front of the address, too, in the end in the section before. */
+void tc_work_region(struct tc_source_work *w, uint64_t vaddr, const char *why)
+{
+    const struct tc_region *r = tc_map_region(w->m, vaddr), *before = NULL;
+
+    for (uint64_t back = 1; back <= TC_NEAR_BYTES && back < vaddr && before == NULL; back++) {
+        before = tc_map_region(w->m, vaddr - back);
+        before = before == r ? NULL : before;
+    }
+    if (r == NULL || (r->flags & TC_REGION_CODE) ||
+        (before != NULL && (before->flags & (TC_REGION_CODE | TC_REGION_WRITABLE)))) {
+        tc_work_give_up(w, why);
+        return;
+    }
+    rest(w, r->begin, vaddr, why);
+    if (before != NULL)
+        rest(w, before->begin, before->begin, why);
+}
+
+/* Wide strings, and tables of numbers, have a NUL in the middle: there a place that was taken
+ * behind one ends nothing. They are aligned, and not UTF-8 or short as bytes. */
+static int may_be_wide(const unsigned char *at, uint64_t vaddr, uint64_t bytes, uint64_t first)
+{
+    if (vaddr % 2 != 0)
+        return 0;
+    /* Characters of 4 bytes end at 0x10ffff. */
+    if (first == 1 || (vaddr % 4 == 0 && first <= 3 && bytes > 3 && at[3] == 0 && at[2] <= 0x10))
+        return 1;
+    for (uint64_t i = 0; i < first; i++) {
+        unsigned more = at[i] < 0x80 ? 0 : at[i] >> 5 == 6 ? 1 : at[i] >> 4 == 14 ? 2 : 3;
+        if (more == 3 && at[i] >> 3 != 30)
+            return 1;
+        for (; more > 0; more--)
+            if (++i >= first || at[i] >> 6 != 2)
+                return 1;
+    }
+    return 0;
 }
 
 /* Rule 5: the compiler's own, between what has names. */
@@ -131,7 +204,7 @@ void tc_work_text_at(struct tc_source_work *w, uint64_t vaddr, int is_text)
         return;
     }
     first = strnlen((const char *)at, end - vaddr);
-    if (is_text && first < end - vaddr) {
+    if (is_text && first < end - vaddr && !may_be_wide(at, vaddr, end - vaddr, first)) {
         int error = tc_map_text_end(w->m, vaddr, &end);
         if (error < 0) {
             w->r = error;
@@ -172,7 +245,7 @@ void tc_work_offsets(struct tc_source_work *w, uint64_t table, int also_bytes)
         sure_end = 0;
     } else if (!also_bytes && (d == NULL || d->begin != table || (d->end - table) % 4 != 0)) {
         also_bytes = 1;
-        tc_work_address(w, table, TC_BY_ANY_BASE, 0);
+        tc_work_address(w, table, TC_BY_BASE, 0);
     }
     tc_work_mark(w, TC_MARK_OFFSETS);
     for (; table + 4 * count + 4 <= end && w->r == 0; count++) {

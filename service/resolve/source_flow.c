@@ -22,6 +22,7 @@ struct flow {
     uint32_t entries; /* registers that were loaded from what may be a table of offsets */
     uint32_t entry_at[32];
     unsigned fate;
+    struct tc_reach reach;
 };
 
 static void visit(struct flow *f, uint32_t at, uint32_t live)
@@ -66,6 +67,10 @@ static uint32_t use(struct flow *f, const struct tc_instruction *n, uint32_t at,
         return after;
     }
     if (n->through & live) {
+        if (n->disp < f->reach.lowest)
+            f->reach.lowest = n->disp;
+        if (n->disp > f->reach.highest)
+            f->reach.highest = n->disp;
         f->fate |= TC_FATE_THROUGH | (n->backward ? TC_FATE_BACKWARD : 0);
         return after;
     }
@@ -154,7 +159,7 @@ static void follow(struct flow *f, const struct tc_instruction *n, uint32_t at, 
 }
 
 unsigned tc_flow_fate(const struct tc_map *m, const struct tc_listing *code, uint64_t vaddr,
-                      uint32_t at, unsigned reg)
+                      uint32_t at, unsigned reg, struct tc_reach *ret)
 {
     struct flow f = {.m = m, .code = code, .vaddr = vaddr, .allocated = MAX_STEPS};
     uint32_t steps = 0;
@@ -180,5 +185,6 @@ unsigned tc_flow_fate(const struct tc_map *m, const struct tc_listing *code, uin
     free(f.seen);
     free(f.todo);
     free(f.live);
+    *ret = f.reach;
     return f.fate;
 }

@@ -49,7 +49,7 @@ static int list_insns(const struct tc_map *m, const struct tc_code *code, unsign
                 if (insns == NULL || offsets == NULL)
                     return -ENOMEM;
             }
-            l->has_negative |= n.negative;
+            l->has_downward |= n.downward;
             l->has_entries |= n.use == TC_USE_ENTRY;
             l->offsets[l->count] = (uint32_t)at;
             l->insns[l->count++] = n;

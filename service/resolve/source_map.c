@@ -39,6 +39,14 @@ static int by_begin(const void *a, const void *b)
     return x->begin < y->begin ? -1 : x->begin > y->begin;
 }
 
+/* The linker makes __start_NAME and __stop_NAME for sections with a name that C can write. */
+static int is_listed(const char *name)
+{
+    size_t letters =
+        strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789");
+    return letters != 0 && name[letters] == 0;
+}
+
 /* Sections say more than segments; a file without them has only those. */
 static int read_regions(struct tc_map *m)
 {
@@ -62,6 +70,8 @@ static int read_regions(struct tc_map *m)
             r->flags |= TC_REGION_EMPTY;
         if (strcmp(s->name, ".got") == 0 || strcmp(s->name, ".got.plt") == 0)
             r->flags |= TC_REGION_SLOTS;
+        if (!(r->flags & TC_REGION_CODE) && is_listed(s->name))
+            r->flags |= TC_REGION_LISTED;
     }
     for (size_t i = 0, none = m->region_count == 0; none && i < e->load_count; i++) {
         const struct tc_segment *s = &e->loads[i];
@@ -210,6 +220,12 @@ size_t tc_map_reloc(const struct tc_map *m, uint64_t vaddr)
             high = middle;
     }
     return low;
+}
+
+const struct tc_reloc *tc_map_reloc_at(const struct tc_map *m, uint64_t vaddr)
+{
+    size_t at = tc_map_reloc(m, vaddr);
+    return at < m->reloc_count && m->relocs[at].at == vaddr ? &m->relocs[at] : NULL;
 }
 
 static const char *string_at(const struct tc_map *m, uint64_t offset)

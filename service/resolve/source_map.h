@@ -35,6 +35,7 @@ enum tc_region_flag {
     TC_REGION_WRITABLE = 1u << 1, /* while the program runs */
     TC_REGION_SLOTS = 1u << 2,    /* of the linkage tables */
     TC_REGION_EMPTY = 1u << 3,    /* no bytes in the file */
+    TC_REGION_LISTED = 1u << 4,   /* data of many, which __start_NAME lists as one array */
 };
 
 struct tc_region {
@@ -99,6 +100,8 @@ struct tc_hash128 tc_map_file(struct tc_map *m);
 const struct tc_region *tc_map_region(const struct tc_map *m, uint64_t vaddr);
 /* The first relocation whose place isn't below `vaddr`. */
 size_t tc_map_reloc(const struct tc_map *m, uint64_t vaddr);
+/* The one at `vaddr`; NULL. */
+const struct tc_reloc *tc_map_reloc_at(const struct tc_map *m, uint64_t vaddr);
 /* 0: there is no such symbol. */
 int tc_map_symbol(const struct tc_map *m, uint32_t index, struct tc_dynamic_symbol *ret);
 
@@ -119,6 +122,10 @@ int tc_map_taken_after(struct tc_map *m, uint64_t vaddr, uint64_t *ret);
 int tc_map_function_name(const struct tc_map *m, uint64_t vaddr, char *ret, size_t bytes);
 /* Likewise of writable or thread-local data. */
 int tc_map_datum_name(const struct tc_map *m, const struct tc_datum *d, char *ret, size_t bytes);
+/* All names that hold, each once, in the alphabet's order: of a function, or of data. */
+typedef void tc_map_name_seen(void *arg, const char *name, size_t bytes);
+void tc_map_all_names(const struct tc_map *m, uint64_t vaddr, int code, tc_map_name_seen *seen,
+                      void *arg);
 /* What people call the code at `vaddr`, whether or not that holds. */
 void tc_map_code_label(const struct tc_map *m, uint64_t vaddr, char *ret, size_t bytes);
 /* The code around `vaddr`, as far as it belongs together. 0: that isn't known. */

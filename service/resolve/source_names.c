@@ -1,6 +1,7 @@
 /* Which names hold: they tell one function or datum from all others, in this build and the next. */
 #include <elf.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "service/resolve/source_map.h"
@@ -129,6 +130,45 @@ static const struct tc_symbol *best_at(const struct tc_map *m, uint64_t vaddr, i
         }
     }
     return best;
+}
+
+/* Numbers that compilers add to names of local data change with what is in front of them. */
+static size_t without_number(const struct tc_symbol *s)
+{
+    size_t n = s->name_bytes;
+
+    while (n > 0 && s->name[n - 1] >= '0' && s->name[n - 1] <= '9')
+        n--;
+    return n > 1 && n < s->name_bytes && s->name[n - 1] == '.' ? n - 1 : s->name_bytes;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return order(*(const struct tc_symbol *const *)a, *(const struct tc_symbol *const *)b);
+}
+
+/* One name of several could pass from one thing to another while the reference follows. */
+void tc_map_all_names(const struct tc_map *m, uint64_t vaddr, int code, tc_map_name_seen *seen,
+                      void *arg)
+{
+    const struct tc_symbols *all = &m->im->symbols;
+    const struct tc_symbol *names[32];
+    size_t count = 0;
+
+    for (size_t i = tc_symbols_at(all, vaddr); i < all->count && count < 32; i++) {
+        const struct tc_symbol *s = &all->all[all->by_vaddr[i]];
+        int function = s->type == STT_FUNC || s->type == STT_GNU_IFUNC;
+        if (s->vaddr != vaddr)
+            break;
+        if (s->type == STT_TLS || function != code || (!function && s->bytes == 0) ||
+            contains(s, ".localalias") || rank_of(all, s, m->names_hold || !code) == 0)
+            continue;
+        names[count++] = s;
+    }
+    qsort(names, count, sizeof names[0], by_text);
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || order(names[i - 1], names[i]) != 0)
+            seen(arg, names[i]->name, code ? names[i]->name_bytes : without_number(names[i]));
 }
 
 int tc_map_function_name(const struct tc_map *m, uint64_t vaddr, char *ret, size_t bytes)

@@ -9,10 +9,6 @@
 
 #define NAME_BYTES 1024u
 #define MAX_DEPTH  16
-/* An address from which others are computed may lie in front of what is meant: what begins within
- * so many bytes counts, too. */
-#define NEAR_BYTES 32u
-
 int tc_work_in_image(const struct tc_source_work *w, uint64_t vaddr)
 {
     return tc_map_region(w->m, vaddr) != NULL ||
@@ -55,12 +51,20 @@ static void by_contents(struct tc_source_work *w, uint64_t vaddr)
     tc_work_ref(w, item, vaddr - range.vaddr, NULL, "%s", label);
 }
 
+static void add_name(void *arg, const char *name, size_t bytes)
+{
+    tc_work_mark(arg, TC_MARK_NAME);
+    tc_work_number(arg, bytes);
+    tc_work_bytes(arg, name, bytes);
+}
+
 static void by_name(struct tc_source_work *w, uint64_t vaddr, const char *name)
 {
     struct tc_piece range;
 
     tc_work_mark(w, TC_MARK_FUNCTION);
     tc_work_text(w, name);
+    tc_map_all_names(w->m, vaddr, 1, add_name, w);
     if (w->mode == TC_SOURCE_OWN)
         tc_work_ref(w, TC_NO_ITEM, 0, NULL, "%s", name);
     else if (!tc_map_code_range(w->m, vaddr, &range))
@@ -119,6 +123,8 @@ static void symbol_contents(struct tc_source_work *w, const struct tc_dynamic_sy
             tc_work_give_up(w, "an address in the middle of a function");
     } else if (region != NULL) {
         tc_work_address(w, s->vaddr + addend, TC_BY_VALUE, 0);
+    } else {
+        tc_work_number(w, s->vaddr); /* an absolute one, or a mark where nothing lies */
     }
 }
 
@@ -164,6 +170,7 @@ static void copied(struct tc_source_work *w, const struct tc_reloc *r)
 
 static void thread_ref(struct tc_source_work *w, const struct tc_reloc *r)
 {
+    const unsigned char *next;
     struct tc_dynamic_symbol s;
 
     tc_work_mark(w, TC_MARK_THREAD);
@@ -174,6 +181,10 @@ static void thread_ref(struct tc_source_work *w, const struct tc_reloc *r)
     /* Variables of this object. Of a module alone, which one isn't said. */
     tc_work_thread_layout(w);
     tc_work_number(w, r->addend);
+    /* The word behind a module's number is the offset in its block. */
+    if (tc_map_reloc_at(w->m, r->at + 8) == NULL &&
+        (next = tc_elf_at(w->m->im->elf, r->at + 8, 8)) != NULL)
+        tc_work_bytes(w, next, 8);
 }
 
 void tc_work_reloc(struct tc_source_work *w, const struct tc_reloc *r)
@@ -260,12 +271,6 @@ static void unnamed(struct tc_source_work *w, const struct tc_region *r, uint64_
     tc_work_give_up(w, "a variable without a name: keep .symtab or install the debug file");
 }
 
-static const struct tc_reloc *reloc_at(const struct tc_source_work *w, uint64_t vaddr)
-{
-    size_t at = tc_map_reloc(w->m, vaddr);
-    return at < w->m->reloc_count && w->m->relocs[at].at == vaddr ? &w->m->relocs[at] : NULL;
-}
-
 static void writable(struct tc_source_work *w, const struct tc_region *r, const struct tc_datum *d,
                      uint64_t vaddr)
 {
@@ -276,9 +281,10 @@ static void writable(struct tc_source_work *w, const struct tc_region *r, const 
         unnamed(w, r, vaddr);
         return;
     }
-    copy = reloc_at(w, d->begin);
+    copy = tc_map_reloc_at(w->m, d->begin);
     tc_work_mark(w, TC_MARK_WRITABLE);
     tc_work_text(w, name);
+    tc_map_all_names(w->m, d->begin, 0, add_name, w);
     tc_work_number(w, d->end - d->begin);
     tc_work_number(w, vaddr - d->begin);
     tc_work_ref(w, TC_NO_ITEM, 0, NULL, "%s (written by the program)", name);
@@ -296,6 +302,8 @@ static void sized(struct tc_source_work *w, const struct tc_datum *d, uint64_t v
 
     tc_work_mark(w, vaddr == d->end ? TC_MARK_END : TC_MARK_DATUM);
     tc_work_number(w, vaddr - d->begin);
+    /* Whose contents are the same may be told apart by its address. */
+    tc_map_all_names(w->m, d->begin, 0, add_name, w);
     if (!tc_map_datum_name(w->m, d, name, sizeof name))
         (void)snprintf(name, sizeof name, "data at 0x%llx", (unsigned long long)d->begin);
     tc_work_ref(w, item, vaddr - d->begin, NULL, "%s", name);
@@ -341,14 +349,16 @@ int tc_work_knows_data(const struct tc_source_work *w)
 
 static void unsized(struct tc_source_work *w, uint64_t vaddr, enum tc_by by)
 {
-    if (!tc_work_knows_data(w))
+    if (by == TC_BY_BASE)
+        tc_work_region(w, vaddr,
+                       tc_work_knows_data(w)
+                           ? "an address from which others are computed, of nothing that has a "
+                             "size"
+                           : "it has no size: " REMEDY);
+    else if (!tc_work_knows_data(w))
         tc_work_rest(w, vaddr, "it has no size: " REMEDY);
-    else if (by != TC_BY_BASE && by != TC_BY_ANY_BASE)
-        tc_work_text_at(w, vaddr, is_text(w, vaddr));
     else
-        tc_work_rest(w, vaddr,
-                     "an address from which others are computed, of nothing that has a "
-                     "size");
+        tc_work_text_at(w, vaddr, is_text(w, vaddr));
 }
 
 /* It may be the one past the end of a datum. When it is only compared, it is. */
@@ -357,10 +367,20 @@ static void address(struct tc_source_work *w, const struct tc_region *r, uint64_
 {
     const struct tc_datum *d = tc_map_datum(w->m, vaddr),
                           *before = tc_map_datum_before(w->m, vaddr);
-    const struct tc_datum *next;
 
+    if (r != NULL && (r->flags & TC_REGION_SLOTS)) {
+        tc_work_give_up(w, "addresses that are computed from the linkage table's");
+        return;
+    }
+    if (r != NULL && tc_work_is_listed(w, r, vaddr)) {
+        if (r->flags & TC_REGION_WRITABLE)
+            tc_work_give_up(w, "a list that the program may write");
+        else
+            tc_work_region(w, vaddr, "a list of data in a section of its own");
+        return;
+    }
     if (before != NULL &&
-        (d == NULL || d->begin != vaddr || by == TC_BY_COMPARISON || by == TC_BY_ANY_BASE)) {
+        (d == NULL || d->begin != vaddr || by == TC_BY_COMPARISON || by == TC_BY_BASE)) {
         const struct tc_region *its = tc_map_region(w->m, before->begin);
         if (its != NULL)
             datum(w, its, before, vaddr);
@@ -375,24 +395,19 @@ static void address(struct tc_source_work *w, const struct tc_region *r, uint64_
         unnamed(w, r, vaddr);
     else
         unsized(w, vaddr, by);
-    if (by != TC_BY_BASE && by != TC_BY_ANY_BASE)
-        return;
-    if (d != NULL && d->begin != vaddr && !(r->flags & TC_REGION_WRITABLE))
-        tc_work_rest(w, vaddr,
-                     "an address from which others are computed, inside of something "
-                     "else");
-    next = tc_map_datum_from(w->m, vaddr + 1);
-    for (; next != NULL && next < w->m->data + w->m->data_count && next->begin < vaddr + NEAR_BYTES;
-         next++)
-        if (next->begin < r->end && (d == NULL || next->begin >= d->end))
-            datum(w, r, next, next->begin);
+    if (by == TC_BY_BASE && d != NULL && d->begin != vaddr && !(r->flags & TC_REGION_WRITABLE))
+        tc_work_region(w, vaddr,
+                       "an address from which others are computed, inside of something "
+                       "else");
+    if (by == TC_BY_BASE)
+        tc_work_near(w, r, vaddr);
 }
 
 /* A load: those bytes. */
 static void access_to(struct tc_source_work *w, const struct tc_region *r, uint64_t vaddr,
                       unsigned width)
 {
-    const struct tc_reloc *slot = reloc_at(w, vaddr);
+    const struct tc_reloc *slot = tc_map_reloc_at(w->m, vaddr);
     int is_slot =
         slot != NULL && width == 8 &&
         (slot->kind == TC_REL_SLOT || slot->kind == TC_REL_CHOSEN || slot->kind == TC_REL_TLS ||
@@ -412,7 +427,7 @@ static void access_to(struct tc_source_work *w, const struct tc_region *r, uint6
 void tc_work_address(struct tc_source_work *w, uint64_t vaddr, enum tc_by by, unsigned width)
 {
     const struct tc_region *r = tc_map_region(w->m, vaddr);
-    const struct tc_reloc *slot = reloc_at(w, vaddr);
+    const struct tc_reloc *slot = tc_map_reloc_at(w->m, vaddr);
 
     if (r == NULL && (vaddr == 0 || tc_map_region(w->m, vaddr - 1) == NULL ||
                       tc_map_datum_before(w->m, vaddr) == NULL || by == TC_BY_ACCESS)) {
@@ -423,8 +438,8 @@ void tc_work_address(struct tc_source_work *w, uint64_t vaddr, enum tc_by by, un
     } else if (by == TC_BY_ACCESS) {
         access_to(w, r, vaddr, width);
     } else if (r->flags & TC_REGION_CODE) {
-        if (by == TC_BY_BASE || by == TC_BY_ANY_BASE)
-            tc_work_rest(w, vaddr, "data in between of code");
+        if (by == TC_BY_BASE)
+            tc_work_region(w, vaddr, "data in between of code");
         else
             tc_work_code_ref(w, vaddr);
     } else if (slot != NULL && (slot->kind == TC_REL_TLS || slot->kind == TC_REL_SLOT)) {

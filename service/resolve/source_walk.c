@@ -158,6 +158,20 @@ uint32_t tc_work_item(struct tc_source_work *w, uint8_t kind, uint64_t begin, ui
     return (uint32_t)w->count++;
 }
 
+/* A place in code. With -mcmodel=large all addresses are computed from one in the function itself,
+ * by differences that say nothing. */
+static void made_code(struct tc_source_work *w, uint64_t vaddr, unsigned fate)
+{
+    const struct tc_source_item *item = &w->items[w->at].item;
+    unsigned computed = TC_FATE_COUNTED | TC_FATE_THROUGH | TC_FATE_OFFSETS | TC_FATE_ENTRIES;
+
+    if (vaddr - item->begin < item->end - item->begin)
+        computed |= TC_FATE_UNKNOWN;
+    tc_work_address(w, vaddr, TC_BY_VALUE, 0);
+    if (fate & computed)
+        tc_work_give_up(w, "addresses that are computed from one of code");
+}
+
 /* How an address that an instruction puts into a register, or away, is to be read. */
 static void made(struct tc_source_work *w, uint32_t at, const struct tc_field *f)
 {
@@ -165,16 +179,21 @@ static void made(struct tc_source_work *w, uint32_t at, const struct tc_field *f
     const struct tc_instruction *n = &item->code.insns[at];
     const struct tc_region *region = tc_map_region(w->m, f->value);
     unsigned fate = TC_FATE_VALUE;
-    int has_entries = item->code.has_entries, has_negative = item->code.has_negative;
+    struct tc_reach reach = {0, 0};
+    int has_entries = item->code.has_entries;
 
+    if (n->dest != TC_NO_REGISTER)
+        fate = tc_flow_fate(w->m, &item->code, item->item.begin, at, n->dest, &reach);
+    else if (n->use == TC_USE_KEEP ||
+             (n->use == TC_USE_OTHER && !(n->flow == TC_FLOW_NEXT && n->reads == 0)))
+        fate = TC_FATE_UNKNOWN; /* a stack slot may be read again, and be computed with */
     if (region != NULL && (region->flags & TC_REGION_CODE) && !f->maybe) {
-        tc_work_address(w, f->value, TC_BY_VALUE, 0);
+        made_code(w, f->value, fate);
         return;
     }
-    if (n->dest != TC_NO_REGISTER)
-        fate = tc_flow_fate(w->m, &item->code, item->item.begin, at, n->dest);
-    else if (n->use == TC_USE_OTHER && !(n->flow == TC_FLOW_NEXT && n->reads == 0))
-        fate = TC_FATE_UNKNOWN;
+    if (fate & TC_FATE_THROUGH)
+        tc_work_reach(w, f->value, &reach);
+    item = &w->items[w->at]; /* it may have moved */
     if (tc_work_branch_table(w, f->value, 4))
         return;
     /* Tables of a switch have no symbol: one of pointers leads out of the function. */
@@ -189,10 +208,8 @@ static void made(struct tc_source_work *w, uint32_t at, const struct tc_field *f
         tc_work_address(w, f->value, TC_BY_COMPARISON, 0);
     else if (fate != 0 && (fate & ~(unsigned)(TC_FATE_VALUE | TC_FATE_COMPARED)) == 0)
         tc_work_address(w, f->value, TC_BY_VALUE, 0);
-    else if (fate == TC_FATE_THROUGH && !has_negative)
-        tc_work_address(w, f->value, TC_BY_BASE, 0);
     else
-        tc_work_address(w, f->value, TC_BY_ANY_BASE, 0);
+        tc_work_address(w, f->value, TC_BY_BASE, 0);
     if ((fate & TC_FATE_ENTRIES) || ((fate & TC_FATE_UNKNOWN) && has_entries))
         tc_work_offsets(w, f->value, 1);
 }
@@ -234,7 +251,7 @@ static void walk_field(struct tc_source_work *w, uint32_t at, const struct tc_fi
         break;
     default:
         if (!tc_work_branch_table(w, f->value, 8))
-            tc_work_address(w, f->value, TC_BY_ANY_BASE, 0);
+            tc_work_address(w, f->value, TC_BY_BASE, 0);
         break;
     }
 }
@@ -290,6 +307,22 @@ static void walk_places(struct tc_source_work *w, const struct tc_listing *l)
     tc_work_bytes(w, l->offsets, l->count * sizeof l->offsets[0]);
 }
 
+/* Assembly may go on into what follows. (Compilers' functions end without a jump only behind a call
+ * that doesn't return.) */
+static void walk_end(struct tc_source_work *w)
+{
+    const struct tc_work_item *item = &w->items[w->at];
+    uint64_t end = item->item.end;
+    const struct tc_region *r = tc_map_region(w->m, end);
+    unsigned flow = item->code.count != 0 ? item->code.insns[item->code.count - 1].flow : 0;
+
+    if ((flow != TC_FLOW_NEXT && flow != TC_FLOW_BRANCH) || r == NULL ||
+        !(r->flags & TC_REGION_CODE))
+        return;
+    tc_work_mark(w, TC_MARK_ONWARD);
+    tc_work_code_ref(w, end);
+}
+
 static void walk_code(struct tc_source_work *w)
 {
     struct tc_work_item *item = &w->items[w->at];
@@ -315,6 +348,8 @@ static void walk_code(struct tc_source_work *w)
         else
             walk_insn(w, i);
     }
+    walk_end(w);
+    tc_work_handlers(w, w->items[w->at].item.begin, w->items[w->at].item.end);
     if (jumps)
         walk_places(w, &w->items[w->at].code);
 }

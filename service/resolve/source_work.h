@@ -32,6 +32,9 @@ enum tc_mark {
     TC_MARK_UNREADABLE,
     TC_MARK_COPY,
     TC_MARK_STOP,
+    TC_MARK_ONWARD, /* code that goes on into other code */
+    TC_MARK_NAME,
+    TC_MARK_HANDLERS, /* of exceptions */
 };
 
 /* A function's instructions. `number[offset]`: of the instruction that begins there, or of the next
@@ -44,8 +47,8 @@ struct tc_listing {
     uint32_t count;
     uint64_t bytes;
     int broken;       /* not all of it could be decoded */
+    int has_downward; /* an index may be negative that isn't when the function is entered */
     int has_entries;  /* it loads signed 32 bits by an index: from a table of offsets, perhaps */
-    int has_negative; /* an index may start below 0 */
 };
 
 struct tc_work_item {
@@ -81,8 +84,8 @@ enum tc_by {
     TC_BY_ACCESS = 1, /* `width` bytes there are read or written */
     TC_BY_VALUE,      /* it is kept, passed, returned, compared: just what it says */
     TC_BY_COMPARISON, /* only compared */
-    TC_BY_BASE,       /* others are computed from it: it may lie in front of what is meant */
-    TC_BY_ANY_BASE,   /* or behind it */
+    TC_BY_BASE,       /* others are computed from it: it may lie in front of what is meant, or
+                         behind it */
 };
 
 /* source_list.c */
@@ -118,6 +121,7 @@ int tc_work_knows_data(const struct tc_source_work *w);
 /* source_data.c */
 void tc_work_contents(struct tc_source_work *w, uint64_t begin, uint64_t end);
 void tc_work_rest(struct tc_source_work *w, uint64_t vaddr, const char *why);
+void tc_work_region(struct tc_source_work *w, uint64_t vaddr, const char *why);
 void tc_work_text_at(struct tc_source_work *w, uint64_t vaddr, int is_text);
 void tc_work_offsets(struct tc_source_work *w, uint64_t table, int also_bytes);
 
@@ -136,7 +140,25 @@ enum tc_fate {
     TC_FATE_JUMPED = 1u << 7,   /* control leaves by an address that is loaded through it */
     TC_FATE_UNKNOWN = 1u << 8,
 };
+/* Displacements by which memory is reached through the address. */
+struct tc_reach {
+    int64_t lowest, highest;
+};
 unsigned tc_flow_fate(const struct tc_map *m, const struct tc_listing *code, uint64_t vaddr,
-                      uint32_t at, unsigned reg);
+                      uint32_t at, unsigned reg, struct tc_reach *ret);
+
+/* source_bases.c */
+/* What begins or ends within so many bytes of an address from which others are computed counts. */
+#define TC_NEAR_BYTES 32u
+
+/* Memory is reached at displacements from an address: what lies there may be another datum. */
+void tc_work_reach(struct tc_source_work *w, uint64_t vaddr, const struct tc_reach *reach);
+/* What begins, or ends, close to an address from which others are computed. */
+void tc_work_near(struct tc_source_work *w, const struct tc_region *r, uint64_t vaddr);
+/* The address stands for an array that consists of many data: a list made by the linker. */
+int tc_work_is_listed(const struct tc_source_work *w, const struct tc_region *r, uint64_t vaddr);
+
+/* source_handlers.c: what catches exceptions in the code, and where. */
+void tc_work_handlers(struct tc_source_work *w, uint64_t begin, uint64_t end);
 
 #endif

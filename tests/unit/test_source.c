@@ -168,7 +168,7 @@ static int is_word(const char *list, const char *word)
 
 static const struct build builds[] = {
     {"gcc", "-O2 -fPIE -pie", "",
-     STABLE "f_tabm f_sw f_cmp f_err f_local f_counter f_recs f_puts "},
+     STABLE "f_sw f_cmp f_err f_local f_counter f_recs f_puts "},
     {"gcc", "-O0 -fno-pie -no-pie", "", STABLE "f_sw f_cmp f_counter "},
     {"clang", "-O2 -fPIE -pie", "", STABLE "f_counter "},
     {"clang", "-O2 -fno-pie -no-pie", "", STABLE "f_counter "},
