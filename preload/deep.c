@@ -390,7 +390,9 @@ static void add_closure(void)
     tc_hash_begin(&state, deep.count);
     tc_hash_add(&state, deep.stop, strlen(deep.stop) + 1);
     for (uint32_t i = 0; i < deep.count; i++) {
-        tc_hash_add(&state, &deep.all[i].map, sizeof deep.all[i].map);
+        /* By what it is: where an object was closed, another one may have been opened. */
+        struct tc_hash128 identity = tc_linked_identity(deep.all[i].map);
+        tc_hash_add(&state, &identity, sizeof identity);
         tc_hash_add(&state, &deep.all[i].entered, sizeof deep.all[i].entered);
     }
     set = tc_hash_end128(&state);

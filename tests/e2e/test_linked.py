@@ -106,6 +106,37 @@ def test_task_source_alone_knows_callees_by_name(t):
     b.check("another callee", 71, 0)
 
 
+REOPENS = r"""
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+int main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (system(argv[i]) != 0)
+            return 1;
+        void *library = dlopen(PATH, RTLD_NOW);
+        int (*outer)(int) = library != NULL ? (int (*)(int))dlsym(library, "outer") : NULL;
+        printf("%d\n", outer != NULL ? outer(7) : -1);
+        if (library != NULL)
+            dlclose(library);
+    }
+    return 0;
+}
+"""
+
+
+def test_another_library_opened_where_one_was_closed_is_another_key(t):
+    b = Built(t, "TASK_SOURCE_DEEP")
+    program = t.cc(REOPENS, "reopens", ("-O2", f'-DPATH="{t.dir}/libouter.so"', "-ldl"))
+
+    def use(directory):
+        return f"rm {t.dir}/libdeeper.so && cp {t.dir}/{directory}/libdeeper.so {t.dir}/libdeeper.so"
+
+    r = t.run([program, use("deeper0"), use("deeper1"), use("deeper0"), use("deeper1")], b.config)
+    equal((r.text, t.bodies()), ("71\n81\n71\n81\n", 2), "each build of the library has its result")
+
+
 def parts_of(t, config):
     """What `why` says of the latest miss."""
     miss = json.loads(t.ctl("why", "-c", config, "--json").out)[0]["misses"][0]
