@@ -5,27 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/resolve/dwarf_record.h"
 #include "service/resolve/dwarf_text.h"
-#include "service/resolve/dwarf_types.h"
 
 #define MAX_DEPTH   24
 #define MAX_MEMBERS 4096u
 #define MAX_GAP     4096u
-
-struct member {
-    char *text;        /* "double x", ": 3" behind it if it has bits */
-    uint64_t at, bits; /* place in bits; width of a bit-field, 0: none */
-    uint64_t align;    /* given, 0: none */
-    struct tc_dwarf_size size;
-};
-
-struct record {
-    struct tc_dwarf_types *t;
-    Dwarf_Die *die;
-    struct member *member;
-    size_t count, allocated;
-    uint64_t bytes, align; /* of the whole; the alignment is one that was given */
-};
 
 static char *print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -133,7 +118,7 @@ static char *tell_base(struct tc_dwarf_types *t, Dwarf_Die *base, const char *in
         (void)refuse(t, "'%.60s' has a type that isn't built yet", inner);
         return NULL;
     }
-    *ret = (struct tc_dwarf_size){bytes, halves ? bytes / 2 : bytes};
+    *ret = (struct tc_dwarf_size){bytes, halves ? bytes / 2 : bytes, 0};
     return text;
 }
 
@@ -155,7 +140,7 @@ static char *tell_union(Dwarf_Die *die, const char *inner, struct tc_dwarf_size 
 {
     uint64_t bytes = tc_dwarf_number(die, DW_AT_byte_size, 1);
 
-    *ret = (struct tc_dwarf_size){bytes, bytes % 8 == 0 ? 8 : bytes % 4 == 0 ? 4 : 1};
+    *ret = (struct tc_dwarf_size){bytes, bytes % 8 == 0 ? 8 : bytes % 4 == 0 ? 4 : 1, 0};
     return print("union { char bytes[%llu]; } %s", (unsigned long long)bytes,
                  inner[0] != 0 ? inner : "unnamed_union");
 }
@@ -174,7 +159,7 @@ char *tc_dwarf_tell_member(struct tc_dwarf_types *t, Dwarf_Die *type, const char
     case DW_TAG_pointer_type:
     case DW_TAG_reference_type:
     case DW_TAG_rvalue_reference_type:
-        *ret = (struct tc_dwarf_size){8, 8};
+        *ret = (struct tc_dwarf_size){8, 8, 0};
         return print("void *%s", inner);
     case DW_TAG_array_type:
         return tell_array(t, &p.die, inner, to, depth, ret);
@@ -183,7 +168,7 @@ char *tc_dwarf_tell_member(struct tc_dwarf_types *t, Dwarf_Die *type, const char
         return tell_base(t, &p.die, inner, ret);
     case DW_TAG_string_type: {
         uint64_t bytes = tc_dwarf_number(&p.die, DW_AT_byte_size, 0);
-        *ret = (struct tc_dwarf_size){bytes, 1};
+        *ret = (struct tc_dwarf_size){bytes, 1, 0};
         return bytes != 0 ? print("char %s[%llu]", inner, (unsigned long long)bytes) : NULL;
     }
     case DW_TAG_structure_type:
@@ -198,7 +183,7 @@ char *tc_dwarf_tell_member(struct tc_dwarf_types *t, Dwarf_Die *type, const char
 }
 
 /* Where a member begins, in bits; older debug information counts bit-fields from the other end. */
-static int place_of(Dwarf_Die *die, const struct tc_dwarf_size *size, struct member *m)
+static int place_of(Dwarf_Die *die, const struct tc_dwarf_size *size, struct tc_dwarf_member *m)
 {
     uint64_t bytes = tc_dwarf_number(die, DW_AT_data_member_location, 0);
     uint64_t back = tc_dwarf_number(die, DW_AT_bit_offset, UINT64_MAX);
@@ -243,11 +228,11 @@ static int is_empty_base(struct tc_dwarf_types *t, Dwarf_Die *base)
     return 1;
 }
 
-static int add_member(struct record *r, Dwarf_Die *die, FILE *to, int depth)
+static int add_member(struct tc_dwarf_record *r, Dwarf_Die *die, FILE *to, int depth)
 {
     int is_base = dwarf_tag(die) == DW_TAG_inheritance;
     const char *own = dwarf_diename(die);
-    struct member m = {.align = tc_dwarf_number(die, DW_AT_alignment, 0)};
+    struct tc_dwarf_member m = {.align = tc_dwarf_number(die, DW_AT_alignment, 0)};
     Dwarf_Die type;
     char *name;
     size_t at = r->count;
@@ -270,7 +255,7 @@ static int add_member(struct record *r, Dwarf_Die *die, FILE *to, int depth)
     }
     if (r->count == r->allocated) {
         size_t allocated = 2 * r->allocated + 16;
-        struct member *all = reallocarray(r->member, allocated, sizeof *all);
+        struct tc_dwarf_member *all = reallocarray(r->member, allocated, sizeof *all);
         if (all == NULL) {
             free(m.text);
             return 0;
@@ -286,7 +271,7 @@ static int add_member(struct record *r, Dwarf_Die *die, FILE *to, int depth)
     return 1;
 }
 
-static int read_members(struct record *r, FILE *to, int depth)
+static int read_members(struct tc_dwarf_record *r, FILE *to, int depth)
 {
     Dwarf_Die die;
 
@@ -317,7 +302,7 @@ static void pad(FILE *to, uint64_t from, uint64_t until)
 }
 
 /* Where C would put it, at `at` or behind. */
-static uint64_t natural(const struct member *m, uint64_t at, int packed)
+static uint64_t natural(const struct tc_dwarf_member *m, uint64_t at, int packed)
 {
     uint64_t unit = 8 * (m->size.bytes != 0 ? m->size.bytes : 1);
 
@@ -327,7 +312,7 @@ static uint64_t natural(const struct member *m, uint64_t at, int packed)
 }
 
 /* Can the alignment that was given be written down, with the place that it has? */
-static int is_aligned(const struct member *m, uint64_t at, int packed)
+static int is_aligned(const struct tc_dwarf_member *m, uint64_t at, int packed)
 {
     uint64_t own = packed || m->size.align == 0 ? 1 : m->size.align;
     uint64_t align = m->align > own ? m->align : own;
@@ -336,7 +321,8 @@ static int is_aligned(const struct member *m, uint64_t at, int packed)
 }
 
 /* `*align` becomes that of the struct with this member. */
-static int write_member(const struct member *m, FILE *to, uint64_t *at, uint64_t *align, int packed)
+static int write_member(const struct tc_dwarf_member *m, FILE *to, uint64_t *at, uint64_t *align,
+                        int packed)
 {
     int aligned = is_aligned(m, *at, packed);
     uint64_t own = packed ? 1 : m->size.align;
@@ -359,7 +345,7 @@ static int write_member(const struct member *m, FILE *to, uint64_t *at, uint64_t
 }
 
 /* Up to the struct's size: by its alignment, else by bits that nobody names. 0: it is smaller. */
-static int close_record(const struct record *r, FILE *to, uint64_t at, uint64_t align)
+static int close_record(const struct tc_dwarf_record *r, FILE *to, uint64_t at, uint64_t align)
 {
     if (round_up((at + 7) / 8, align) == r->bytes)
         return 1;
@@ -369,18 +355,9 @@ static int close_record(const struct record *r, FILE *to, uint64_t at, uint64_t 
     return 1;
 }
 
-/* Alignments that were given are told since DWARF 5. */
-static int is_silent(const struct record *r)
-{
-    Dwarf_Half version = 0;
-
-    return r->bytes % 16 == 0 &&
-           (dwarf_cu_info(r->die->cu, &version, NULL, NULL, NULL, NULL, NULL, NULL) != 0 ||
-            version < 5);
-}
-
 /* 0: these rules give another layout. */
-static int write_record(const struct record *r, struct tc_dwarf_told *told, int packed, FILE *to)
+static int write_record(const struct tc_dwarf_record *r, struct tc_dwarf_told *told, int packed,
+                        FILE *to)
 {
     uint64_t at = 0, align = 1, whole;
 
@@ -392,8 +369,6 @@ static int write_record(const struct record *r, struct tc_dwarf_told *told, int 
         if (!write_member(&r->member[i], to, &at, &align, packed))
             return 0;
     whole = r->align > align ? r->align : align;
-    told->unsure = packed || (whole > 8 && r->align <= 1) || is_silent(r) ||
-                   round_up((at + 7) / 8, whole) != r->bytes;
     if (!close_record(r, to, at, whole))
         return 0;
     (void)fputs("}", to);
@@ -402,11 +377,19 @@ static int write_record(const struct record *r, struct tc_dwarf_told *told, int 
     if (whole != align)
         (void)fprintf(to, " __attribute__((aligned(%llu)))", (unsigned long long)whole);
     (void)fprintf(to, "%s%s;\n", told->is_typedef ? " " : "", told->is_typedef ? told->tag : "");
-    told->size = (struct tc_dwarf_size){r->bytes, whole};
+    told->size = (struct tc_dwarf_size){r->bytes, whole, tc_dwarf_is_unsure(r, whole)};
     return 1;
 }
 
-static int write_either(const struct record *r, struct tc_dwarf_told *told, FILE *to)
+static void forget_alignments(struct tc_dwarf_record *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        r->forgot |= r->member[i].align > 8;
+        r->member[i].align = 0;
+    }
+}
+
+static int write_either(struct tc_dwarf_record *r, struct tc_dwarf_told *told, FILE *to)
 {
     /* Packed if need be. clang tells alignments of members that `packed` has taken away. */
     for (int way = 0; way < 4; way++) {
@@ -416,8 +399,8 @@ static int write_either(const struct record *r, struct tc_dwarf_told *told, FILE
         FILE *f = open_memstream(&text, &bytes);
         if (f == NULL)
             return 0;
-        for (size_t i = 0; way == 2 && i < r->count; i++)
-            r->member[i].align = 0;
+        if (way == 2)
+            forget_alignments(r);
         int ok = write_record(r, told, packed, f);
         if (fclose(f) != 0)
             ok = 0;
@@ -468,10 +451,10 @@ static char *make_tag(const struct tc_dwarf_types *t, Dwarf_Die *die)
 static int tell_new(struct tc_dwarf_types *t, Dwarf_Die *die, FILE *to, int depth,
                     struct tc_dwarf_told *told)
 {
-    struct record r = {.t = t,
-                       .die = die,
-                       .bytes = tc_dwarf_number(die, DW_AT_byte_size, 0),
-                       .align = tc_dwarf_number(die, DW_AT_alignment, 1)};
+    struct tc_dwarf_record r = {.t = t,
+                                .die = die,
+                                .bytes = tc_dwarf_number(die, DW_AT_byte_size, 0),
+                                .align = tc_dwarf_number(die, DW_AT_alignment, 1)};
     int ok = r.bytes <= TC_MAX_LAYOUT_BYTES && r.align <= 4096 && read_members(&r, to, depth) &&
              write_either(&r, told, to);
 

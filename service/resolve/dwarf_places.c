@@ -182,9 +182,10 @@ static int is_removed(struct tc_dwarf_param *p, uint64_t vaddr)
            ops[0].atom == DW_OP_implicit_value;
 }
 
-enum tc_reason tc_dwarf_check_places(const struct tc_image *im, const struct tc_function *f,
-                                     struct tc_dwarf_function *d, const struct tc_param *params,
-                                     uint32_t count, char ret_detail[TC_DETAIL_BYTES])
+static enum tc_reason check_from(const struct tc_image *im, const struct tc_function *f,
+                                 struct tc_dwarf_function *d, const struct tc_param *params,
+                                 uint32_t count, uint32_t first, int stack_only,
+                                 char ret_detail[TC_DETAIL_BYTES])
 {
     const struct tc_arch *arch = tc_arch_for(im->elf->machine);
     struct tc_code code = {
@@ -200,9 +201,10 @@ enum tc_reason tc_dwarf_check_places(const struct tc_image *im, const struct tc_
                         d->param_count, count);
     arch->prologue(&code, &frame.prologue);
     read_frame_base(d, f->vaddr, &frame);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = first; i < count; i++) {
         struct tc_dwarf_param *p = &d->params[i];
-        if (is_in_place(&frame, p, f->vaddr, &params[i]))
+        if ((stack_only && params[i].loc != TC_LOC_STACK) ||
+            is_in_place(&frame, p, f->vaddr, &params[i]))
             continue;
         return mismatch(ret_detail,
                         is_removed(p, f->vaddr) ? "the compiler removed '%.80s'"
@@ -210,6 +212,21 @@ enum tc_reason tc_dwarf_check_places(const struct tc_image *im, const struct tc_
                         p->name != NULL ? p->name : "a parameter");
     }
     return TC_R_NONE;
+}
+
+enum tc_reason tc_dwarf_check_places(const struct tc_image *im, const struct tc_function *f,
+                                     struct tc_dwarf_function *d, const struct tc_param *params,
+                                     uint32_t count, char ret_detail[TC_DETAIL_BYTES])
+{
+    return check_from(im, f, d, params, count, 0, 0, ret_detail);
+}
+
+enum tc_reason tc_dwarf_check_stack(const struct tc_image *im, const struct tc_function *f,
+                                    struct tc_dwarf_function *d, const struct tc_param *params,
+                                    uint32_t count, uint32_t first,
+                                    char ret_detail[TC_DETAIL_BYTES])
+{
+    return check_from(im, f, d, params, count, first, 1, ret_detail);
 }
 
 /* ---- is the result there? ---- */

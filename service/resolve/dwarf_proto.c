@@ -10,8 +10,8 @@
 
 #include "cache/task_copy.h"
 #include "service/resolve/arch.h"
+#include "service/resolve/dwarf_check.h"
 #include "service/resolve/dwarf_text.h"
-#include "service/resolve/dwarf_types.h"
 #include "service/resolve/proto.h"
 
 /* Above this, counting inlined copies isn't worth the time. */
@@ -33,10 +33,7 @@ struct making {
     int no_memory;
 };
 
-static void refuse(struct tc_dwarf_answer *a, enum tc_reason reason, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void refuse(struct tc_dwarf_answer *a, enum tc_reason reason, const char *format, ...)
+void tc_dwarf_refuse(struct tc_dwarf_answer *a, enum tc_reason reason, const char *format, ...)
 {
     va_list args;
 
@@ -61,7 +58,7 @@ static void find(struct making *m)
     const struct tc_dwarf_question *q = m->q;
 
     if (!tc_dwarf_function_at(q->dwarf, q->function->vaddr, q->symbol, &m->f))
-        refuse(m->a, TC_R_PROTOTYPE_MISSING, "the debug information doesn't describe it");
+        tc_dwarf_refuse(m->a, TC_R_PROTOTYPE_MISSING, "the debug information doesn't describe it");
     else
         m->a->reason = tc_dwarf_accept(&m->f, m->a->detail);
 }
@@ -172,14 +169,15 @@ static void check_config(struct making *m)
     for (uint32_t i = 0; i < m->texts->params.count && m->a->reason == 0; i++) {
         const char *name = text(m, m->config[i].name);
         if (strcmp(name, "return") != 0 && !has_param(m, name))
-            refuse(m->a, TC_R_UNKNOWN_PARAMETER, "`params` names '%.80s'", name);
+            tc_dwarf_refuse(m->a, TC_R_UNKNOWN_PARAMETER, "`params` names '%.80s'", name);
     }
     for (uint32_t i = 0; i < m->f.param_count && m->a->reason == 0; i++)
         if (m->params[i].unused && is_named_in_rules(m, m->params[i].name))
-            refuse(m->a, TC_R_PROTOTYPE_ABI_MISMATCH,
-                   "the compiled function doesn't use '%.80s', which callers may leave unset, and "
-                   "the config reads it",
-                   m->params[i].name);
+            tc_dwarf_refuse(
+                m->a, TC_R_PROTOTYPE_ABI_MISMATCH,
+                "the compiled function doesn't use '%.80s', which callers may leave unset, and "
+                "the config reads it",
+                m->params[i].name);
 }
 
 /* ---- texts ---- */
@@ -233,7 +231,7 @@ static void propose(struct making *m)
             continue;
         (void)fprintf(f, "%s%s: '%s'", a->draft_count > 0 ? ", " : "", p->name, p->draft);
         if (a->reason == 0)
-            refuse(a, TC_R_EXTENT_MISSING, "parameter '%.80s'", p->name);
+            tc_dwarf_refuse(a, TC_R_EXTENT_MISSING, "parameter '%.80s'", p->name);
         a->drafts[a->draft_count].name = strdup(p->name);
         a->drafts[a->draft_count].text = strdup(p->draft);
         a->draft_count++;
@@ -402,7 +400,7 @@ static void compile(struct making *m, struct tc_flat_builder *out)
         m->no_memory = 1;
     } else if (r < 0) {
         const char *why = e.reason == TC_R_UNKNOWN_TYPE && m->types.why[0] != 0 ? m->types.why : "";
-        refuse(m->a, e.reason, "%s%s%s", e.sentence, why[0] != 0 ? ": " : "", why);
+        tc_dwarf_refuse(m->a, e.reason, "%s%s%s", e.sentence, why[0] != 0 ? ": " : "", why);
         m->a->remedy = remedy_for(m, &e);
         if (e.reason == TC_R_OWNERSHIP_MISSING)
             propose_result(m);
@@ -416,63 +414,6 @@ static void compile(struct making *m, struct tc_flat_builder *out)
 }
 
 /* ---- what the compiled function does ---- */
-
-static int is_sse(uint8_t type)
-{
-    return type == TC_F32 || type == TC_F64;
-}
-
-static int names_result(const struct tc_insn *code, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (code[i].op == TC_OP_RETURN)
-            return 1;
-    return 0;
-}
-
-/* A result that the compiler may have removed can be kept, as nobody reads what isn't there; a rule
- * that judges it would judge whatever the register holds. */
-static void check_result(const struct tc_dwarf_question *q, struct tc_dwarf_function *f,
-                         const struct tc_task *task, const struct tc_insn *code,
-                         struct tc_dwarf_answer *a)
-{
-    int needed = (task->result_kind != TC_RESULT_VOID && task->result_type == TC_PTR) ||
-                 (code != NULL && names_result(code, task->code.count));
-
-    if (task->result_kind == TC_RESULT_VOID || !needed)
-        return;
-    if (!f->has_result)
-        refuse(a, TC_R_PROTOTYPE_ABI_MISMATCH, "the source declares no result");
-    else if (!tc_dwarf_returns(q->im, q->function, f, is_sse(task->result_type)))
-        refuse(a, TC_R_RETURN_DROPPED, "no caller reads it");
-}
-
-static void check_local(const struct tc_dwarf_question *q, struct tc_dwarf_function *f,
-                        const struct tc_task *task, const struct tc_param *params,
-                        const struct tc_insn *code, struct tc_dwarf_answer *a)
-{
-    if (q->function->exported || a->reason != 0 || (params == NULL && task->params.count > 0))
-        return;
-    a->reason = tc_dwarf_check_places(q->im, q->function, f, params,
-                                      tc_own_params(params, task->params.count), a->detail);
-    if (a->reason == 0)
-        check_result(q, f, task, code, a);
-}
-
-void tc_dwarf_check_written(const struct tc_dwarf_question *q, struct tc_dwarf_answer *ret)
-{
-    const struct tc_task *t = q->task;
-    struct tc_dwarf_function f;
-
-    *ret = (struct tc_dwarf_answer){0};
-    if (!tc_dwarf_function_at(q->dwarf, q->function->vaddr, q->symbol, &f) || f.meagre)
-        return;
-    ret->known = 1;
-    ret->reason = tc_dwarf_convention(&f, ret->detail);
-    check_local(q, &f, t,
-                tc_flat_at(q->config, t->params.off, t->params.count, sizeof(struct tc_param)),
-                tc_flat_at(q->config, t->code.off, t->code.count, sizeof(struct tc_insn)), ret);
-}
 
 static void tell(struct making *m)
 {
@@ -512,15 +453,14 @@ static void try_drafts(struct making *m)
     if (!m->no_memory)
         compile(m, &scratch);
     if (trial.reason == 0 && !m->no_memory)
-        check_local(m->q, &m->f, &trial.own, tc_flat_builder_at(&scratch, trial.own.params.off),
-                    tc_flat_builder_at(&scratch, trial.own.code.off), &trial);
+        tc_dwarf_check_made(m->q, &m->f, &m->types, &scratch, &trial);
     m->a = real;
     if (trial.draft_count > 0) {
         real->drafts[real->draft_count++] = trial.drafts[0];
         trial.draft_count = 0;
     }
     if (trial.reason == TC_R_PROTOTYPE_ABI_MISMATCH) {
-        refuse(real, trial.reason, "%s", trial.detail);
+        tc_dwarf_refuse(real, trial.reason, "%s", trial.detail);
         free(real->remedy);
         real->remedy = NULL;
     }
@@ -528,36 +468,11 @@ static void try_drafts(struct making *m)
     tc_flat_builder_free(&scratch);
 }
 
-/* Debug information doesn't tell a struct's alignment from that of its members, and values on the
- * stack go by it. The place where the function takes them proves it. */
-static void check_stack_values(struct making *m, const struct tc_task *own,
-                               const struct tc_param *params)
-{
-    int unsure = 0, on_stack = 0;
-
-    for (uint32_t i = 0; i < m->types.told_count; i++)
-        unsure |= m->types.told[i].unsure;
-    for (uint32_t i = 0; params != NULL && i < own->params.count; i++)
-        on_stack |= params[i].layout != 0 && params[i].loc == TC_LOC_STACK;
-    if (!unsure || !on_stack || !m->q->function->exported)
-        return;
-    if (tc_dwarf_check_places(m->q->im, m->q->function, &m->f, params,
-                              tc_own_params(params, own->params.count), m->a->detail) != 0)
-        refuse(m->a, TC_R_NOT_YET,
-               "the debug information doesn't tell where structs are passed: declare them under "
-               "`types:`");
-}
-
 /* The task is made: does the compiled function go with it? */
 static void check_made(struct making *m, struct tc_flat_builder *out)
 {
-    struct tc_task *own = &m->a->own;
-
     if (m->a->reason == 0 && !m->no_memory)
-        check_local(m->q, &m->f, own, tc_flat_builder_at(out, own->params.off),
-                    tc_flat_builder_at(out, own->code.off), m->a);
-    if (m->a->reason == 0 && !m->no_memory)
-        check_stack_values(m, own, tc_flat_builder_at(out, own->params.off));
+        tc_dwarf_check_made(m->q, &m->f, &m->types, out, m->a);
 }
 
 /* A prototype that somebody wrote, with types that only debug information knows. */
@@ -597,7 +512,7 @@ static void make_without(struct making *m, struct tc_flat_builder *out)
     if (given(m, m->texts->prototype) != NULL)
         compile(m, out);
     else
-        refuse(m->a, TC_R_PROTOTYPE_MISSING, "%s", "");
+        tc_dwarf_refuse(m->a, TC_R_PROTOTYPE_MISSING, "%s", "");
 }
 
 static int answer(const struct tc_dwarf_question *q, struct tc_flat_builder *out,

@@ -19,6 +19,7 @@
 /* What a type takes in memory. */
 struct tc_dwarf_size {
     uint64_t bytes, align;
+    int unsure; /* values may be aligned otherwise on the stack: by 8, or more */
 };
 
 struct tc_dwarf_types {
@@ -29,7 +30,6 @@ struct tc_dwarf_types {
         char *tag;
         struct tc_dwarf_size size;
         int open;       /* at work, or it can't be told */
-        int unsure;     /* its alignment, which places values on the stack, isn't known for sure */
         int is_typedef; /* `tag` is a typedef's name, of a struct that has none */
     } told[TC_DWARF_MAX_TYPES];
     uint32_t told_count;
