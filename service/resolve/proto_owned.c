@@ -56,7 +56,7 @@ static void check_element(struct proto *p, struct proto_param *x)
                "points at something whose inside nobody knows, which can't be made anew");
     case K_RECORD:
     case K_WIDE:
-        if (t->kind == K_RECORD && !t->record->complete)
+        if (t->kind == K_RECORD && !proto_complete(p, t->record))
             proto_fail(p, TC_R_UNKNOWN_TYPE, x->type_at, NULL,
                        "%s points at '%.40s', whose members aren't declared", whose(p, x),
                        t->spelled != NULL ? t->spelled : "a struct");

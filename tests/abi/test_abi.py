@@ -29,7 +29,7 @@ def compile_program(t, g, build, debug):
     caller, callee, level = build
     for name, text, compiler in (("main", g.main(), caller), ("body", g.bodies(), callee)):
         source = t.write(f"{name}.c", text)
-        t.execute([compiler, "-w", level, *([DWARF[seed // 3 % len(DWARF)]] if debug else []), "-c", "-o", f"{name}.o", source])
+        t.execute([compiler, "-w", level, *debug, "-c", "-o", f"{name}.o", source])
     t.execute(["gcc", "-rdynamic", "-o", "program", "main.o", "body.o"])
     return str(t.dir / "program")
 
@@ -38,7 +38,7 @@ def run_one(t, seed):
     g = generate.Generator(seed, FUNCTIONS)
     build = BUILDS[seed % len(BUILDS)] if shutil.which("clang") else ("gcc", "gcc", "-O2")
     try:
-        debug = from_debug_information(seed)
+        debug = [DWARF[seed // 3 % len(DWARF)]] if from_debug_information(seed) else []
         program = compile_program(t, g, build, debug)
         text = g.config()
         config = t.config(text[text.index("tasks:\n"):] if debug else text)
@@ -49,7 +49,10 @@ def run_one(t, seed):
             got = run.text.splitlines()
             refused = run.errors.count("not-yet: ")
             bodies = t.bodies() - 2 * refused
-            if refused > FUNCTIONS // 8 or run.errors.count("warning: ") != refused:
+            # Debug information shows packed structs by their layout alone, and rarely leaves places open.
+            if run.errors.count("where structs are passed") > 8:
+                raise Failure(run.errors)
+            if refused > FUNCTIONS // (5 if debug else 8) or run.errors.count("warning: ") != refused:
                 raise Failure(run.errors)
             for line, want in zip(got, expected):
                 equal(line, want, f"{what}: {describe(g, want)}")
