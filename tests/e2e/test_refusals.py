@@ -314,6 +314,26 @@ int main(int argc, char **argv)
     at_run(t, [program, t.dir / "libgone.so"], config, "file-mismatch")
 
 
+def test_a_resolver_that_hangs(t):
+    """It is stopped by SIGSTOP: the program waits for its deadline (1 s), far less than the resolver gets, and goes on without a plan."""
+    t.cc(BODY, "libhangs-the-resolver.so", ("-O1", "-shared", "-fPIC"))
+    program = t.cc("#include <stdio.h>\nint f(int);\nint main(void) { printf(\"%d %d\\n\", f(2), f(2)); return 0; }\n", "waits",
+                   ("-O1", f"-L{t.dir}", "-l:libhangs-the-resolver.so", f"-Wl,-rpath,{t.dir}"))
+    config = t.config(tasks(("f@libhangs*", "int f(int x)")))
+    bare = t.bare([program])
+    t.bodies()
+    r = t.preload([program], config, env={"TASKCACHE_TEST_DEADLINE_MS": None})
+    equal((r.out, r.err, t.bodies()), (bare.out, bare.err, 2))
+    if r.seconds > 3:
+        raise Failure(f"it waited for {r.seconds:.1f} s")
+    t.wait(lambda: "resolver-failed" in t.ctl("log", "-c", config).text, "the resolver's end", 60)
+    check(t, program, config, {"f": "resolver-failed"})
+    at_run(t, [program], config, "resolver-failed")
+    other = t.cc(PLAIN, "plain", ("-O1",))
+    t.run([other], t.config(tasks(F), "plain.yaml"))
+    equal(t.bodies(), 1, "the service goes on")
+
+
 def test_resolver_failed(t):
     t.cc(BODY, "libcrashes-the-resolver.so", ("-O1", "-shared", "-fPIC"))
     program = t.cc("#include <stdio.h>\nint f(int);\nint main(void) { printf(\"%d %d\\n\", f(2), f(2)); return 0; }\n", "user",
