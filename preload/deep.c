@@ -11,6 +11,7 @@
 
 enum {
     MAX_OBJECTS = 1024,
+    MAX_SEEN = 65536,   /* symbols of an object, by index; later ones may count several times */
     MAX_STEPS = 100000, /* of a list or chain, should it be broken */
     NOBODY = -1,
 };
@@ -26,19 +27,24 @@ struct object {
     const unsigned char *needs, *defines;
     const Elf64_Rela *rela[2];
     uint64_t rela_count[2];
-    int symbolic; /* it looks into itself first */
-    int entered;  /* in the digest, or about to be */
+    uint64_t relative_count; /* the first of `rela[0]`, which name no symbol */
+    int symbolic;            /* it looks into itself first */
+    const char *name;
+    struct tc_hash128 identity;
+    int has_identity; /* it takes system calls, and most objects are never asked for theirs */
+    int entered;      /* in the digest, or about to be */
 };
 
 /* A symbol that is looked for. */
 struct wanted {
     const char *name, *version; /* the latter NULL: any */
-    uint32_t gnu, sysv;         /* hashes */
+    uint32_t gnu;               /* hash */
 };
 
 static struct {
     struct object all[MAX_OBJECTS];
     uint32_t count;
+    int listed; /* the objects are those that are there now */
     const struct link_map *last_at_start;
     uint32_t at_start; /* objects that every object searches first */
     uint16_t queue[MAX_OBJECTS];
@@ -60,7 +66,7 @@ static const void *at(const struct link_map *m, uint64_t value)
 
 static void read_object(const struct link_map *m, struct object *o)
 {
-    *o = (struct object){.map = m};
+    *o = (struct object){.map = m, .name = tc_linked_name(m)};
     for (const Elf64_Dyn *d = m->l_ld; d != NULL && d->d_tag != DT_NULL; d++) {
         switch (d->d_tag) {
         case DT_SYMTAB:
@@ -89,6 +95,9 @@ static void read_object(const struct link_map *m, struct object *o)
             break;
         case DT_RELASZ:
             o->rela_count[0] = d->d_un.d_val / sizeof(Elf64_Rela);
+            break;
+        case DT_RELACOUNT:
+            o->relative_count = d->d_un.d_val;
             break;
         case DT_JMPREL:
             o->rela[1] = at(m, d->d_un.d_ptr);
@@ -121,8 +130,14 @@ static int list_objects(void)
     const struct r_debug *r = tc_loader();
     int steps = 0;
 
+    if (deep.listed) {
+        for (uint32_t i = 0; i < deep.count; i++)
+            deep.all[i].entered = 0;
+        return 0;
+    }
     deep.count = 0;
     deep.at_start = 0;
+    memset(&deep.last_set, 0, sizeof deep.last_set);
     for (const struct link_map *m = r != NULL ? r->r_map : NULL; m != NULL; m = m->l_next) {
         if (++steps > MAX_STEPS || deep.count == MAX_OBJECTS)
             return -1;
@@ -131,7 +146,24 @@ static int list_objects(void)
         if (m == deep.last_at_start)
             deep.at_start = deep.count;
     }
+    deep.listed = 1;
     return 0;
+}
+
+void tc_deep_forget(void)
+{
+    deep.listed = 0;
+}
+
+static struct tc_hash128 identity_of(int index)
+{
+    struct object *o = &deep.all[index];
+
+    if (!o->has_identity) {
+        o->identity = tc_linked_identity(o->map);
+        o->has_identity = 1;
+    }
+    return o->identity;
 }
 
 void tc_deep_begin(void)
@@ -148,14 +180,23 @@ static struct wanted want(const char *name, const char *version)
 {
     struct wanted w = {.name = name, .version = version, .gnu = 5381};
 
+    for (const unsigned char *p = (const unsigned char *)name; *p != 0; p++)
+        w.gnu = w.gnu * 33 + *p;
+    return w;
+}
+
+/* gABI, "Hash Table". Few objects have nothing else. */
+static uint32_t sysv_hash(const char *name)
+{
+    uint32_t h = 0;
+
     for (const unsigned char *p = (const unsigned char *)name; *p != 0; p++) {
         uint32_t high;
-        w.gnu = w.gnu * 33 + *p;
-        w.sysv = (w.sysv << 4) + *p;
-        high = w.sysv & 0xf0000000u;
-        w.sysv = (w.sysv ^ (high >> 24)) & ~high;
+        h = (h << 4) + *p;
+        high = h & 0xf0000000u;
+        h = (h ^ (high >> 24)) & ~high;
     }
-    return w;
+    return h;
 }
 
 /* LSB, "Symbol Versioning": the name of a defined version; NULL. */
@@ -211,18 +252,27 @@ static int fits(const struct object *o, uint32_t i, const struct wanted *w)
     return version == NULL || same(version, w->version);
 }
 
+/* 0: there is no symbol of this hash. */
+static int may_have(const struct object *o, uint32_t hash)
+{
+    const uint32_t *h = o->gnu_hash, words = h[2];
+    const uint64_t *bloom = (const void *)(h + 4);
+    uint64_t word;
+
+    if (h[0] == 0 || words == 0)
+        return 0;
+    word = bloom[hash / 64 & (words - 1)];
+    return (word >> (hash % 64) & 1) && (word >> ((hash >> h[3]) % 64) & 1);
+}
+
 static int in_gnu_hash(const struct object *o, const struct wanted *w)
 {
     const uint32_t *h = o->gnu_hash, buckets = h[0], first = h[1], words = h[2];
     const uint64_t *bloom = (const void *)(h + 4);
     const uint32_t *bucket = (const uint32_t *)(const void *)(bloom + words);
-    uint64_t word;
     uint32_t i;
 
-    if (buckets == 0 || words == 0)
-        return 0;
-    word = bloom[w->gnu / 64 & (words - 1)];
-    if (!(word >> (w->gnu % 64) & 1) || !(word >> ((w->gnu >> h[3]) % 64) & 1))
+    if (!may_have(o, w->gnu))
         return 0;
     i = bucket[w->gnu % buckets];
     for (int steps = 0; i >= first && i != 0 && steps < MAX_STEPS; steps++, i++) {
@@ -241,7 +291,7 @@ static int in_sysv_hash(const struct object *o, const struct wanted *w)
 
     if (buckets == 0)
         return 0;
-    i = o->hash[2 + w->sysv % buckets];
+    i = o->hash[2 + sysv_hash(w->name) % buckets];
     for (int steps = 0; i != 0 && steps < MAX_STEPS; steps++) {
         if (fits(o, i, w))
             return 1;
@@ -288,7 +338,7 @@ static int bind(int from, const struct wanted *w, struct tc_hash_state *all, int
             continue;
         if (i < deep.at_start)
             return (int)i;
-        h = tc_linked_identity(deep.all[i].map);
+        h = identity_of((int)i);
         tc_hash_add(all, &h, sizeof h);
         *ret_several |= first != NOBODY;
         first = first == NOBODY ? (int)i : first;
@@ -298,12 +348,12 @@ static int bind(int from, const struct wanted *w, struct tc_hash_state *all, int
 
 static const char *name_of(int index)
 {
-    return tc_linked_name(deep.all[index].map);
+    return deep.all[index].name;
 }
 
 /* One import, as the digest has it. Of where following ends, the name alone. `self`: the task's
- * object, whose own code is in the plan. */
-static void add_binding(int from, int self, const struct wanted *w, struct tc_hash_state *state)
+ * object, whose own code is in the plan. 1: it is its own. */
+static int add_binding(int from, int self, const struct wanted *w, struct tc_hash_state *state)
 {
     static struct tc_hash_state all;
     struct tc_hash128 identity = {0, 0};
@@ -319,7 +369,7 @@ static void add_binding(int from, int self, const struct wanted *w, struct tc_ha
     else if (stops)
         identity = tc_hash128(name_of(to), strlen(name_of(to)), 0);
     else if (to != NOBODY)
-        identity = tc_linked_identity(deep.all[to].map);
+        identity = identity_of(to);
     tc_hash_add(state, w->name, strlen(w->name) + 1);
     tc_hash_add(state, &identity, sizeof identity);
     for (uint32_t i = deep.at_start; several && i < deep.count; i++)
@@ -327,6 +377,31 @@ static void add_binding(int from, int self, const struct wanted *w, struct tc_ha
             enter((int)i);
     if (to != NOBODY && to != self && !stops)
         enter(to);
+    return to == self && !several;
+}
+
+/* A symbol that an object defines itself, and that no other in front of it can have: told by the
+ * hashes in its own table (of which bit 0 has another meaning), without its name. 0: perhaps. */
+static int is_own(int from, uint32_t index)
+{
+    const struct object *o = &deep.all[from];
+    const uint32_t *h = o->gnu_hash, *chain;
+    uint32_t hash;
+
+    if (h == NULL || o->symbols[index].st_shndx == SHN_UNDEF || index < h[1])
+        return 0;
+    chain = (const uint32_t *)(const void *)((const uint64_t *)(const void *)(h + 4) + h[2]) + h[0];
+    hash = chain[index - h[1]] & ~1u;
+    for (uint32_t i = 0; i < deep.count && !o->symbolic; i++) {
+        const struct object *other = &deep.all[i];
+        if ((int)i == from && i < deep.at_start)
+            return 1;
+        if ((int)i != from && other->symbols != NULL &&
+            (other->gnu_hash != NULL ? may_have(other, hash) || may_have(other, hash | 1)
+                                     : other->hash != NULL))
+            return 0;
+    }
+    return 1;
 }
 
 /* All symbols of an object that enters as a whole. Those that it defines itself and that nothing
@@ -340,7 +415,7 @@ static void add_symbol(int from, uint32_t index)
     struct wanted w;
 
     if (index == 0 || o->symbols == NULL || o->strings == NULL ||
-        ELF64_ST_BIND(o->symbols[index].st_info) == STB_LOCAL)
+        ELF64_ST_BIND(o->symbols[index].st_info) == STB_LOCAL || is_own(from, index))
         return;
     if (o->versions != NULL && o->symbols[index].st_shndx == SHN_UNDEF &&
         needed_version(o, o->versions[index] & 0x7fff, &version, &library) &&
@@ -348,22 +423,34 @@ static void add_symbol(int from, uint32_t index)
         return;
     w = want(o->strings + o->symbols[index].st_name, version);
     tc_hash_begin(&state, 1);
-    add_binding(from, from, &w, &state);
+    if (add_binding(from, from, &w, &state))
+        return;
     h = tc_hash_end128(&state);
     deep.sum.low += h.low;
     deep.sum.high += h.high;
 }
 
+/* OpenBLAS has 14,000 words of tables that hold 2,000 symbols: each counts once. */
 static void add_object(int index)
 {
+    static uint64_t seen[MAX_SEEN / 64];
     const struct object *o = &deep.all[index];
-    struct tc_hash128 h = tc_linked_identity(o->map);
+    struct tc_hash128 h = identity_of(index);
 
     deep.sum.low += h.low;
     deep.sum.high += h.high;
-    for (int k = 0; k < 2; k++)
-        for (uint64_t i = 0; o->rela[k] != NULL && i < o->rela_count[k]; i++)
-            add_symbol(index, (uint32_t)ELF64_R_SYM(o->rela[k][i].r_info));
+    memset(seen, 0, sizeof seen);
+    for (int k = 0; k < 2; k++) {
+        for (uint64_t i = k == 0 ? o->relative_count : 0;
+             o->rela[k] != NULL && i < o->rela_count[k]; i++) {
+            uint32_t symbol = (uint32_t)ELF64_R_SYM(o->rela[k][i].r_info);
+            if (symbol < MAX_SEEN && seen[symbol / 64] >> symbol % 64 & 1)
+                continue;
+            if (symbol < MAX_SEEN)
+                seen[symbol / 64] |= 1ull << symbol % 64;
+            add_symbol(index, symbol);
+        }
+    }
 }
 
 /* The objects that entered, by their names, as many as there is room for. */
@@ -372,10 +459,9 @@ static void note_objects(void)
     memset(deep.last_objects, 0, sizeof deep.last_objects);
     deep.last_object_count = 0;
     for (uint32_t i = 0; i < deep.queued && i < TC_DEEP_OBJECTS; i++) {
-        const struct link_map *m = deep.all[deep.queue[i]].map;
         struct tc_deep_object *o = &deep.last_objects[deep.last_object_count++];
-        struct tc_hash128 identity = tc_linked_identity(m);
-        const char *name = tc_linked_name(m);
+        struct tc_hash128 identity = identity_of(deep.queue[i]);
+        const char *name = name_of(deep.queue[i]);
         size_t bytes = strlen(name);
         memcpy(o->identity, &identity.low, sizeof o->identity);
         memcpy(o->name, name, bytes < sizeof o->name ? bytes : sizeof o->name);
@@ -432,7 +518,7 @@ int tc_deep_digest(const struct tc_plan *plan, const struct tc_flat *plans, uint
         struct wanted w =
             want(tc_flat_str(plans, imports[i].name),
                  imports[i].version.off != 0 ? tc_flat_str(plans, imports[i].version) : NULL);
-        add_binding(self, self, &w, &deep.state);
+        (void)add_binding(self, self, &w, &deep.state);
     }
     add_closure();
     tc_hash_add(&deep.state, &deep.sum, sizeof deep.sum);

@@ -16,6 +16,9 @@
 /* In the constructor: what is loaded now is searched first, by every object. */
 void tc_deep_begin(void);
 
+/* Objects may have come or gone. What is known of them is kept until then. */
+void tc_deep_forget(void);
+
 /* Of the plan, for the object with this load bias, the first `*ret_bytes` bytes of `*ret` count;
  * `stop` is the task's `deep_stop`. -1: it can't be told. */
 int tc_deep_digest(const struct tc_plan *plan, const struct tc_flat *plans, uint64_t base,

@@ -384,6 +384,7 @@ void tc_hook_object(const struct tc_object *object, uint64_t base, const struct 
         tc_log_reason(TC_LOG_WARN, tc_flat_str(plans, object->path), TC_R_NO_NEAR_MEMORY, "");
         return;
     }
+    tc_deep_forget();
     for (uint32_t i = 0; i < object->plans.count; i++)
         if (hookable(&p[i]))
             hook_task(&p[i], plans, base, &slab);
