@@ -6,6 +6,7 @@
 /* What a struct must have to be of any use. */
 #define LEAST_KEY      (offsetof(struct taskcache_key_function, compute) + sizeof(void *))
 #define LEAST_OBSERVER (offsetof(struct taskcache_observer, notify) + sizeof(void *))
+#define LEAST_STORAGE  (offsetof(struct taskcache_storage, get) + sizeof(void *))
 #define LEAST_CODEC    (offsetof(struct taskcache_codec, digest) + sizeof(void *))
 
 static int same_text(const char *a, const char *b)
@@ -100,6 +101,32 @@ int tc_plugin_add_observer(struct tc_plugin_table *t, const struct taskcache_obs
     if (t->observer_count == TC_PLUGIN_FUNCTIONS)
         return -ENOSPC;
     t->observer[t->observer_count++] = own;
+    return 0;
+}
+
+const struct taskcache_storage *tc_plugin_storage(const struct tc_plugin_table *t, const char *name)
+{
+    for (uint32_t i = 0; i < t->storage_count; i++)
+        if (same_text(t->storage[i].name, name))
+            return &t->storage[i];
+    return NULL;
+}
+
+int tc_plugin_add_storage(struct tc_plugin_table *t, const struct taskcache_storage *s)
+{
+    struct taskcache_storage own;
+
+    memset(&own, 0, sizeof own);
+    if (s == NULL || s->struct_size < LEAST_STORAGE)
+        return -EINVAL;
+    memcpy(&own, s, s->struct_size < sizeof own ? s->struct_size : sizeof own);
+    if (own.get == NULL || !name_ok(own.name))
+        return -EINVAL;
+    if (tc_plugin_storage(t, own.name) != NULL)
+        return -EEXIST;
+    if (t->storage_count == TC_PLUGIN_FUNCTIONS)
+        return -ENOSPC;
+    t->storage[t->storage_count++] = own;
     return 0;
 }
 

@@ -460,7 +460,8 @@ static int strings_ok(const struct tc_flat *f, const struct tc_config *config)
     if (dep == NULL || problem == NULL || child == NULL || storage == NULL)
         return 0;
     for (uint32_t i = 0; i < config->storages.count; i++)
-        if (!str_ok(f, storage[i].name) || !str_ok(f, storage[i].path))
+        if (!str_ok(f, storage[i].name) || !str_ok(f, storage[i].path) ||
+            !str_ok(f, storage[i].function))
             return 0;
     for (uint32_t i = 0; i < config->deps.count; i++)
         if (!str_ok(f, dep[i].path))

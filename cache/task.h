@@ -255,6 +255,7 @@ struct tc_key_part {
 enum tc_function_kind {
     TC_FUNCTION_KEY = 1, /* KEY(plugin.name), a member of the policy */
     TC_FUNCTION_CODEC,   /* codec(plugin.name) */
+    TC_FUNCTION_STORAGE, /* `type: plugin.name` of a storage: in the service alone, of no task */
 };
 #define TC_MAX_KEY_FUNCTIONS 4u
 #define TC_MAX_FUNCTIONS     16u /* of one task, of both kinds */
@@ -344,12 +345,25 @@ struct tc_task {
 enum tc_storage_kind {
     TC_STORAGE_LMDB = 1, /* another cache directory, with a service of its own */
     TC_STORAGE_NOT_YET,
+    TC_STORAGE_FAR, /* a plugin's, behind the cache: results are kept in both, see service/remote/
+                     */
 };
 struct tc_storage {
-    struct tc_str name, path; /* path: absolute */
+    struct tc_str name, path; /* path: absolute, of a directory or the plugin */
     uint32_t kind;            /* enum tc_storage_kind */
     uint32_t used;            /* by a task or a flow */
+    /* TC_STORAGE_FAR: */
+    struct tc_str function;        /* its name in the plugin */
+    struct tc_file_id plugin;      /* the file */
+    struct tc_span options;        /* struct tc_plugin_option */
+    struct tc_span plugin_options; /* likewise, of the plugin as a whole */
+    uint64_t remote;               /* what messages name it by; not 0 */
+    uint64_t seed;                 /* of keys, made of `secret`: the same wherever that is */
+    int64_t timeout_ns;            /* a look-up waits for it no longer */
+    uint32_t has_secret, reserved; /* without one the seed is known to everybody */
 };
+#define TC_FAR_TIMEOUT_NS     40000000ll /* in which the service answers */
+#define TC_FAR_MAX_TIMEOUT_NS 1000000000ll
 
 /* Something to tell a person, found while compiling. `text` is complete: position, reason id,
  * sentence, source line, caret, remedy. */

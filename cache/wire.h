@@ -1,9 +1,9 @@
 /*
  * Messages between targets or cachectl and the service, over one SOCK_SEQPACKET connection,
- * `CACHEID.vWIRE-FLAT.sock` in the runtime directory, after TC_WIRE_VERSION and TC_FLAT_VERSION. One message is one packet. Every request
- * with `seq` != 0 is answered by one reply with the same seq; seq 0 asks for none. Replies come in
- * the order of requests. Both ends check the other's uid (SO_PEERCRED) and every packet's
- * (SO_PASSCRED).
+ * `CACHEID.vWIRE-FLAT.sock` in the runtime directory, after TC_WIRE_VERSION and TC_FLAT_VERSION.
+ * One message is one packet. Every request with `seq` != 0 is answered by one reply with the same
+ * seq; seq 0 asks for none. Replies come in the order of requests. Both ends check the other's uid
+ * (SO_PEERCRED) and every packet's (SO_PASSCRED).
  *
  * Freestanding layouts, little-endian, packed by natural alignment.
  */
@@ -16,7 +16,7 @@
 #include "cache/task.h"
 
 #define TC_WIRE_MAGIC   0x5443u
-#define TC_WIRE_VERSION 5u
+#define TC_WIRE_VERSION 6u
 #define TC_WIRE_MAX_BYTES \
     (128u * 1024u) /* longest packet; more goes by memfd (SCM_RIGHTS, one descriptor) */
 
@@ -43,6 +43,8 @@ enum tc_message_type {
                     yours, else ask again, in so many ns or when page->locks[key] changed;
                     -EDEADLK, -ENOSPC */
     TC_MSG_UNLOCK, /* struct tc_lock_request: gives up what the call holds or waits for */
+    TC_MSG_FETCH,  /* struct tc_fetch_request: from a far storage into the cache. 0: it lies there
+                      now;  -ENOENT: the far one has nothing; else it can't be had now */
     TC_MSG_REPLY = 64,
 };
 
@@ -63,9 +65,11 @@ struct tc_reply {
 
 struct tc_hello {
     struct tc_message head;
-    uint32_t pid; /* as the sender sees itself */
-    uint32_t flags;
+    uint32_t pid;     /* as the sender sees itself */
+    uint32_t config;  /* 0, or the offset from the start of the message of the path of the config
+                         whose far storages this process uses, NUL-terminated */
     char program[64]; /* basename, for `details` and the log */
+    struct tc_file_id id; /* of the config */
 };
 
 struct tc_attach {
@@ -110,6 +114,13 @@ struct tc_store_request {
     uint32_t heads, head_bytes; /* struct tc_string_head, offset from the start of the message */
     char program[32];
     uint64_t transaction[2]; /* id, with TC_STORE_STAGE */
+    uint64_t remote;         /* the far storage that gets it, too; 0: none */
+};
+
+struct tc_fetch_request {
+    struct tc_message head;
+    uint64_t remote; /* struct tc_storage */
+    uint64_t key_low, key_high;
 };
 
 /*

@@ -246,6 +246,15 @@ static void open_storage(struct tc_named_storage *s, const char *path)
     } while (r < 0 && tc_monotonic_ns() < until);
 }
 
+static void open_far(struct tc_named_storage *s, const struct tc_storage *far)
+{
+    s->page = tc_state.page;
+    s->far = far;
+    tc_state.has_far = 1;
+    (void)tc_join(s->cache_dir, sizeof s->cache_dir, tc_state.cache_dir, NULL, NULL, NULL);
+    (void)tc_join(s->cache_id, sizeof s->cache_id, tc_state.cache_id, NULL, NULL, NULL);
+}
+
 static int same_id(const char *a, const char *b)
 {
     while (*a != 0 && *a == *b)
@@ -275,6 +284,8 @@ static void open_storages(void)
     for (uint32_t i = 0; list != NULL && i < c->storages.count; i++)
         if (list[i].kind == TC_STORAGE_LMDB && list[i].used)
             open_storage(&tc_state.storages[i], tc_config_str(list[i].path));
+        else if (list[i].kind == TC_STORAGE_FAR && list[i].used)
+            open_far(&tc_state.storages[i], &list[i]);
     for (uint32_t i = 0; i < TC_MAX_NAMED_STORAGES; i++)
         tc_state.storages[i].place = place_of(i);
 }

@@ -296,11 +296,18 @@ static int may_talk(void)
 static int say_hello(struct link *l, int64_t until_ns)
 {
     struct tc_hello h = {.head.type = TC_MSG_HELLO, .pid = (uint32_t)tc_state.pid};
+    const char *config = tc_state.has_far && l == links ? tc_config_str(tc_state.config->path) : "";
     struct tc_outgoing m = {.head = &h.head, .head_bytes = sizeof h, .fd = -1};
     struct tc_reply reply;
     int r;
 
     memcpy(h.program, tc_state.program, sizeof h.program);
+    if (*config != 0) {
+        h.config = sizeof h;
+        h.id = tc_state.config->id;
+        m.part[0] = config;
+        m.part_bytes[0] = strlen(config) + 1;
+    }
     l->greeted = 1;
     r = exchange(l, &m, until_ns, &reply);
     return r < 0 ? r : reply.status;

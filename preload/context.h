@@ -35,6 +35,7 @@ struct tc_flight {
     uint32_t no_store; /* enum tc_reason, 0: store it */
     uint32_t refresh;
     uint32_t storage;
+    const struct tc_storage *far;
     uint32_t found; /* enum tc_found: why it missed */
     int64_t expired_ns;
     uint64_t record_id;      /* not 0: the body runs although there is this record, to verify it */
@@ -64,11 +65,12 @@ struct tc_call {
     uint64_t encoded_bytes[TC_MAX_OUTPUTS]; /* of a codec's output at block[], mapped; 0: none */
     uint32_t out_count;
     int probing;
-    uint32_t storage;           /* where its result is kept */
-    uint64_t seed;              /* of that storage */
-    uint32_t header_storage;    /* where its header is kept; 0: with the result */
-    struct tc_result_ref ref;   /* what the header says */
-    const struct tc_flow *flow; /* it belongs to, NULL: the process run */
+    uint32_t storage;             /* where its result is kept */
+    const struct tc_storage *far; /* ... and also behind the cache; NULL */
+    uint64_t seed;                /* of that storage */
+    uint32_t header_storage;      /* where its header is kept; 0: with the result */
+    struct tc_result_ref ref;     /* what the header says */
+    const struct tc_flow *flow;   /* it belongs to, NULL: the process run */
     uint64_t result;
     uint8_t result_type;
     struct tc_material material;

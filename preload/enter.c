@@ -7,6 +7,7 @@
 #include "preload/capture.h"
 #include "preload/client.h"
 #include "preload/context.h"
+#include "preload/far.h"
 #include "preload/log.h"
 #include "preload/miss.h"
 #include "preload/replay.h"
@@ -108,6 +109,7 @@ static uint32_t run(struct tc_context *x, struct tc_call *c)
     f->errno_before = x->errno_place != NULL ? *x->errno_place : 0;
     f->refresh = c->hook->active.refresh;
     f->storage = c->storage;
+    f->far = c->far;
     f->found = c->found;
     f->expired_ns = c->expired_ns;
     c->frame->serial = f->serial;
@@ -135,12 +137,22 @@ static void greet_once(uint32_t storage)
 static uint32_t choose_storage(struct tc_call *c, uint32_t storage)
 {
     const struct tc_shared_page *page = tc_page_of(storage);
+    const struct tc_task *t = c->hook->task;
 
+    c->far = storage != 0 ? tc_state.storages[storage - 1].far : NULL;
+    if (c->far != NULL) {
+        storage = 0;
+        if (t->key_storage != 0)
+            return TC_R_NO_STORAGE;
+        /* Its digests could be guessed: without a secret everybody knows the seed. */
+        if (!c->far->has_secret && t->flags & TC_TASK_PRIVATE)
+            c->far = NULL;
+    }
     c->storage = storage;
     c->header_storage = tc_header_storage(c->hook, storage);
     if (page == NULL || tc_page_of(c->header_storage) == NULL)
         return TC_R_NO_STORAGE;
-    c->seed = page->seed;
+    c->seed = c->far != NULL ? c->far->seed : page->seed;
     return 0;
 }
 
@@ -305,7 +317,8 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
     c->found = TC_FOUND_UNWANTED;
     c->record_id = 0;
     c->verifying = tc_verify_chosen(x, h);
-    if (!h->active.refresh && tc_replay(x, c, &done, &why)) {
+    if (!h->active.refresh &&
+        (tc_replay(x, c, &done, &why) || (tc_far_fetch(c) && tc_replay(x, c, &done, &why)))) {
         if (c->record_id == 0)
             return hit(x, c, &done);
         warm(c);

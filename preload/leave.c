@@ -71,7 +71,8 @@ static void restore_call(struct tc_context *x, struct tc_frame *frame, const str
     memcpy(c->old, p + f->olds, h->old_count * 8);
     c->key = (struct tc_key){f->key_low, f->key_high};
     c->storage = f->storage;
-    c->seed = tc_page_of(f->storage)->seed;
+    c->far = f->far;
+    c->seed = f->far != NULL ? f->far->seed : tc_page_of(f->storage)->seed;
     c->header_storage = tc_header_storage(h, f->storage);
     c->result_type = type;
     c->result = type == TC_F32 || type == TC_F64 ? frame->xmm[0][0] : frame->rax;

@@ -87,6 +87,11 @@ static int add_observer(const struct taskcache_host *host, const struct taskcach
     return is_init(host) ? tc_plugin_add_observer(&loaded(host)->table, o) : -EPERM;
 }
 
+static int add_storage(const struct taskcache_host *host, const struct taskcache_storage *s)
+{
+    return is_init(host) ? tc_plugin_add_storage(&loaded(host)->table, s) : -EPERM;
+}
+
 static const struct taskcache_option *option_at(const struct taskcache_host *host, uint32_t i)
 {
     const struct tc_loaded_plugin *p = loaded(host);
@@ -148,6 +153,7 @@ static void fill_host(struct tc_loaded_plugin *p)
         .allocate = allocate,
         .release = release,
         .add_observer = add_observer,
+        .add_storage = add_storage,
     };
 }
 

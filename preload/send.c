@@ -269,6 +269,7 @@ static uint32_t send_draft(struct draft *d, uint64_t bytes, struct tc_context *x
         memcpy(q.program, tc_state.program, sizeof q.program - 1);
     }
     q.flags = result->flight->refresh ? TC_STORE_REPLACE : 0;
+    q.remote = c->far != NULL ? c->far->remote : 0;
     add_hints(x, c, result, &q);
     m.part[0] = x->check;
     m.part_bytes[0] = (q.head_bytes + 7u) & ~7u;

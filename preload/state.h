@@ -31,6 +31,7 @@ struct tc_named_storage {
     struct tc_shared_page *page; /* NULL: it can't be used */
     uint32_t greeted;            /* atomic */
     uint32_t place; /* 1 + the first storage of the same directory, 0: it is the cache's */
+    const struct tc_storage *far; /* behind the cache, whose page and directory it has; NULL */
 };
 
 /* One patched function. Constant once it is live, but for the atomic fields. */
@@ -112,6 +113,7 @@ struct tc_state {
     struct tc_shared_page *page;
     struct tc_run_page *run_page;
     struct tc_named_storage storages[TC_MAX_NAMED_STORAGES];
+    uint32_t has_far;        /* a far storage is in use */
     uint32_t *wiped_on_fork; /* 1 in the process that made it, 0 in forked children, 1 in vfork
                                 children */
     uint32_t greeted;        /* atomic: the service was greeted by this process */

@@ -76,7 +76,7 @@ static void look_around(struct tc_service *s)
 static void check_idle(struct tc_service *s, int64_t now)
 {
     if (s->connections != NULL || s->attached != NULL || s->transactions != NULL ||
-        (tc_jobs_running(&s->jobs) && !s->syncing)) {
+        tc_remotes_busy(&s->remotes) || (tc_jobs_running(&s->jobs) && !s->syncing)) {
         s->idle_since_ms = now;
         return;
     }
@@ -99,6 +99,7 @@ static void do_timed(struct tc_service *s)
 
     tc_jobs_reap(&s->jobs);
     tc_observers_tick(&s->observers);
+    tc_remotes_tick(&s->remotes);
     tc_store_tick(s->store);
     if (is_due(&s->folded_ms, now, FOLD_MS))
         fold(s);
@@ -114,7 +115,7 @@ static void do_timed(struct tc_service *s)
     check_idle(s, now);
 }
 
-static int timeout_ms(const struct tc_service *s)
+static int usual_timeout_ms(const struct tc_service *s)
 {
     if (tc_server_has_work(s) || tc_batch_has_work(s))
         return 0;
@@ -123,12 +124,25 @@ static int timeout_ms(const struct tc_service *s)
     return s->options.idle_exit_s == 0 && s->connections == NULL ? LOOK_MS : FOLD_MS;
 }
 
-static void one_round(struct tc_service *s)
+static int timeout_ms(const struct tc_service *s)
 {
-    tc_server_wait(s, timeout_ms(s));
+    return tc_remotes_sleep_ms(&s->remotes, usual_timeout_ms(s));
+}
+
+/* What far storages gave is committed with the rest; what is committed is handed on to them. */
+static void work(struct tc_service *s, int wait_ms)
+{
+    tc_server_wait(s, wait_ms);
+    tc_remotes_step(&s->remotes);
     tc_server_receive(s);
     tc_batch_commit(s);
+    tc_remotes_step(&s->remotes);
     tc_server_settle(s);
+}
+
+static void one_round(struct tc_service *s)
+{
+    work(s, timeout_ms(s));
     do_timed(s);
     tc_server_reply(s);
 }
@@ -139,10 +153,7 @@ static void drain(struct tc_service *s)
     int64_t until = tc_monotonic_ms() + LEAVE_MS;
 
     do {
-        tc_server_wait(s, 0);
-        tc_server_receive(s);
-        tc_batch_commit(s);
-        tc_server_settle(s);
+        work(s, 0);
         tc_server_reply(s);
     } while (tc_monotonic_ms() < until && (tc_server_has_work(s) || tc_batch_has_work(s)));
 }

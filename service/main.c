@@ -11,7 +11,7 @@
 #include "service/daemon.h"
 #include "service/describe_plugin.h"
 #include "service/describe_source.h"
-#include "service/service.h"
+#include "service/rpc/far.h"
 
 /* The one line for who started us, and the descriptor's end. */
 static void say(int *fd, const char *line)
@@ -63,6 +63,7 @@ static void on_compiled(void *ctx, const struct tc_flat *flat)
     if (s->config[0] != 0 && strcmp(tc_flat_str(flat, c->path), s->config) == 0)
         tc_store_set_limit(s->store, c->max_size_bytes);
     tc_observers_use(&s->observers, flat);
+    tc_remotes_use(&s->remotes, flat);
 }
 
 static int open_places(struct tc_service *s, uint64_t *ret_max_size, struct tc_failure *f)
@@ -122,6 +123,7 @@ static int begin(struct tc_service *s, struct tc_failure *f)
 
 static void end(struct tc_service *s)
 {
+    tc_remotes_end(&s->remotes);
     tc_jobs_kill(&s->jobs);
     tc_compiler_free(&s->compiler);
     tc_planner_free(&s->planner);
@@ -142,6 +144,7 @@ static void begin_struct(struct tc_service *s)
     s->lock_fd = s->epoll_fd = s->listen_fd = s->signal_fd = s->log.dirfd = -1;
     s->log.to_stderr = s->options.foreground;
     s->observers.log = &s->log;
+    tc_far_init(s);
     s->compiler.dirs = &s->dirs;
     s->compiler.log = &s->log;
     s->compiler.jobs = &s->jobs;
@@ -163,6 +166,7 @@ static void use_config(struct tc_service *s)
     if (tc_compiled_open(&s->dirs, s->config, &id, &config) < 0)
         return;
     tc_observers_use(&s->observers, &config.flat);
+    tc_remotes_use(&s->remotes, &config.flat);
     tc_flat_file_close(&config);
 }
 

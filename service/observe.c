@@ -1,6 +1,5 @@
 #include "service/observe.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,8 +9,8 @@
 #include <unistd.h>
 
 #include "cache/places.h"
-#include "cache/plugin_table.h"
 #include "service/clock.h"
+#include "service/plugin_host.h"
 
 #define MAX_BEGINNINGS 6u
 #define EVENT_S        5u
@@ -30,67 +29,13 @@ struct tc_observer {
     struct tc_observers *owner;
     char name[64], path[TC_PATH_BYTES];
     struct tc_file_id id;
-    struct taskcache_option *options;
-    size_t option_count;
+    struct tc_plugin_host host;
     int fd, read_fd; /* -1: its child isn't there */
     unsigned beginnings;
 };
 
 /* In the child. */
-struct observing {
-    struct taskcache_host host; /* first */
-    const struct tc_observer *self;
-    struct tc_plugin_table table;
-};
-
-static struct observing *observing(const struct taskcache_host *host)
-{
-    return (struct observing *)(uintptr_t)host;
-}
-
-static int add_key(const struct taskcache_host *host, const struct taskcache_key_function *f)
-{
-    return tc_plugin_add_key(&observing(host)->table, f);
-}
-
-static int add_codec(const struct taskcache_host *host, const struct taskcache_codec *c)
-{
-    return tc_plugin_add_codec(&observing(host)->table, c);
-}
-
-static int add_observer(const struct taskcache_host *host, const struct taskcache_observer *o)
-{
-    return tc_plugin_add_observer(&observing(host)->table, o);
-}
-
-static const struct taskcache_option *option_at(const struct taskcache_host *host, uint32_t i)
-{
-    const struct tc_observer *self = observing(host)->self;
-
-    return i < self->option_count ? &self->options[i] : NULL;
-}
-
-static const struct taskcache_option *option(const struct taskcache_host *host, const char *name)
-{
-    const struct taskcache_option *o;
-
-    for (uint32_t i = 0; (o = option_at(host, i)) != NULL; i++)
-        if (strcmp(o->name, name) == 0)
-            return o;
-    return NULL;
-}
-
-static void add(struct taskcache_digest *digest, const void *bytes, uint64_t count)
-{
-    (void)digest, (void)bytes, (void)count;
-}
-
-static void *allocate(uint64_t bytes)
-{
-    return malloc(bytes);
-}
-
-static void notify(const struct observing *o, struct taskcache_event *e)
+static void notify(const struct tc_plugin_host *o, struct taskcache_event *e)
 {
     for (uint32_t i = 0; e->count != 0 && i < o->table.observer_count; i++) {
         const struct taskcache_observer *to = &o->table.observer[i];
@@ -100,7 +45,7 @@ static void notify(const struct observing *o, struct taskcache_event *e)
     }
 }
 
-static void tell_all(const struct observing *o, const struct gained *g)
+static void tell_all(const struct tc_plugin_host *o, const struct gained *g)
 {
     const struct tc_counters *c = &g->counters;
     struct taskcache_event e = {.struct_size = sizeof e,
@@ -127,52 +72,24 @@ static void tell_all(const struct observing *o, const struct gained *g)
     }
 }
 
-static int load(struct observing *o)
-{
-    const struct taskcache_plugin *plugin;
-    struct taskcache_error error = {0};
-    void *handle = dlopen(o->self->path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-
-    plugin = handle != NULL ? dlsym(handle, "taskcache_plugin") : NULL;
-    if (plugin == NULL || plugin->init == NULL)
-        return -ENOEXEC;
-    o->host = (struct taskcache_host){
-        .struct_size = sizeof o->host,
-        .abi_major = TASKCACHE_ABI_MAJOR,
-        .abi_minor = TASKCACHE_ABI_MINOR,
-        .add_key_function = add_key,
-        .add_codec = add_codec,
-        .option = option,
-        .option_at = option_at,
-        .cause = tc_plugin_cause,
-        .add = add,
-        .allocate = allocate,
-        .release = free,
-        .add_observer = add_observer,
-    };
-    return plugin->init(&o->host, &error) == 0 ? 0 : -EPROTO;
-}
-
 static int observe(void *arg)
 {
-    struct observing *o = calloc(1, sizeof *o);
+    struct tc_observer *self = arg;
+    struct taskcache_error error = {0};
     struct gained g;
     int r;
 
-    if (o == NULL)
-        return -ENOMEM;
-    o->self = arg;
     (void)alarm(EVENT_S);
-    r = load(o);
+    r = tc_plugin_host_load(&self->host, self->path, &error);
     (void)alarm(0);
     while (r == 0) {
-        ssize_t n = read(o->self->read_fd, &g, sizeof g);
+        ssize_t n = read(self->read_fd, &g, sizeof g);
         if (n < 0 && errno == EINTR)
             continue;
         if (n != (ssize_t)sizeof g)
             break; /* the service has closed it */
         g.counters.identity[sizeof g.counters.identity - 1] = 0;
-        tell_all(o, &g);
+        tell_all(&self->host, &g);
     }
     return r;
 }
@@ -215,33 +132,9 @@ static void start(struct tc_observer *self)
     self->read_fd = -1;
 }
 
-static int copy_options(const struct tc_flat *f, struct tc_span s, struct tc_observer *self)
-{
-    const struct tc_plugin_option *o = tc_flat_at(f, s.off, s.count, sizeof *o);
-
-    self->options = calloc(s.count + 1, sizeof *self->options);
-    if (self->options == NULL || o == NULL)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < s.count; i++) {
-        self->options[i].name = strdup(tc_flat_str(f, o[i].name));
-        self->options[i].text = strdup(tc_flat_str(f, o[i].text));
-        self->options[i].kind = o[i].kind;
-        self->options[i].integer = o[i].integer;
-        memcpy(&self->options[i].real, &o[i].real_bits, sizeof o[i].real_bits);
-        if (self->options[i].name == NULL || self->options[i].text == NULL)
-            return -ENOMEM;
-        self->option_count++;
-    }
-    return 0;
-}
-
 static void drop(struct tc_observer *self)
 {
-    for (size_t i = 0; i < self->option_count; i++) {
-        free((char *)(uintptr_t)self->options[i].name);
-        free((char *)(uintptr_t)self->options[i].text);
-    }
-    free(self->options);
+    tc_plugin_host_free(&self->host);
     free(self);
 }
 
@@ -259,7 +152,7 @@ static void use(struct tc_observers *o, const struct tc_flat *f, const struct tc
     *self = (struct tc_observer){.owner = o, .id = file->id, .fd = -1, .read_fd = -1};
     (void)snprintf(self->name, sizeof self->name, "%s", tc_flat_str(f, file->name));
     (void)snprintf(self->path, sizeof self->path, "%s", path);
-    if (copy_options(f, file->options, self) < 0) {
+    if (tc_plugin_host_add_options(&self->host, f, file->options) < 0) {
         drop(self);
         return;
     }

@@ -10,6 +10,7 @@
 #include "service/observe.h"
 #include "service/options.h"
 #include "service/plan.h"
+#include "service/remote/remote.h"
 #include "service/rpc/upload.h"
 
 /* A process that isn't connected, but keeps the service alive. */
@@ -26,6 +27,7 @@ struct tc_service {
     struct tc_store *store;
     struct tc_jobs jobs;
     struct tc_observers observers;
+    struct tc_remotes remotes;
     struct tc_compiler compiler;
     struct tc_planner planner;
     char config[TC_PATH_BYTES]; /* the one whose max_size rules, "" */

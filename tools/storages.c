@@ -32,10 +32,10 @@ void tc_storages_look(const struct tc_session *s, void (*each)(struct tc_session
         *state = (struct tc_storage_state){.name = tc_flat_str(&s->config_flat, list[i].name),
                                            .path = tc_flat_str(&s->config_flat, list[i].path),
                                            .used = list[i].used};
-        if (list[i].kind != TC_STORAGE_LMDB)
+        if (list[i].kind == TC_STORAGE_NOT_YET)
             (void)tc_cause_set(&state->cause, ENOSYS, TC_R_NOT_YET_KEY, state->name,
                                "storages of this type aren't built yet");
-        else if (state->used)
+        else if (state->used && list[i].kind == TC_STORAGE_LMDB)
             look(s, &list[i], each, &state->cause);
     }
 }

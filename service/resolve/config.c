@@ -232,6 +232,7 @@ static void load_text(struct tc_load *l, const char *text, size_t bytes)
     hide_secrets(l, l->yaml.root);
     tc_read_top(l, &plugins, &tasks);
     tc_read_plugins(l, plugins);
+    tc_compile_far_storages(l);
     tc_compile_tasks(l, tasks);
     if (l->task_count == 0 && l->errors == 0) {
         int named = tasks != NULL && tasks->count > 0; /* what is wrong with them was told */

@@ -203,12 +203,18 @@ static uint32_t find_storage(struct making *m, const char *name, const struct tc
                       "no storage '%.60s' is listed under `storages:`", name);
         return 0;
     }
-    if (m->l->storages[storage - 1].kind != TC_STORAGE_LMDB)
+    if (m->l->storages[storage - 1].kind == TC_STORAGE_NOT_YET)
         m->used_not_yet = 1;
     m->l->storages[storage - 1].used = 1;
     return storage;
 }
 
+static int is_far(const struct making *m, uint32_t storage)
+{
+    return storage != 0 && m->l->storages[storage - 1].kind == TC_STORAGE_FAR;
+}
+
+/* Headers and results of which one lies in a far storage aren't built. */
 static void make_storages(struct making *m)
 {
     const struct tc_yaml_node *n = given(m, TC_KEY_RESULT_STORAGE);
@@ -219,6 +225,8 @@ static void make_storages(struct making *m)
     /* Part of the policy, so without effect where something else gives the key. */
     if (headers != NULL && m->key == NULL && tc_config_storage(m->l, headers) != 0)
         m->task.key_storage = find_storage(m, headers, given(m, TC_KEY_CACHE_POLICY), 0);
+    if (is_far(m, m->task.key_storage) || (m->task.key_storage != 0 && is_far(m, m->task.storage)))
+        m->used_not_yet = 1;
     /* Who says where a flow's results are kept wants them kept. */
     if (m->is_flow && n != NULL && m->task.persist == TC_UNSET)
         m->task.persist = TC_TRUE;

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/blake2s.h"
 #include "cache/nearest.h"
 #include "service/resolve/config_problem.h"
+#include "service/resolve/config_values.h"
 
 static const struct tc_listed_plugin *find_plugin(const struct tc_load *l, struct tc_slice name)
 {
@@ -51,17 +53,18 @@ static int no_plugin(struct tc_load *l, const struct tc_yaml_node *n, struct tc_
 }
 
 static int no_function(struct tc_load *l, const struct tc_yaml_node *n,
-                       const struct tc_listed_plugin *p, struct tc_slice name)
+                       const struct tc_listed_plugin *p, struct tc_slice name, uint32_t kind)
 {
-    const char *known[2 * TC_PLUGIN_FUNCTIONS + 1] = {NULL}, *near;
+    const char *known[TC_PLUGIN_FUNCTIONS + 1] = {NULL}, *near;
     uint32_t count = 0;
 
     for (uint32_t i = 0; p->found != NULL && i < p->found->count; i++)
-        if (p->found->function[i].kind == TC_FUNCTION_KEY)
+        if (p->found->function[i].kind == kind)
             known[count++] = p->found->function[i].name;
     near = tc_nearest(name.text, name.bytes, known);
     tc_problem_in(l, TC_SEV_ERROR, TC_R_NO_SUCH_FUNCTION, n, place(n, name), near ? near : "",
-                  "plugin '%.60s' registers no key function '%.*s'", p->name,
+                  "plugin '%.60s' registers no %s '%.*s'", p->name,
+                  kind == TC_FUNCTION_KEY ? "key function" : "storage",
                   (int)(name.bytes < 63 ? name.bytes : 63), name.text);
     return -EINVAL;
 }
@@ -75,19 +78,29 @@ static int by_component(const void *a, const void *b)
     return strcmp(((const struct chosen *)a)->component, ((const struct chosen *)b)->component);
 }
 
+/* 1: the plugin's code was refused. */
+static int find_code(struct tc_load *l, const struct tc_yaml_node *n, struct tc_slice plugin,
+                     struct tc_slice name, uint32_t kind,
+                     const struct tc_listed_plugin **ret_plugin, const struct tc_registered **ret)
+{
+    *ret_plugin = find_plugin(l, plugin);
+    if (*ret_plugin == NULL)
+        return no_plugin(l, n, plugin);
+    if ((*ret_plugin)->is_refused)
+        return 1;
+    *ret = find_function((*ret_plugin)->found, name, kind);
+    return *ret != NULL ? 0 : no_function(l, n, *ret_plugin, name, kind);
+}
+
 static int choose(struct tc_load *l, const struct tc_yaml_node *n,
                   const struct tc_policy_function *wanted, struct chosen *ret)
 {
-    const struct tc_listed_plugin *p = find_plugin(l, wanted->plugin);
+    const struct tc_listed_plugin *p;
     const struct tc_registered *f;
+    int r = find_code(l, n, wanted->plugin, wanted->name, TC_FUNCTION_KEY, &p, &f);
 
-    if (p == NULL)
-        return no_plugin(l, n, wanted->plugin);
-    if (p->is_refused)
-        return 1;
-    f = find_function(p->found, wanted->name, TC_FUNCTION_KEY);
-    if (f == NULL)
-        return no_function(l, n, p, wanted->name);
+    if (r != 0)
+        return r;
     *ret = (struct chosen){p->name, f->name, tc_config_print(l, "=key.%s.%s", p->name, f->name)};
     return ret->component != NULL ? 0 : -EINVAL;
 }
@@ -234,4 +247,82 @@ void tc_keep_codecs(const struct tc_codecs *c, struct tc_task *task)
                                       .kind = TC_FUNCTION_CODEC,
                                       .data_version = c->at[i].data_version};
     task->functions = tc_flat_add(out, functions, c->keys + c->count, sizeof functions[0]);
+}
+
+/* By 64 bits, as all seeds are. */
+static uint64_t seed_of(const char *secret)
+{
+    static const char name[] = "taskcache far storage 1";
+    unsigned char digest[TC_BLAKE2S_BYTES];
+    uint64_t seed;
+
+    tc_blake2s(name, sizeof name - 1, secret, strlen(secret), digest);
+    memcpy(&seed, digest, sizeof seed);
+    return seed;
+}
+
+static int64_t timeout_of(struct tc_load *l, const struct tc_yaml_node *n)
+{
+    int64_t ns = TC_FAR_TIMEOUT_NS;
+
+    if (n == NULL || n->kind != TC_YAML_TEXT || tc_parse_duration(n->text, &ns) < 0)
+        return TC_FAR_TIMEOUT_NS;
+    if (ns > 0 && ns <= TC_FAR_MAX_TIMEOUT_NS)
+        return ns;
+    tc_problem_in(l, TC_SEV_ERROR, TC_R_BAD_VALUE, n, 0, "40ms",
+                  "a look-up waits for a storage between 1ms and 1s");
+    return TC_FAR_TIMEOUT_NS;
+}
+
+/* Whatever makes it another storage. */
+static uint64_t name_remote(const struct tc_listed_plugin *p, const struct tc_storage *s,
+                            const char *function, const struct taskcache_option *o, size_t count)
+{
+    struct tc_hash_state state;
+    uint64_t id;
+
+    tc_hash_begin(&state, s->seed);
+    tc_hash_add(&state, p->path, strlen(p->path) + 1);
+    tc_hash_add(&state, &p->id, sizeof p->id);
+    tc_hash_add(&state, function, strlen(function) + 1);
+    for (size_t i = 0; i < count; i++) {
+        tc_hash_add(&state, o[i].name, strlen(o[i].name) + 1);
+        tc_hash_add(&state, o[i].text, strlen(o[i].text) + 1);
+    }
+    tc_hash_add(&state, &s->timeout_ns, sizeof s->timeout_ns);
+    id = tc_hash_end128(&state).low;
+    return id != 0 ? id : 1;
+}
+
+static void compile_far(struct tc_load *l, const struct tc_far_values *v, struct tc_storage *ret)
+{
+    struct taskcache_option option[TC_MAX_OPTIONS];
+    const char *text = v->type->text, *dot = strrchr(text, '.');
+    const char *secret =
+        v->secret != NULL && v->secret->kind == TC_YAML_TEXT ? v->secret->text : "";
+    const struct tc_listed_plugin *p;
+    const struct tc_registered *f;
+    size_t count;
+
+    if (find_code(l, v->type, (struct tc_slice){text, (size_t)(dot - text)},
+                  (struct tc_slice){dot + 1, strlen(dot + 1)}, TC_FUNCTION_STORAGE, &p, &f) != 0)
+        return;
+    count = tc_read_options(l, v->options, option);
+    ret->kind = TC_STORAGE_FAR;
+    ret->path = tc_flat_add_str(l->out, p->path);
+    ret->function = tc_flat_add_str(l->out, f->name);
+    ret->plugin = p->id;
+    ret->options = tc_keep_options(l, option, count);
+    ret->plugin_options = p->options;
+    ret->seed = seed_of(secret);
+    ret->has_secret = secret[0] != 0;
+    ret->timeout_ns = timeout_of(l, v->timeout);
+    ret->remote = name_remote(p, ret, f->name, option, count);
+}
+
+void tc_compile_far_storages(struct tc_load *l)
+{
+    for (uint32_t i = 0; i < l->storage_count; i++)
+        if (l->far[i].type != NULL)
+            compile_far(l, &l->far[i], &l->storages[i]);
 }

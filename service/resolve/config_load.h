@@ -69,6 +69,9 @@ struct tc_load {
     unsigned policy_count;
     struct tc_storage storages[TC_MAX_NAMED_STORAGES];
     const char *storage_names[TC_MAX_NAMED_STORAGES + 1]; /* NULL behind the last */
+    struct tc_far_values {
+        const struct tc_yaml_node *type, *options, *secret, *timeout; /* type NULL: not far */
+    } far[TC_MAX_NAMED_STORAGES];
     uint32_t storage_count;
     struct tc_listed_plugin plugins[TC_MAX_PLUGINS];
     unsigned plugin_count;

@@ -57,6 +57,14 @@ int tc_config_list_depends(struct tc_load *l, const struct tc_yaml_node *list,
                            struct tc_globals *files, struct tc_span *ret_names);
 int tc_config_deep_stop(struct tc_load *l, const struct tc_yaml_node *list, struct tc_str *ret);
 
+/* `options:` of a plugin or a storage: how many there are; and in the flat file. */
+size_t tc_read_options(struct tc_load *l, const struct tc_yaml_node *map,
+                       struct taskcache_option ret[TC_MAX_OPTIONS]);
+struct tc_span tc_keep_options(struct tc_load *l, const struct taskcache_option *o, size_t count);
+
+/* After the plugins: storages whose type is one of theirs. */
+void tc_compile_far_storages(struct tc_load *l);
+
 /* The listed plugins with code, for the root table. */
 struct tc_span tc_list_plugin_files(struct tc_load *l);
 

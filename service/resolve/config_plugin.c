@@ -108,8 +108,8 @@ static int option_kind(const struct tc_yaml_node *n, struct taskcache_option *o)
 }
 
 /* `options: { threads: 4, mode: fast }`: the values by the types that YAML's readers expect. */
-static size_t read_options(struct tc_load *l, const struct tc_yaml_node *map,
-                           struct taskcache_option ret[TC_MAX_OPTIONS])
+size_t tc_read_options(struct tc_load *l, const struct tc_yaml_node *map,
+                       struct taskcache_option ret[TC_MAX_OPTIONS])
 {
     size_t count = 0;
 
@@ -118,10 +118,10 @@ static size_t read_options(struct tc_load *l, const struct tc_yaml_node *map,
             continue;
         if (n->kind != TC_YAML_TEXT) {
             tc_problem_at(l, TC_SEV_ERROR, TC_R_WRONG_TYPE, n->key_at, "",
-                          "an option of a plugin is a text or a number, not %s", tc_kind_name(n));
+                          "an option is a text or a number, not %s", tc_kind_name(n));
         } else if (count == TC_MAX_OPTIONS) {
             tc_problem_at(l, TC_SEV_ERROR, TC_R_TOO_MANY, n->key_at, "",
-                          "a plugin has at most %u options", TC_MAX_OPTIONS);
+                          "there are at most %u options", TC_MAX_OPTIONS);
             break;
         } else {
             struct taskcache_option *o = &ret[count++];
@@ -132,8 +132,7 @@ static size_t read_options(struct tc_load *l, const struct tc_yaml_node *map,
     return count;
 }
 
-static struct tc_span keep_options(struct tc_load *l, const struct taskcache_option *o,
-                                   size_t count)
+struct tc_span tc_keep_options(struct tc_load *l, const struct taskcache_option *o, size_t count)
 {
     struct tc_plugin_option kept[TC_MAX_OPTIONS];
 
@@ -152,11 +151,11 @@ static void probe(struct tc_load *l, struct tc_listed_plugin *p, const struct tc
                   const struct tc_yaml_node *n, const struct tc_yaml_node *options)
 {
     struct taskcache_option option[TC_MAX_OPTIONS];
-    size_t count = read_options(l, options, option);
+    size_t count = tc_read_options(l, options, option);
     struct tc_probed *found = tc_yaml_alloc(&l->yaml, sizeof *found);
 
     p->is_refused = 1;
-    p->options = keep_options(l, option, count);
+    p->options = tc_keep_options(l, option, count);
     if (found == NULL) {
         l->no_memory = 1;
     } else if (plugin->has_static_tls) {

@@ -129,22 +129,28 @@ static const char *setting(const struct tc_yaml_node *n)
 enum {
     STORAGE_TYPE,
     STORAGE_PATH,
-    STORAGE_COUNT = 9
+    STORAGE_SECRET,
+    STORAGE_OPTIONS,
+    STORAGE_TIMEOUT,
+    STORAGE_COUNT = 11
 };
 
-static void read_storage(struct tc_load *l, const struct tc_yaml_node *n, struct tc_storage *ret)
+static void read_storage(struct tc_load *l, const struct tc_yaml_node *n, struct tc_storage *ret,
+                         struct tc_far_values *ret_far)
 {
     static const struct tc_config_key keys[STORAGE_COUNT + 1] = {
         [STORAGE_TYPE] = {"type", TC_VALUE_TEXT},
         [STORAGE_PATH] = {"path", TC_VALUE_TEXT},
+        [STORAGE_SECRET] = {"secret", TC_VALUE_TEXT},
+        [STORAGE_OPTIONS] = {"options", TC_VALUE_MAP},
+        [STORAGE_TIMEOUT] = {"timeout", TC_VALUE_DURATION},
         {"bucket", TC_VALUE_TEXT},
         {"prefix", TC_VALUE_TEXT},
         {"region", TC_VALUE_TEXT},
         {"endpoint", TC_VALUE_TEXT},
         {"url", TC_VALUE_TEXT},
         {"mode", TC_VALUE_TEXT},
-        {"secret", TC_VALUE_TEXT},
-        {NULL, 0},
+        [STORAGE_COUNT] = {NULL, 0},
     };
     const struct tc_yaml_node *v[STORAGE_COUNT];
     const char *type, *path;
@@ -156,6 +162,9 @@ static void read_storage(struct tc_load *l, const struct tc_yaml_node *n, struct
     if (type == NULL) {
         tc_problem_at(l, TC_SEV_ERROR, TC_R_BAD_VALUE, n->key_at, "type: lmdb",
                       "storage '%.60s' has no `type`", n->key);
+    } else if (strchr(type, '.') != NULL) {
+        *ret_far = (struct tc_far_values){v[STORAGE_TYPE], v[STORAGE_OPTIONS], v[STORAGE_SECRET],
+                                          v[STORAGE_TIMEOUT]};
     } else if (strcmp(type, "lmdb") != 0) {
         tc_problem_at(l, TC_SEV_WARNING, TC_R_NOT_YET_KEY, n->key_at, "type: lmdb",
                       "storages of type '%.30s' aren't built yet: '%.60s' isn't used", type,
@@ -185,8 +194,8 @@ static void read_storages(struct tc_load *l, const struct tc_yaml_node *map)
         }
         *s = (struct tc_storage){.name = tc_flat_add_str(l->out, n->key),
                                  .kind = TC_STORAGE_NOT_YET};
+        read_storage(l, n, s, &l->far[l->storage_count]);
         l->storage_names[l->storage_count++] = n->key;
-        read_storage(l, n, s);
     }
 }
 

@@ -60,6 +60,13 @@ static int add_observer(const struct taskcache_host *host, const struct taskcach
     return noted(r, o ? o->name : NULL, tc_plugin_add_observer(&r->table, o));
 }
 
+static int add_storage(const struct taskcache_host *host, const struct taskcache_storage *s)
+{
+    struct recording *r = recording(host);
+
+    return noted(r, s ? s->name : NULL, tc_plugin_add_storage(&r->table, s));
+}
+
 static const struct taskcache_option *option_at(const struct taskcache_host *host, uint32_t i)
 {
     const struct recording *r = recording(host);
@@ -103,6 +110,7 @@ static void begin(struct recording *r)
         .allocate = allocate,
         .release = free,
         .add_observer = add_observer,
+        .add_storage = add_storage,
     };
 }
 
@@ -123,6 +131,11 @@ static void list(const struct recording *r, struct tc_probed *ret)
         f->can_digest = c->digest != NULL;
         f->can_encode = c->encode != NULL;
         f->can_decode = c->decode != NULL;
+    }
+    for (uint32_t i = 0; i < r->table.storage_count; i++) {
+        struct tc_registered *f = &ret->function[ret->count++];
+        (void)snprintf(f->name, sizeof f->name, "%s", r->table.storage[i].name);
+        f->kind = TC_FUNCTION_STORAGE;
     }
 }
 
@@ -258,7 +271,7 @@ int tc_plugin_probe(const char *path, const struct taskcache_option *options, si
         ;
     if (came != 1)
         say_end(came, status, ret);
-    if (ret->count > 2 * TC_PLUGIN_FUNCTIONS || (came != 1 && ret->why[0] == 0))
+    if (ret->count > TC_REGISTERED_KINDS * TC_PLUGIN_FUNCTIONS || (came != 1 && ret->why[0] == 0))
         ret->count = 0;
     for (uint32_t i = 0; i < ret->count; i++)
         ret->function[i].name[TC_PLUGIN_NAME_BYTES] = 0;

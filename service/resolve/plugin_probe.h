@@ -10,7 +10,9 @@
 
 #include "cache/plugin_table.h"
 
-#define TC_PROBE_MS 2000
+#define TC_PROBE_MS         2000
+
+#define TC_REGISTERED_KINDS 3u /* key functions, codecs, storages */
 
 /* One function that was registered. */
 struct tc_registered {
@@ -24,7 +26,7 @@ struct tc_registered {
 struct tc_probed {
     uint32_t count, observers;
     char why[500]; /* what went wrong; nothing is registered then */
-    struct tc_registered function[2 * TC_PLUGIN_FUNCTIONS];
+    struct tc_registered function[TC_REGISTERED_KINDS * TC_PLUGIN_FUNCTIONS];
 };
 
 /* 0, or -EPROTO with ret->why. `options` end at `count`. */

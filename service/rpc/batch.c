@@ -135,7 +135,8 @@ void tc_batch_commit(struct tc_service *s)
 
 int tc_batch_has_work(const struct tc_service *s)
 {
-    return s->uploads.first != NULL || s->more_to_evict || s->collecting != NULL;
+    return s->batch != NULL || s->uploads.first != NULL || s->more_to_evict ||
+           s->collecting != NULL;
 }
 
 void tc_batch_cancel(struct tc_service *s)

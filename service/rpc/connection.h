@@ -35,7 +35,8 @@ struct tc_source {
         TC_SOURCE_SIGNAL,
         TC_SOURCE_SOCKET,
         TC_SOURCE_PROCESS,
-        TC_SOURCE_ATTACHED
+        TC_SOURCE_ATTACHED,
+        TC_SOURCE_REMOTE /* a far storage's child: tc_remotes_step() finds out */
     } kind;
     void *owner;
 };

@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "service/service.h"
+#include "service/rpc/far.h"
 
 #define MAX_OBJECTS 4096u
 
@@ -32,6 +32,12 @@ static int handle_hello(struct tc_service *s, struct tc_connection *c, struct tc
         return -EBADMSG;
     memcpy(c->program, m->program, sizeof c->program - 1);
     c->own_pid = (pid_t)m->pid;
+    if (m->config != 0) {
+        const char *path = text_at(&s->packet, m->config);
+        if (path == NULL)
+            return -EBADMSG;
+        tc_far_greeted(s, path, &m->id);
+    }
     if (p == NULL)
         return 0;
     p->hello = ++s->hello_count;
@@ -130,11 +136,13 @@ static int handle_store(struct tc_service *s, struct tc_connection *c, struct tc
     if ((m->flags & TC_STORE_MEMFD) == 0) {
         if (m->draft < sizeof *m || !fits(&s->packet, m->draft, m->draft_bytes, 1))
             return -EBADMSG;
+        tc_far_hand_on(s, m);
         store_inline(s, m, p);
         return 0;
     }
     if (s->packet.fd < 0)
         return -EBADMSG;
+    tc_far_hand_on(s, m);
     d.only_if_missing = s->salvage_pid != 0 && c->pid == s->salvage_pid;
     add_heads(s, m, &d);
     r = tc_upload_begin(&s->uploads, c, s->packet.fd, m, &d, p);
@@ -171,6 +179,7 @@ static int handle_remove(struct tc_service *s, struct tc_pending *p)
     for (uint32_t i = 0; i < m->key_count && r >= 0 && !m->everything; i++) {
         r = tc_store_remove(s->store, keys[i]);
         removed += r > 0;
+        tc_remotes_remove(&s->remotes, keys[i]);
     }
     if (r < 0)
         tc_batch_failed(s, r, p);
@@ -191,6 +200,8 @@ static int handle_miss(struct tc_service *s, struct tc_pending *p)
             (size_t)m->miss.identity_bytes + m->miss.material_bytes + m->miss.text_bytes)
         return -EBADMSG;
     r = tc_store_note_miss(s->store, &m->miss, m + 1);
+    if (m->miss.record_id != 0)
+        tc_remotes_remove(&s->remotes, (struct tc_key){m->miss.key_low, m->miss.key_high});
     if (r < 0)
         tc_batch_failed(s, r, p);
     else
@@ -273,6 +284,8 @@ static int dispatch(struct tc_service *s, struct tc_connection *c, unsigned type
         return handle_miss(s, p);
     case TC_MSG_TRANSACTION:
         return tc_transaction_handle(s, c, p);
+    case TC_MSG_FETCH:
+        return tc_far_handle(s, p);
     case TC_MSG_LOCK:
     case TC_MSG_UNLOCK:
         return handle_lock(s, c, p);

@@ -86,7 +86,7 @@ int tc_server_listen(struct tc_service *s, struct tc_failure *f)
     s->signal_source.kind = TC_SOURCE_SIGNAL;
     s->packet.fd = -1;
     s->packet.data = malloc(TC_WIRE_MAX_BYTES + 1);
-    s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    s->epoll_fd = s->remotes.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (s->packet.data == NULL || s->epoll_fd < 0 || open_signals(s) < 0 ||
         watch(s, s->listen_fd, EPOLLIN | EPOLLET, &s->listen_source) < 0 ||
         watch(s, s->signal_fd, EPOLLIN, &s->signal_source) < 0)
@@ -178,6 +178,8 @@ static void take_event(struct tc_service *s, const struct epoll_event *e)
         break;
     case TC_SOURCE_ATTACHED:
         detach(s, source->owner);
+        break;
+    case TC_SOURCE_REMOTE:
         break;
     }
 }

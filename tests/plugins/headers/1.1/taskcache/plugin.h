@@ -14,8 +14,8 @@
  * Build: cc -shared -fPIC -I.../plugin-api/include -o mylib.so mylib.c; it links nothing of ours.
  *
  * A plugin may also have code: its `init` registers key functions and codecs, which run inside the
- * program whose calls are cached, and observers, which don't. Nothing of a plugin without `init` is
- * ever loaded or run.
+ * program whose calls are cached, and observers and storages, which don't. Nothing of a plugin
+ * without `init` is ever loaded or run.
  *
  * Ownership: everything in the descriptor is const data of static storage in the plugin's own file.
  * Pointers may point at data of the same object only; a text that another object defines makes the
@@ -25,8 +25,8 @@
  * Where code runs: `init` once in a child process of the service, whenever a config that names the
  * plugin is compiled, and once in each program that comes to a call of a task that needs its code;
  * key functions and codecs in such programs, on the thread that calls the task, in the middle of
- * that call; observers in another child process of the service, after an `init` of its own. So the
- * code
+ * that call; observers and storages in other child processes of the service, after an `init` of
+ * their own. So the code of the former
  *   - starts no threads, doesn't fork, doesn't change signals, locale, directory or descriptors
  *     that it hasn't opened itself, doesn't end the process;
  *   - is built without initial-exec thread-local storage (not -ftls-model=initial-exec): refused;
@@ -168,6 +168,38 @@ struct taskcache_observer {
 };
 
 /*
+ * A storage: a place for results that several caches share, behind each one's own. It runs in child
+ * processes of the service, one for each storage that a config makes of it (`type: plugin.name`),
+ * never in the programs; one call at a time. It may block, allocate, use threads and the network.
+ * A call has 5 s; a crash or a hang ends the child, which is begun again.
+ *
+ * `key` is a text of 32 hexadecimal digits. What is stored under it is bytes, at most 64 MiB, that
+ * the storage gives back as they are; it is checked then. A method that is NULL isn't supported;
+ * get() must be there.
+ */
+struct taskcache_storage {
+    uint32_t struct_size; /* sizeof(struct taskcache_storage) */
+    uint32_t reserved;    /* 0 */
+    const char *name;     /* 1 to 63 of A-Z a-z 0-9 _ */
+    void *data;
+    /* Once, before all others. host->option() gives the storage's options, then the plugin's. */
+    int (*open)(void *data, struct taskcache_error *error);
+    /* 0 and the bytes; -ENOENT: there is nothing. Called again if there was too little room. */
+    int (*get)(void *data, const char *key, struct taskcache_cursor *to,
+               struct taskcache_error *error);
+    /* In the place of what is there, as one step: nobody must get half of it. */
+    int (*put)(void *data, const char *key, const void *bytes, uint64_t count,
+               struct taskcache_error *error);
+    /* 0; -ENOENT: there was nothing. */
+    int (*remove)(void *data, const char *key, struct taskcache_error *error);
+    /* 0; -ENOENT. */
+    int (*exists)(void *data, const char *key, struct taskcache_error *error);
+    /* Calls each(to, key) for all keys. */
+    int (*list)(void *data, void (*each)(void *to, const char *key), void *to,
+                struct taskcache_error *error);
+};
+
+/*
  * The host, as `init` gets it: remember the pointer, it stays. All functions may be called by the
  * plugin's code on the thread on which it was called, at no other time.
  */
@@ -191,6 +223,7 @@ struct taskcache_host {
     void (*release)(void *memory);
     /* As add_key_function(). */
     int (*add_observer)(const struct taskcache_host *host, const struct taskcache_observer *o);
+    int (*add_storage)(const struct taskcache_host *host, const struct taskcache_storage *s);
 };
 
 /* Does the host's table reach so far, and is the method supported? */

@@ -1,0 +1,137 @@
+/*
+ * A storage: results as files of a directory, on a file system that several machines share, say.
+ *
+ *     plugins: [ files ]
+ *     storages: { fleet: { type: files.directory, options: { path: /net/results } } }
+ *     tasks:
+ *       - symbol: solve
+ *         result_storage: fleet
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <taskcache/plugin.h>
+#include <unistd.h>
+
+static const struct taskcache_host *host;
+static const char *directory;
+
+static int failed(struct taskcache_error *error, const char *what)
+{
+    int r = errno != 0 ? -errno : -EIO;
+
+    host->cause(error, what);
+    return r;
+}
+
+static int open_directory(void *data, struct taskcache_error *error)
+{
+    const struct taskcache_option *path = host->option(host, "path");
+
+    (void)data;
+    if (path == NULL || path->text[0] != '/') {
+        host->cause(error, "the option `path` is to name a directory, from the root");
+        return -EINVAL;
+    }
+    directory = path->text;
+    return mkdir(directory, 0700) == 0 || errno == EEXIST ? 0 : failed(error, directory);
+}
+
+static void name_file(char ret[4096], const char *key, const char *end)
+{
+    (void)snprintf(ret, 4096, "%s/%s%s", directory, key, end);
+}
+
+static int get(void *data, const char *key, struct taskcache_cursor *to,
+               struct taskcache_error *error)
+{
+    char name[4096], part[4096];
+    FILE *f;
+    size_t n;
+    int broken;
+
+    (void)data;
+    name_file(name, key, "");
+    f = fopen(name, "rb");
+    if (f == NULL)
+        return errno == ENOENT ? -ENOENT : failed(error, name);
+    while ((n = fread(part, 1, sizeof part, f)) > 0)
+        taskcache_put(to, part, n); /* what there's no room for is counted */
+    broken = ferror(f);
+    (void)fclose(f);
+    return broken ? failed(error, name) : 0;
+}
+
+/* Under another name first: whoever reads gets all of it, or what was there before. */
+static int put(void *data, const char *key, const void *bytes, uint64_t count,
+               struct taskcache_error *error)
+{
+    char name[4096], part[4096], end[32];
+    FILE *f;
+    int r = 0;
+
+    (void)data;
+    (void)snprintf(end, sizeof end, ".%ld.part", (long)getpid());
+    name_file(name, key, "");
+    name_file(part, key, end);
+    f = fopen(part, "wb");
+    if (f == NULL)
+        return failed(error, part);
+    errno = 0;
+    if (fwrite(bytes, 1, count, f) != count)
+        r = failed(error, part);
+    if (fclose(f) != 0 && r == 0)
+        r = failed(error, part);
+    if (r == 0 && rename(part, name) != 0)
+        r = failed(error, name);
+    if (r != 0)
+        (void)remove(part);
+    return r;
+}
+
+static int remove_file(void *data, const char *key, struct taskcache_error *error)
+{
+    char name[4096];
+
+    (void)data;
+    name_file(name, key, "");
+    return remove(name) == 0 ? 0 : errno == ENOENT ? -ENOENT : failed(error, name);
+}
+
+static int exists(void *data, const char *key, struct taskcache_error *error)
+{
+    char name[4096];
+
+    (void)data;
+    name_file(name, key, "");
+    return access(name, R_OK) == 0 ? 0 : errno == ENOENT ? -ENOENT : failed(error, name);
+}
+
+static int list(void *data, void (*each)(void *to, const char *key), void *to,
+                struct taskcache_error *error)
+{
+    DIR *d = opendir(directory);
+
+    (void)data;
+    if (d == NULL)
+        return failed(error, directory);
+    for (struct dirent *e; (e = readdir(d)) != NULL;)
+        if (strlen(e->d_name) == 32)
+            each(to, e->d_name);
+    (void)closedir(d);
+    return 0;
+}
+
+static int init(const struct taskcache_host *h, struct taskcache_error *error)
+{
+    static const struct taskcache_storage storage = {
+        sizeof storage, 0, "directory", NULL, open_directory, get, put, remove_file, exists, list};
+
+    (void)error;
+    host = h;
+    return h->add_storage(h, &storage);
+}
+
+TASKCACHE_PLUGIN_OF_CODE("files", "1.0", "MIT", "Results as files of a directory", 0, init);

@@ -1,0 +1,33 @@
+/*
+ * Between the service and the child process of a far storage, over a socket pair: one request at a
+ * time, one answer each. Both are this header and `bytes` bytes.
+ */
+#ifndef TC_SERVICE_REMOTE_PROTOCOL_H
+#define TC_SERVICE_REMOTE_PROTOCOL_H
+
+#include <stdint.h>
+
+#include "service/plugin_host.h"
+
+enum tc_remote_op {
+    TC_REMOTE_OPEN = 1,
+    TC_REMOTE_GET, /* the answer has the bytes */
+    TC_REMOTE_PUT, /* the request has the bytes */
+    TC_REMOTE_REMOVE,
+};
+
+#define TC_REMOTE_MAGIC 0x6d727463u
+
+struct tc_remote_head {
+    uint32_t magic;
+    uint32_t op;
+    int32_t status; /* of an answer: 0 or a negative errno; then the bytes are the causes' text */
+    uint32_t pad;
+    uint64_t key_low, key_high;
+    uint64_t bytes;
+};
+
+/* In the child: serves until the other end is closed. */
+int tc_remote_serve(struct tc_plugin_host *host, const char *path, const char *function, int fd);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * Far storages: places behind the cache, which several machines share. A look-up that misses asks
+ * one for the key; what it gives becomes a record of the cache. What is stored in the cache is
+ * handed on, later. Each far storage that a config uses is a plugin's code in a child process of
+ * its own (protocol.h), which is begun again after a crash, an error in opening, or 5 s without an
+ * answer; after several in a row only once a minute.
+ *
+ * Nothing here waits for the child. What isn't handed on yet is kept in memory, up to a bound; what
+ * doesn't fit, or is under way when the child ends, is lost to the far storage and counted. One
+ * thread.
+ */
+#ifndef TC_SERVICE_REMOTE_REMOTE_H
+#define TC_SERVICE_REMOTE_REMOTE_H
+
+#include "cache/key.h"
+#include "cache/task.h"
+#include "service/job.h"
+#include "service/log.h"
+#include "service/rpc/connection.h"
+
+struct tc_remote;
+
+struct tc_remotes {
+    struct tc_remote *first;
+    struct tc_jobs jobs;
+    struct tc_log *log;
+    int epoll_fd; /* told when a child has something to say */
+    /* What a child gave for the key. To answer `p`, which may be NULL. Whether it was a record. */
+    int (*got)(void *ctx, struct tc_remote *from, struct tc_key key, const void *blob, size_t bytes,
+               struct tc_pending *p);
+    void *ctx;
+};
+
+/* Begins those that the config's tasks use and that aren't there yet. */
+void tc_remotes_use(struct tc_remotes *list, const struct tc_flat *config);
+
+/* By its id in the config, NULL. */
+struct tc_remote *tc_remote_of(const struct tc_remotes *list, uint64_t id);
+const char *tc_remote_name(const struct tc_remote *r);
+
+/* Answers `p` within the storage's timeout: 0 once `got` has done so, -ENOENT, or another negative
+ * errno. */
+void tc_remote_fetch(struct tc_remote *r, struct tc_key key, struct tc_pending *p);
+/* Takes `blob`, which was allocated. */
+void tc_remote_put(struct tc_remote *r, struct tc_key key, void *blob, size_t bytes);
+/* It is larger than a blob may be. */
+void tc_remote_refuse(struct tc_remote *r, struct tc_key key);
+/* Everywhere. */
+void tc_remotes_remove(struct tc_remotes *list, struct tc_key key);
+
+/* A line in the log, at most one in ten seconds. */
+void tc_remote_complain(struct tc_remote *r, struct tc_key key, const char *what, const char *why);
+
+/* Sends and receives what can be. */
+void tc_remotes_step(struct tc_remotes *list);
+/* Reaps, begins anew, ends what takes too long. */
+void tc_remotes_tick(struct tc_remotes *list);
+/* How long the loop may sleep, at most `ms`. */
+int tc_remotes_sleep_ms(const struct tc_remotes *list, int ms);
+/* Is there something to be handed on? */
+int tc_remotes_busy(const struct tc_remotes *list);
+/* Hands on what is left, 3 s at most. */
+void tc_remotes_end(struct tc_remotes *list);
+
+#endif

@@ -1,0 +1,143 @@
+/* The child process of a far storage. What happens in here is nobody else's. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "service/remote/blob.h"
+#include "service/remote/protocol.h"
+
+#define FIRST_ROOM (256u << 10)
+
+struct serving {
+    const struct taskcache_storage *storage;
+    struct taskcache_error error;
+    int fd;
+    char key[33];
+    unsigned char *buffer;
+    uint64_t room;
+};
+
+static int transfer(int fd, void *data, uint64_t bytes, int out)
+{
+    char *p = data;
+
+    while (bytes > 0) {
+        ssize_t n = out ? write(fd, p, bytes) : read(fd, p, bytes);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -EPIPE;
+        p += n;
+        bytes -= (uint64_t)n;
+    }
+    return 0;
+}
+
+static int make_room(struct serving *s, uint64_t bytes)
+{
+    unsigned char *grown;
+
+    if (bytes <= s->room)
+        return 0;
+    if (bytes > TC_BLOB_MAX_BYTES)
+        return -EFBIG;
+    grown = realloc(s->buffer, bytes);
+    if (grown == NULL)
+        return -ENOMEM;
+    s->buffer = grown;
+    s->room = bytes;
+    return 0;
+}
+
+static int get(struct serving *s, uint64_t *ret_bytes)
+{
+    int r = make_room(s, FIRST_ROOM);
+
+    for (int attempt = 0; attempt < 2 && r == 0; attempt++) {
+        struct taskcache_cursor to = {.bytes = s->buffer, .room = s->room};
+
+        r = s->storage->get(s->storage->data, s->key, &to, &s->error);
+        if (r != 0 || to.used <= s->room) {
+            *ret_bytes = to.used;
+            return r;
+        }
+        r = make_room(s, to.used);
+    }
+    return r < 0 ? r : -EOVERFLOW;
+}
+
+static int carry_out(struct serving *s, const struct tc_remote_head *q, uint64_t *ret_bytes)
+{
+    const struct taskcache_storage *to = s->storage;
+
+    switch (q->op) {
+    case TC_REMOTE_GET:
+        return get(s, ret_bytes);
+    case TC_REMOTE_PUT:
+        return to->put == NULL ? -ENOTSUP
+                               : to->put(to->data, s->key, s->buffer, q->bytes, &s->error);
+    case TC_REMOTE_REMOVE:
+        return to->remove == NULL ? -ENOTSUP : to->remove(to->data, s->key, &s->error);
+    default:
+        return -ENOSYS;
+    }
+}
+
+static int answer(struct serving *s, const struct tc_remote_head *q, int status, uint64_t bytes)
+{
+    struct tc_remote_head a = *q;
+    char text[600] = "";
+    const void *data = s->buffer;
+
+    a.status = status <= 0 ? status : -EPROTO;
+    a.bytes = bytes;
+    if (a.status < 0) {
+        tc_plugin_causes(&s->error, text, sizeof text);
+        data = text;
+        a.bytes = strlen(text);
+    }
+    status = transfer(s->fd, &a, sizeof a, 1);
+    return status < 0 ? status : transfer(s->fd, (void *)(uintptr_t)data, a.bytes, 1);
+}
+
+static int open_storage(struct serving *s, struct tc_plugin_host *host, const char *path,
+                        const char *function)
+{
+    int r = tc_plugin_host_load(host, path, &s->error);
+
+    s->storage = r == 0 ? tc_plugin_storage(&host->table, function) : NULL;
+    if (r == 0 && s->storage == NULL)
+        r = -ENOENT;
+    if (r == 0 && s->storage->open != NULL)
+        r = s->storage->open(s->storage->data, &s->error);
+    return r;
+}
+
+int tc_remote_serve(struct tc_plugin_host *host, const char *path, const char *function, int fd)
+{
+    struct serving s = {.fd = fd};
+    struct tc_remote_head q = {.op = 0};
+    int r, opened = 0;
+
+    while ((r = transfer(fd, &q, sizeof q, 0)) == 0) {
+        uint64_t bytes = 0;
+        int status;
+
+        if (q.magic != TC_REMOTE_MAGIC || make_room(&s, q.bytes) < 0 ||
+            transfer(fd, s.buffer, q.bytes, 0) < 0)
+            return -EPIPE;
+        (void)snprintf(s.key, sizeof s.key, "%016llx%016llx", (unsigned long long)q.key_high,
+                       (unsigned long long)q.key_low);
+        s.error.count = 0;
+        if (q.op == TC_REMOTE_OPEN)
+            opened = (status = open_storage(&s, host, path, function)) == 0;
+        else
+            status = opened ? carry_out(&s, &q, &bytes) : -EBADF;
+        if (answer(&s, &q, status, bytes) < 0)
+            return -EPIPE;
+    }
+    return 0;
+}

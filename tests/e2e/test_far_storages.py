@@ -1,0 +1,313 @@
+"""Storages of plugins behind the cache: what one cache computed another one replays; whatever the plugin does, the program goes on."""
+import os
+import struct
+
+from harness import ROOT, contains, equal, lacks
+
+PROGRAM = r"""
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+static unsigned char out[4000000];
+static void ran(void)
+{
+    int fd = open(getenv("BODY_LOG"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (fd < 0 || write(fd, "f\n", 2) < 0)
+        _exit(99);
+    close(fd);
+}
+__attribute__((noinline, noclone)) void fill(int x, unsigned char *to, size_t n)
+{
+    ran();
+    for (size_t i = 0; i < n; i++)
+        to[i] = (unsigned char)(i * 7 + (size_t)x + i / 251);
+}
+int main(int argc, char **argv)
+{
+    size_t n = strtoul(argv[1], NULL, 10);
+    for (int i = 2; i < argc; i++) {
+        fill(atoi(argv[i]), out, n);
+        if (fwrite(out, 1, n, stdout) != n)
+            return 1;
+    }
+    return 0;
+}
+"""
+CONFIG = """
+cache: {{ path: {cache} }}
+plugins: [ {plugin} ]
+storages: {{ fleet: {{ type: {type}, timeout: 1s{more} }} }}
+tasks:
+  - symbol: fill
+    prototype: |
+      void fill(int x, out unsigned char to[n], size_t n)
+    cache_policy: INPUTS
+    result_storage: fleet
+{task}"""
+BAD = r"""
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <taskcache/plugin.h>
+static const struct taskcache_host *host;
+static int get(void *data, const char *key, struct taskcache_cursor *to, struct taskcache_error *error)
+{
+    (void)data, (void)key, (void)to, (void)error;
+    %s
+}
+static int put(void *data, const char *key, const void *bytes, uint64_t count, struct taskcache_error *error)
+{
+    (void)data, (void)key, (void)bytes, (void)count, (void)error;
+    %s
+}
+static int init(const struct taskcache_host *h, struct taskcache_error *error)
+{
+    static struct taskcache_storage s = {.struct_size = sizeof s, .name = "place", .get = get, .put = put};
+    (void)error;
+    host = h;
+    return h->add_storage(h, &s);
+}
+TASKCACHE_PLUGIN_OF_CODE("bad", "1.0", "MIT", "Bad", 0, init);
+"""
+
+
+def files_config(t, cache, task="", more=""):
+    return t.config(CONFIG.format(cache=cache, plugin=f"{t.build}/plugin-api/examples/files/files.so", type="files.directory",
+                                  more=f", options: {{ path: {t.dir}/far }}{more}", task=task), cache + ".yaml")
+
+
+def bad_config(t, get, put="return 0;"):
+    t.cc(t.write("bad.c", BAD % (get, put)), "bad.so", flags=("-shared", "-fPIC", f"-I{ROOT}/plugin-api/include"))
+    return t.config(CONFIG.format(cache="a", plugin="./bad.so", type="bad.place", more="", task=""))
+
+
+def far(t):
+    return sorted(p for p in (t.dir / "far").glob("*") if len(p.name) == 32) if (t.dir / "far").exists() else []
+
+
+def log(t, config):
+    return t.ctl("log", "-c", config).text
+
+
+def stop(t, config):
+    t.ctl("service", "stop", "-c", config)
+
+
+def test_two_caches_share_a_storage(t):
+    program, one, two = t.cc(PROGRAM), files_config(t, "one"), files_config(t, "two")
+    for n in (100, 300000, 3999999):
+        bare = t.bare([program, n, 1, 2]).out
+        t.bodies()
+        before = len(far(t))
+        equal(t.run([program, n, 1, 2], config=one).out, bare)
+        equal(t.bodies(), 2)
+        t.wait(lambda: len(far(t)) == before + 2, "two files more", 20)
+        for _ in range(2):
+            equal(t.run([program, n, 1, 2], config=two).out, bare)
+            equal(t.bodies(), 0, f"{n} bytes come from the other cache")
+    for p in far(t):
+        p.unlink()
+    bare = t.bare([program, 100, 1, 2]).out
+    t.bodies()
+    equal(t.run([program, 100, 1, 2], config=two).out, bare)
+    equal(t.bodies(), 0, "they lie in this cache now")
+    equal(len(t.records(two)), 6)
+    stop(t, one)
+    contains((t.dir / "one" / "log").read_text(), "storage fleet: 0 found, 6 not there, 6 handed on, 0 lost, 0 errors")
+
+
+def test_what_is_handed_on_survives_the_services_end(t):
+    program, one, two = t.cc(PROGRAM), files_config(t, "one"), files_config(t, "two")
+    numbers = list(range(200))
+    bare = t.run([program, 1000, *numbers], config=one).out
+    stop(t, one)
+    t.wait(lambda: not t.service_pids(), "the service to leave", 20)
+    equal(len(far(t)), 200)
+    t.bodies()
+    equal(t.run([program, 1000, *numbers], config=two).out, bare)
+    equal(t.bodies(), 0)
+
+
+def spoil(t, how):
+    """What lies in the far storage is another thing: the call is a miss, the log says why, and what it stores heals the place."""
+    program, one, two = t.cc(PROGRAM), files_config(t, "one"), files_config(t, "two")
+    bare = t.run([program, 5000, 1, 2], config=one).out
+    t.wait(lambda: len(far(t)) == 2, "two files", 20)
+    t.bodies()
+    good = {p: p.read_bytes() for p in far(t)}
+    said = how(*far(t))
+    equal(t.run([program, 5000, 1, 2], config=two).out, bare)
+    equal(t.bodies(), 2)
+    text = log(t, two)
+    if said:
+        contains(text, "far-storage")
+        contains(text, said)
+    else:
+        lacks(text, "far-storage")
+    t.wait(lambda: all(len(p.read_bytes()) == len(b) for p, b in good.items()), "good records again", 20)
+    equal(t.run([program, 5000, 1, 2], config=two).out, bare)
+    equal(t.bodies(), 0)
+
+
+def rewrite(change):
+    def every(*paths):
+        for p in paths:
+            p.write_bytes(change(p.read_bytes()))
+    return every
+
+
+def test_garbage(t):
+    spoil(t, lambda *p: rewrite(lambda b: os.urandom(len(b)))(*p) or "is damaged, or no record")
+
+
+def test_nothing_at_all(t):
+    spoil(t, lambda *p: rewrite(lambda b: b"")(*p) or "is damaged, or no record")
+
+
+def test_a_truncated_record(t):
+    spoil(t, lambda *p: rewrite(lambda b: b[:-1])(*p) or "is damaged, or no record")
+
+
+def test_a_byte_that_fell_over(t):
+    spoil(t, lambda *p: rewrite(lambda b: b[:-9] + bytes([b[-9] ^ 1]) + b[-8:])(*p) or "is damaged, or no record")
+
+
+def test_another_version(t):
+    spoil(t, lambda *p: rewrite(lambda b: b[:4] + struct.pack("<H", 9) + b[6:])(*p) or "is of another version")
+
+
+def test_another_keys_record(t):
+    def swap(a, b):
+        one, two = a.read_bytes(), b.read_bytes()
+        a.write_bytes(two)
+        b.write_bytes(one)
+        return "is another key's record"
+    spoil(t, swap)
+
+
+def test_an_unreadable_one(t):
+    program, one, two = t.cc(PROGRAM), files_config(t, "one"), files_config(t, "two")
+    bare = t.run([program, 50, 1], config=one).out
+    t.wait(lambda: len(far(t)) == 1, "a file", 20)
+    t.bodies()
+    path = far(t)[0]
+    path.unlink()
+    path.mkdir()
+    equal(t.run([program, 50, 1], config=two).out, bare)
+    equal(t.bodies(), 1)
+    contains(log(t, two), "Is a directory")
+
+
+def test_an_expired_record(t):
+    program = t.cc(PROGRAM)
+    one, two = (files_config(t, c, "    cache_expiration: 1h\n") for c in ("one", "two"))
+    clock = t.dir / "clock"
+    t.env["TASKCACHE_CLOCK_FILE"] = str(clock)
+    clock.write_text("1700000000000000000")
+    bare = t.run([program, 50, 1], config=one).out
+    t.wait(lambda: len(far(t)) == 1, "a file", 20)
+    t.bodies()
+    equal(t.run([program, 50, 1], config=two).out, bare)
+    equal(t.bodies(), 0)
+    t.ctl("rm", "-c", two, "--all")
+    clock.write_text(str(1700000000000000000 + 3600 * 10**9))
+    equal(t.run([program, 50, 1], config=two).out, bare)
+    equal(t.bodies(), 1, "expired")
+
+
+def test_removing_removes_there_too(t):
+    program, one = t.cc(PROGRAM), files_config(t, "one")
+    t.run([program, 50, 1, 2], config=one)
+    t.wait(lambda: len(far(t)) == 2, "two files", 20)
+    t.ctl("rm", "-c", one, t.records(one)[0]["key"])
+    t.wait(lambda: len(far(t)) == 1, "one file", 20)
+    t.bodies()
+    t.run([program, 50, 1, 2], config=one)
+    equal(t.bodies(), 1)
+
+
+def test_private_tasks_need_a_secret(t):
+    program = t.cc(PROGRAM)
+    for more, shared in (("", 0), (", secret: correct horse", 1)):
+        one, two = (files_config(t, c + str(shared), "    private: true\n", more) for c in ("one", "two"))
+        bare = t.run([program, 50, 7], config=one).out
+        stop(t, one)
+        equal(len(far(t)), shared)
+        t.bodies()
+        equal(t.run([program, 50, 7], config=two).out, bare)
+        equal(t.bodies(), 1 - shared)
+    other = files_config(t, "other", "    private: true\n", ", secret: another")
+    t.run([program, 50, 7], config=other)
+    equal(t.bodies(), 1, "who has another secret finds nothing")
+
+
+def misbehave(t, get, put="return 0;", said="", again=()):
+    program, config = t.cc(PROGRAM), bad_config(t, get, put)
+    bare = t.bare([program, 500, 1, 2, 3]).out
+    t.bodies()
+    equal(t.run([program, 500, 1, 2, 3], config=config, timeout=60).out, bare)
+    equal(t.bodies(), 3)
+    t.wait(lambda: said in log(t, config), f"'{said}' in the log, which is\n{log(t, config)}", 30)
+    equal(t.run([program, 500, 1, 2, 3], config=config).out, bare)
+    equal(t.bodies(), 0)
+    stop(t, config)
+    t.wait(lambda: not t.service_pids(), "the service to leave", 20)
+
+
+def test_a_crash_in_get(t):
+    misbehave(t, "abort();", said="its code crashed")
+
+
+def test_a_crash_in_put(t):
+    misbehave(t, "return -ENOENT;", "abort();", said="its child process ended")
+
+
+def test_a_hang_in_get(t):
+    misbehave(t, "for (;;) pause();", said="took longer than 5 s")
+
+
+def test_a_hang_in_put(t):
+    misbehave(t, "return -ENOENT;", "for (;;) pause();", said="took longer than 5 s")
+
+
+def test_an_error_with_its_cause(t):
+    misbehave(t, 'host->cause(error, "the disk is on fire"); return -EIO;', said="the disk is on fire: Input/output error")
+
+
+def test_too_much(t):
+    misbehave(t, "to->used = 1ull << 40; return 0;", said="File too large")
+
+
+def test_it_asks_for_room_for_ever(t):
+    misbehave(t, "to->used = to->room + 1; return 0;", said="Value too large")
+
+
+def test_a_positive_number(t):
+    misbehave(t, "return 7;", said="Protocol error")
+
+
+def test_it_writes_to_whatever_is_open(t):
+    misbehave(t, 'for (int i = 0; i < 64; i++) if (write(i, "garbage garbage garbage garbage garbage garbage garbage", 48) < 0) continue; return -ENOENT;',
+              said="its code")
+
+
+def test_an_open_that_fails(t):
+    program = t.cc(PROGRAM)
+    config = t.config(CONFIG.format(cache="a", plugin=f"{t.build}/plugin-api/examples/files/files.so", type="files.directory", more="", task=""))
+    bare = t.bare([program, 500, 1]).out
+    t.bodies()
+    equal(t.run([program, 500, 1], config=config).out, bare)
+    equal(t.bodies(), 1)
+    contains(log(t, config), "storage fleet can't be opened: the option `path`")
+
+
+def test_what_the_config_cant_say(t):
+    program = t.cc(PROGRAM)
+    for kind, more, said in (("files.nothing", "", "registers no storage 'nothing'"), ("other.place", "", "no plugin 'other' is listed"),
+                             ("files.directory", ", timeout: 1m", "between 1ms and 1s")):
+        text = CONFIG.format(cache="a", plugin=f"{t.build}/plugin-api/examples/files/files.so", type=kind, more=more, task="")
+        config = t.config(text.replace("timeout: 1s, timeout", "timeout"))
+        contains(t.run([program, 5, 1], config=config, status=125).errors, said)
+    equal(t.bodies(), 0)
