@@ -129,6 +129,10 @@ static int choose_storage(struct tc_session *s, const char *name, struct tc_caus
     for (uint32_t i = 0; list && i < s->config->storages.count; i++) {
         if (strcmp(tc_flat_str(&s->config_flat, list[i].name), name) != 0)
             continue;
+        if (list[i].kind == TC_STORAGE_FAR)
+            return tc_cause_set(ret_cause, ENOSYS, TC_R_NOT_YET_KEY, name,
+                                "what lies in a far storage can't be listed yet; the cache has "
+                                "what was used here: leave `--storage` out");
         if (list[i].kind != TC_STORAGE_LMDB)
             return tc_cause_set(ret_cause, ENOSYS, TC_R_NOT_YET_KEY, name,
                                 "storages of this type aren't built yet");

@@ -114,6 +114,7 @@ def test_two_caches_share_a_storage(t):
     equal(t.run([program, 100, 1, 2], config=two).out, bare)
     equal(t.bodies(), 0, "they lie in this cache now")
     equal(len(t.records(two)), 6)
+    contains(t.ctl("ls", "-c", two, "--storage", "fleet", status=None).errors, "can't be listed yet")
     stop(t, one)
     contains((t.dir / "one" / "log").read_text(), "storage fleet: 0 found, 6 not there, 6 handed on, 0 lost, 0 errors")
 
