@@ -87,7 +87,7 @@ static void confine(const struct tc_job_spec *spec, pid_t parent)
 #ifndef TC_SANITIZED
     if (!spec->maps_files)
         limit(RLIMIT_AS, MEMORY_BYTES);
-    limit(RLIMIT_DATA, MEMORY_BYTES);
+    limit(RLIMIT_DATA, spec->data_bytes != 0 ? spec->data_bytes : MEMORY_BYTES);
 #endif
     limit(RLIMIT_CPU, spec->cpu_s);
     limit(RLIMIT_CORE, 0);

@@ -22,8 +22,9 @@ struct tc_job_spec {
     void *ctx;
     int keep_fd; /* -1: none */
     unsigned cpu_s, wall_ms;
-    int maps_files; /* larger ones than the limit on address space allows */
-    pid_t *ret_pid; /* NULL */
+    int maps_files;      /* larger ones than the limit on address space allows */
+    uint64_t data_bytes; /* of its own, beside what it maps of files; 0: 4 GiB */
+    pid_t *ret_pid;      /* NULL */
 };
 
 struct tc_jobs {

@@ -14,6 +14,7 @@
 #define CPU_S          20
 #define WALL_MS        30000
 #define WALL_MS_OBJECT 200
+#define DATA_BYTES     (1ull << 30)
 
 struct objects {
     struct tc_plans_ref *ref; /* the paths are ours */
@@ -135,6 +136,7 @@ static int start(struct tc_plan_queue *q)
     struct tc_job_spec spec = {.run = resolve, .arg = q, .done = on_end, .ctx = q, .keep_fd = -1};
 
     spec.cpu_s = CPU_S;
+    spec.data_bytes = DATA_BYTES;
     spec.wall_ms = WALL_MS;
     if (!q->one_by_one)
         spec.wall_ms +=

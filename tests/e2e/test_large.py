@@ -1,5 +1,6 @@
 """Large objects: symbols by the million with --long, a slice of that by default. The program waits no longer than its deadline."""
 import json
+import pathlib
 import re
 import threading
 
@@ -29,6 +30,73 @@ def symbols(t, count):
         lines.append(f"{export}\t.type {name},@function\n{name}:\n\tret\n\t.size {name},1\n")
     t.write("many.s", "".join(lines) + '\t.section .note.GNU-stack,"",@progbits\n')
     return t.cc(MAIN, "many", ("-O1", "-rdynamic", str(t.dir / "many.s")))
+
+
+DEBUG_UNIT = """
+\t.section .debug_info,"",@progbits
+.Lunit%(n)d:
+\t.long .Lend%(n)d - .Lversion%(n)d
+.Lversion%(n)d:
+\t.value 4
+\t.long .Labbreviations
+\t.byte 8
+\t.uleb128 1
+\t.asciz "unit%(n)d.c"
+\t.byte 12
+\t.rept %(types)d
+\t.uleb128 2
+\t.asciz "a_type_that_nobody_asks_for_%(n)d"
+\t.byte 8
+\t.uleb128 3
+\t.asciz "first"
+\t.long .Lint%(n)d - .Lunit%(n)d
+\t.byte 0
+\t.uleb128 3
+\t.asciz "second"
+\t.long .Lint%(n)d - .Lunit%(n)d
+\t.byte 4
+\t.byte 0
+\t.endr
+.Lint%(n)d:
+\t.uleb128 4
+\t.asciz "int"
+\t.byte 4
+\t.byte 5
+\t.byte 0
+.Lend%(n)d:
+"""
+# DW_TAG_compile_unit (name, language), structure_type (name, size), member (name, type, place), base_type (name, size, encoding)
+DEBUG_ABBREVIATIONS = """
+\t.section .debug_abbrev,"",@progbits
+.Labbreviations:
+\t.byte 1, 0x11, 1, 0x03, 0x08, 0x13, 0x0b, 0, 0
+\t.byte 2, 0x13, 1, 0x03, 0x08, 0x0b, 0x0b, 0, 0
+\t.byte 3, 0x0d, 0, 0x03, 0x08, 0x49, 0x13, 0x38, 0x0b, 0, 0
+\t.byte 4, 0x24, 0, 0x03, 0x08, 0x0b, 0x0b, 0x3e, 0x0b, 0, 0
+\t.byte 0
+\t.section .note.GNU-stack,"",@progbits
+"""
+DEBUG_MAIN = r"""
+#include <stdio.h>
+#include <stdlib.h>
+struct pair { int a, b; };
+__attribute__((noinline, noclone)) int f(struct pair p)
+{
+    FILE *log = fopen(getenv("BODY_LOG"), "a");
+    fputs("f\n", log);
+    fclose(log);
+    return p.a * 3 + p.b;
+}
+__attribute__((noinline, noclone)) int g(const void *p) { return p != NULL; }
+int main(void) { struct pair p = {2, g(&p) - 1}; printf("%d %d\n", f(p), f(p)); return 0; }
+"""
+
+
+def large_debug_information(t, mib):
+    """A program with so much of it, in units of 1 MiB."""
+    t.write("types.s", "".join(DEBUG_UNIT % {"n": n, "types": 16384} for n in range(mib)) + DEBUG_ABBREVIATIONS)
+    t.execute(["as", "-o", "types.o", t.dir / "types.s"])
+    return t.cc(DEBUG_MAIN, "described", ("-O1", "-g", "-rdynamic", str(t.dir / "types.o")))
 
 
 class Peak:
@@ -84,3 +152,25 @@ def test_a_large_object_does_not_hold_the_program_up(t):
         raise Failure(f"it took {r.seconds:.1f} s")
     t.bodies()
     t.wait(lambda: t.preload([program], config).text == "6 6\n" and t.bodies() == 0, "a plan", 60)
+
+
+def test_large_debug_information(t):
+    """A type that nobody defines is looked for in all of it."""
+    program = large_debug_information(t, 310 if t.long else 20)
+    config = t.config("defaults: { cache_policy: INPUTS }\ntasks:\n  - symbol: f\n"
+                      "  - symbol: g\n    prototype: |\n      int g(struct that_nobody_defines p)\n")
+    with Peak(t) as peak:
+        r = t.ctl("doctor", "--json", "-c", config, program, status=None, timeout=300)
+    found = {x["task"]: (x["state"], x.get("reason")) for x in json.loads(r.out)["tasks"]}
+    equal(found["f@described"][0], "hookable", found)
+    equal(found["g@described"][1], "unknown-type", found)
+    size = (t.dir / "described").stat().st_size
+    print(f"      {size >> 20} MiB of program: {r.seconds:.2f} s, {peak.kib >> 10} MiB", flush=True)
+    if peak.kib > MEMORY_KIB:
+        raise Failure(f"{peak.kib} KiB")
+    r = t.preload([program], t.config(pathlib.Path(config).read_text() + "# anew\n", "anew.yaml"), env={"TASKCACHE_TEST_DEADLINE_MS": None})
+    equal(r.text, "6 6\n")
+    if r.seconds > 3:
+        raise Failure(f"it took {r.seconds:.1f} s")
+    t.bodies()
+    t.wait(lambda: t.preload([program], t.dir / "anew.yaml").text == "6 6\n" and t.bodies() == 0, "a plan", 60)
