@@ -112,7 +112,7 @@ enum tc_hook_kind {
 
 enum tc_source_algorithm {
     TC_SOURCE_INTERIM = 1,  /* bytes of all pieces and the digest of the whole file: no more made */
-    TC_SOURCE_RESOLVED = 3, /* docs/source.md; 2 were rules that missed some changes */
+    TC_SOURCE_RESOLVED = 4, /* docs/source.md; 2 were rules that missed some changes */
 };
 
 struct tc_object {

@@ -377,9 +377,9 @@ uint8_t tc_x86_relocation(uint32_t type, uint16_t *ret_bytes)
     case R_X86_64_COPY:
         return TC_REL_COPY;
     case R_X86_64_TLSDESC:
+    case R_X86_64_DTPMOD64: /* the offset is in the next word */
         *ret_bytes = 16;
         return TC_REL_TLS;
-    case R_X86_64_DTPMOD64:
     case R_X86_64_DTPOFF64:
     case R_X86_64_TPOFF64:
         return TC_REL_TLS;

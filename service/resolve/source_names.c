@@ -54,6 +54,16 @@ static int is_changed(const struct tc_symbol *s)
     return 0;
 }
 
+/* A part of another function's source that became one of its own: a loop of OpenMP
+ * (`f._omp_fn.0`), a nested function (`inner.0`), a lambda or a member of a local class (`_ZZ...`).
+ * C has no dots in names. */
+static int is_inner(const struct tc_symbol *s)
+{
+    return (s->type == STT_FUNC || s->type == STT_GNU_IFUNC) &&
+           (memchr(s->name, '.', s->name_bytes) != NULL ||
+            (s->name_bytes > 3 && memcmp(s->name, "_ZZ", 3) == 0));
+}
+
 static int same_text(const char *a, const char *b)
 {
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
@@ -77,10 +87,10 @@ static int is_ambiguous(const struct tc_symbols *all, const struct tc_symbol *s)
 static int rank_of(const struct tc_symbols *all, const struct tc_symbol *s, int locals)
 {
     if (s->flags & TC_SYMBOL_DYNAMIC)
-        return s->flags & TC_SYMBOL_EXPORTED ? 3 : 0;
+        return (s->flags & TC_SYMBOL_EXPORTED) && !is_inner(s) ? 3 : 0;
     if (!(s->flags & TC_SYMBOL_LOCAL))
-        return is_changed(s) ? 0 : 2;
-    return locals && !is_changed(s) && !is_ambiguous(all, s) ? 1 : 0;
+        return is_changed(s) || is_inner(s) ? 0 : 2;
+    return locals && !is_changed(s) && !is_inner(s) && !is_ambiguous(all, s) ? 1 : 0;
 }
 
 static void print_name(const struct tc_map *m, const struct tc_symbol *s, int rank, char *ret,

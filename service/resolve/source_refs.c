@@ -117,7 +117,9 @@ static void symbol_contents(struct tc_source_work *w, const struct tc_dynamic_sy
     if (s->is_tls)
         tc_work_thread_offset(w, s->vaddr + addend);
     else if (region != NULL && (region->flags & TC_REGION_CODE)) {
-        if (w->mode == TC_SOURCE_DEEP)
+        /* A lambda or local class is part of the function that it is in, whatever it is bound by.
+         */
+        if (w->mode == TC_SOURCE_DEEP || strncmp(s->name, "_ZZ", 3) == 0)
             tc_work_code_ref(w, s->vaddr);
         if (addend != 0)
             tc_work_give_up(w, "an address in the middle of a function");
@@ -182,7 +184,7 @@ static void thread_ref(struct tc_source_work *w, const struct tc_reloc *r)
     tc_work_thread_layout(w);
     tc_work_number(w, r->addend);
     /* The word behind a module's number is the offset in its block. */
-    if (tc_map_reloc_at(w->m, r->at + 8) == NULL &&
+    if (r->bytes == 16 && tc_map_reloc_at(w->m, r->at + 8) == NULL &&
         (next = tc_elf_at(w->m->im->elf, r->at + 8, 8)) != NULL)
         tc_work_bytes(w, next, 8);
 }

@@ -136,6 +136,29 @@ static const struct trap {
      "extern int h(const void *);\nstatic const char a[1], b[1];\n"
      "int f(void) { return h(K == 1 ? a : b); }\nint g(void) { return h(a) + 2 * h(b); }\n",
      {"g-fPIC -shared", "c-fPIC -shared"}},
+    {"a loop of OpenMP",
+     "c",
+     "int f(int *x) {\n#pragma omp parallel for\nfor (int i = 0; i < 100; i++) x[i] *= K + 4;\n"
+     "return 0; }\nint main(void) { int x[100] = {0}; return f(x); }\n",
+     {"g-fopenmp -fPIC -shared", "g-fopenmp", "g-fopenmp -O0"}},
+    {"a nested function",
+     "c",
+     "extern int h(int (*)(int));\n"
+     "int f(int n) { __attribute__((noinline)) int inner(int i) { return i * n + K; }\n"
+     "return h(inner); }\n",
+     {"g-fPIC -shared", "g-fPIC -shared -O0"}},
+    {"a lambda",
+     "cc",
+     "extern \"C\" int h(int (*)(int));\n"
+     "extern \"C\" int f() { return h([](int i) { return i + K; }); }\n",
+     {"g-fPIC -shared", "c-fPIC -shared", "g-fPIC -shared -O0"}},
+    {"a member of a local class of an inline function",
+     "cc",
+     "struct B { virtual int q(int); };\nextern \"C\" int h(B *);\n"
+     "inline int g() { struct D : B { int q(int i) override { return i + K; } } d; return h(&d); "
+     "}\n"
+     "extern \"C\" int f() { return g(); }\n",
+     {"g-fPIC -shared"}},
     {"code that goes on into other code",
      "S",
      ASM_F
