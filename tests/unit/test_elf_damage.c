@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <elf.h>
 
 #include "service/resolve/window.h"
 #include "tests/unit/elf_fixture.h"
@@ -57,6 +58,61 @@ static void use(const unsigned char *data, size_t bytes)
     tc_image_close(&im);
 }
 
+/* One word of a header, or of a table that is read: symbols, strings, hashes, versions, dynamic
+ * entries, notes, unwind information. */
+static void lie(unsigned char *copy, const unsigned char *original, size_t bytes)
+{
+    const uint64_t lies[] = {0, 1, bytes, bytes - 1, bytes + 1, UINT64_MAX, 1ull << 63, roll(4096)};
+    static const uint32_t widths[] = {1, 2, 4, 8};
+    Elf64_Ehdr h;
+    Elf64_Shdr s;
+    uint64_t from = 0, size = sizeof h;
+    uint32_t which, width = widths[roll(4)];
+
+    memcpy(&h, original, sizeof h);
+    which = roll(h.e_shnum + 3u);
+    if (which < h.e_shnum) {
+        memcpy(&s, original + h.e_shoff + which * sizeof s, sizeof s);
+        from = s.sh_type == SHT_NOBITS ? 0 : s.sh_offset;
+        size = s.sh_type == SHT_NOBITS ? sizeof h : s.sh_size;
+    } else if (which == h.e_shnum) {
+        from = h.e_shoff;
+        size = h.e_shnum * sizeof s;
+    } else if (which == h.e_shnum + 1u) {
+        from = h.e_phoff;
+        size = h.e_phnum * sizeof(Elf64_Phdr);
+    }
+    if (size < 8)
+        return;
+    from += roll((uint32_t)(size / width)) * width;
+    memcpy(copy + from, &lies[roll(sizeof lies / sizeof lies[0])], width);
+}
+
+static void lying_tables_are_survived(void **state)
+{
+    static const char *const links[] = {"-Wl,--hash-style=both", "-Wl,--hash-style=gnu -s"};
+    const struct elf_dir *d = *state;
+    char command[200];
+
+    elf_write(d, "solver.c", solver_c);
+    for (size_t k = 0; k < sizeof links / sizeof links[0]; k++) {
+        size_t bytes = 0;
+        (void)snprintf(command, sizeof command,
+                       "gcc -O2 -shared -fPIC -Wl,--build-id %s -o l.so solver.c", links[k]);
+        elf_sh(d, command);
+        unsigned char *original = elf_read(d, "l.so", &bytes), *copy = malloc(bytes);
+        assert_non_null(copy);
+        for (unsigned i = 0; i < 2500; i++) {
+            memcpy(copy, original, bytes);
+            for (unsigned n = 0; n <= roll(3); n++)
+                lie(copy, original, bytes);
+            use(copy, bytes);
+        }
+        free(copy);
+        free(original);
+    }
+}
+
 static void damaged_objects_are_survived(void **state)
 {
     const struct elf_dir *d = *state;
@@ -94,6 +150,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(damaged_objects_are_survived),
+        cmocka_unit_test(lying_tables_are_survived),
     };
     if (!elf_have("gcc"))
         return 77;
