@@ -66,6 +66,7 @@ struct tc_instruction {
     uint8_t backward; /* reaches memory below the address in its register */
     uint16_t mnemonic;
     uint32_t reads, writes; /* general registers by number: values read, whole ones written */
+    uint32_t stores;        /* those that make up the address of something that is written */
     uint32_t through;       /* those that make up the address of an access */
     int32_t disp;           /* that is added to `through`; 0 beside an address */
     uint64_t target;        /* of a direct branch */

@@ -221,6 +221,9 @@ static void registers(const struct decoded *d, struct tc_instruction *n)
             n->backward |= o->mem.disp.value < 0;
             if (o->mem.type != ZYDIS_MEMOP_TYPE_AGEN && o->mem.base != ZYDIS_REGISTER_RIP)
                 n->disp = (int32_t)o->mem.disp.value;
+            if (o->mem.type != ZYDIS_MEMOP_TYPE_AGEN &&
+                (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
+                n->stores |= by;
             memory_written |= (o->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
             stack |= is_stack(o->mem.base);
         } else if (o->type == ZYDIS_OPERAND_TYPE_REGISTER) {

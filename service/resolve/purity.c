@@ -123,18 +123,19 @@ static enum tc_reason reason_of(const struct tc_source_ref *ref, size_t *ret_nam
         return TC_R_NONE;
     if (n > written && strcmp(ref->label + n - written, WRITTEN) == 0) {
         *ret_name_bytes = n - written;
-        return TC_R_USES_GLOBAL;
+        return ref->access == TC_SOURCE_WRITTEN ? TC_R_WRITES_GLOBAL : TC_R_USES_GLOBAL;
     }
     *ret_name_bytes = strcspn(ref->label, "@");
     return tc_purity_of_import(ref->label);
 }
 
-static int is_known(const struct tc_purity *list, uint32_t count, struct tc_str name)
+/* NULL: it isn't there yet. */
+static struct tc_purity *find(struct tc_purity *list, uint32_t count, struct tc_str name)
 {
     for (uint32_t i = 0; i < count; i++)
         if (list[i].what.off == name.off) /* equal strings are one */
-            return 1;
-    return 0;
+            return &list[i];
+    return NULL;
 }
 
 /* "grid", "mesh.c:grid", "grid@@V1" */
@@ -164,12 +165,17 @@ struct tc_span tc_purity_add(const struct tc_source *s, const struct tc_flat *co
         size_t bytes = 0;
         enum tc_reason reason = reason_of(&s->refs[i], &bytes);
         struct tc_str name;
+        struct tc_purity *before;
 
-        if (reason == TC_R_NONE ||
-            (reason == TC_R_USES_GLOBAL && is_named(config, task, s->refs[i].label, bytes)))
+        if (reason == TC_R_NONE || ((reason == TC_R_USES_GLOBAL || reason == TC_R_WRITES_GLOBAL) &&
+                                    is_named(config, task, s->refs[i].label, bytes)))
             continue;
         name = tc_flat_add_strn(out, s->refs[i].label, bytes);
-        if (is_known(list, count, name))
+        before = find(list, count, name);
+        /* Who writes it is what matters. */
+        if (before != NULL && before->reason == TC_R_USES_GLOBAL && reason == TC_R_WRITES_GLOBAL)
+            *before = (struct tc_purity){name, add_path(s, s->refs[i].from, out), reason, 0};
+        if (before != NULL)
             continue;
         list[count++] = (struct tc_purity){name, add_path(s, s->refs[i].from, out), reason, 0};
     }

@@ -33,12 +33,20 @@ struct tc_source_item {
     char *label;
 };
 
+/* What becomes of data that is referred to, as far as single instructions tell. */
+enum tc_source_access {
+    TC_SOURCE_NOT_SAID = 0, /* its address is taken, or it is mentioned by other data */
+    TC_SOURCE_READ,
+    TC_SOURCE_WRITTEN,
+};
+
 /* A reference, in the order in which they were met. */
 struct tc_source_ref {
     uint32_t from, to;  /* items; `to` TC_NO_ITEM: the name is all that enters */
     uint64_t place;     /* inside of `to`: an instruction's number, or an offset */
     const char *coarse; /* why the place is coarse; NULL: it isn't */
     char *label;
+    uint8_t access; /* enum tc_source_access; it isn't part of the digest */
 };
 #define TC_NO_ITEM 0xffffffffu
 
@@ -58,7 +66,7 @@ struct tc_source {
     size_t coarse_count;   /* references that are */
     size_t indirect_calls; /* by register or memory that isn't a slot: not followed */
     size_t functions;      /* items of code that are whole functions */
-    int whole;             /* more functions than are followed: the whole file, and all it imports */
+    int whole; /* more functions than are followed: the whole file, and all it imports */
 };
 
 /* So many functions of an object are followed by TC_SOURCE_DEEP. */

@@ -71,6 +71,7 @@ static uint32_t use(struct flow *f, const struct tc_instruction *n, uint32_t at,
             f->reach.lowest = n->disp;
         if (n->disp > f->reach.highest)
             f->reach.highest = n->disp;
+        f->reach.stores |= (n->stores & live) != 0;
         f->fate |= TC_FATE_THROUGH | (n->backward ? TC_FATE_BACKWARD : 0);
         return after;
     }

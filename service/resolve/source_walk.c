@@ -63,7 +63,7 @@ void tc_work_ref(struct tc_source_work *w, uint32_t to, uint64_t place, const ch
         w->refs_allocated = allocated;
     }
     ref = &w->refs[w->ref_count];
-    *ref = (struct tc_source_ref){w->at, to, place, coarse, NULL};
+    *ref = (struct tc_source_ref){w->at, to, place, coarse, NULL, w->access};
     va_start(args, format);
     if (vasprintf(&ref->label, format, args) < 0) {
         ref->label = NULL;
@@ -179,7 +179,7 @@ static void made(struct tc_source_work *w, uint32_t at, const struct tc_field *f
     const struct tc_instruction *n = &item->code.insns[at];
     const struct tc_region *region = tc_map_region(w->m, f->value);
     unsigned fate = TC_FATE_VALUE;
-    struct tc_reach reach = {0, 0};
+    struct tc_reach reach = {0, 0, 0};
     int has_entries = item->code.has_entries;
 
     if (n->dest != TC_NO_REGISTER)
@@ -187,6 +187,7 @@ static void made(struct tc_source_work *w, uint32_t at, const struct tc_field *f
     else if (n->use == TC_USE_KEEP ||
              (n->use == TC_USE_OTHER && !(n->flow == TC_FLOW_NEXT && n->reads == 0)))
         fate = TC_FATE_UNKNOWN; /* a stack slot may be read again, and be computed with */
+    w->access = reach.stores ? TC_SOURCE_WRITTEN : TC_SOURCE_NOT_SAID;
     if (region != NULL && (region->flags & TC_REGION_CODE) && !f->maybe) {
         made_code(w, f->value, fate);
         return;
@@ -234,8 +235,27 @@ static void thread_field(struct tc_source_work *w, const struct tc_field *f)
         tc_work_number(w, f->value);
 }
 
+/* A slot holds an address: what is done through that counts. */
+static uint8_t access_by(const struct tc_source_work *w, uint32_t at, const struct tc_field *f)
+{
+    const struct tc_work_item *item = &w->items[w->at];
+    const struct tc_instruction *n = &item->code.insns[at];
+    struct tc_reach reach = {0, 0, 0};
+
+    if (f->kind != TC_FIELD_ACCESS && f->kind != TC_FIELD_TABLE)
+        return TC_SOURCE_NOT_SAID;
+    if (f->writes)
+        return TC_SOURCE_WRITTEN;
+    if (tc_map_reloc_at(w->m, f->value) == NULL)
+        return TC_SOURCE_READ;
+    if (n->dest != TC_NO_REGISTER && n->flow == TC_FLOW_NEXT)
+        (void)tc_flow_fate(w->m, &item->code, item->item.begin, at, n->dest, &reach);
+    return reach.stores ? TC_SOURCE_WRITTEN : TC_SOURCE_NOT_SAID;
+}
+
 static void walk_field(struct tc_source_work *w, uint32_t at, const struct tc_field *f)
 {
+    w->access = access_by(w, at, f);
     switch (f->kind) {
     case TC_FIELD_THREAD:
         thread_field(w, f);
@@ -254,6 +274,7 @@ static void walk_field(struct tc_source_work *w, uint32_t at, const struct tc_fi
             tc_work_address(w, f->value, TC_BY_BASE, 0);
         break;
     }
+    w->access = TC_SOURCE_NOT_SAID;
 }
 
 /* The bytes of the instruction without the fields that are addresses, and what those mean. */

@@ -75,8 +75,9 @@ struct tc_source_work {
     int whole_file;
     int too_many; /* TC_SOURCE_MAX_CLOSURE */
     uint32_t functions;
-    int depth; /* of stubs and resolvers that lead to others */
-    int r;     /* the first error */
+    uint8_t access; /* enum tc_source_access, of what is being referred to */
+    int depth;      /* of stubs and resolvers that lead to others */
+    int r;          /* the first error */
 };
 
 /* How an address came up. */
@@ -143,6 +144,7 @@ enum tc_fate {
 /* Displacements by which memory is reached through the address. */
 struct tc_reach {
     int64_t lowest, highest;
+    int stores; /* something is written there */
 };
 unsigned tc_flow_fate(const struct tc_map *m, const struct tc_listing *code, uint64_t vaddr,
                       uint32_t at, unsigned reg, struct tc_reach *ret);

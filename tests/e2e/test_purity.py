@@ -73,10 +73,10 @@ def test_advice_by_names(t):
     config = t.config(CONFIG)
     text = t.ctl("doctor", "-c", config, program).text
     contains(text, "advice     reads-clock: time, in impure: it reads a clock")
-    contains(text, "advice     uses-global: counter, in impure: it reads or writes a variable of the program")
+    contains(text, "advice     writes-global: counter, in impure: it changes a variable of the program")
     found = {f["task"].split("@")[0]: f for f in json.loads(t.ctl("doctor", "-c", config, "--json", program).out)["tasks"]}
     equal(sorted((a["reason"], a["what"]) for a in found["impure"]["advice"]), [
-        ("reads-clock", "time"), ("reads-environment", "getenv"), ("reads-random", "rand"), ("uses-global", "counter")])
+        ("reads-clock", "time"), ("reads-environment", "getenv"), ("reads-random", "rand"), ("writes-global", "counter")])
     equal((found["pure"]["advice"], found["pure"]["indirect_calls"]), ([], 0))
     equal(found["calls"]["advice"], [])
     if not found["calls"]["indirect_calls"]:
@@ -87,3 +87,39 @@ def test_advice_by_names(t):
     # Advice refuses nothing.
     lacks(text, "refused:")
     t.run([program], config)
+
+
+GLOBALS = r"""
+#include <string.h>
+int seen, changed, both, steps[64], through, passed[4];
+#define TASK __attribute__((noinline, noclone))
+TASK int reads(int x) { return x * seen + steps[x & 63] + 7; }
+TASK int writes(int x) { changed = x * 3 + 1; return x * 5 - 2; }
+TASK int adds(int x) { both += x; return both * 7 + x; }
+TASK int fills(int x) { for (int i = 0; i < 64; i++) steps[i * x & 63] = x; return x * x + 3; }
+TASK static int inner(int x) { through = x; return x * 9 + 4; }
+TASK int deep(int x) { return inner(x + 1) * inner(x + 2); }
+TASK int passes(int x) { memset(passed, x, sizeof passed); return x * 11 + 1; }
+int main(void) { return reads(1) + writes(2) + adds(3) + fills(4) + deep(5) + passes(6) == 0; }
+"""
+FUNCTIONS = ("reads", "writes", "adds", "fills", "deep", "passes")
+
+
+def test_writes_of_globals_are_told_from_reads(t):
+    config = t.config("defaults: { cache_policy: INPUTS + TASK_SOURCE_DEEP }\ntasks:\n" + "".join(
+        f"  - symbol: {f}\n    prototype: |\n      int {f}(int x)\n" for f in FUNCTIONS))
+    source = t.write("globals.c", GLOBALS)
+    library = t.cc(source, "libglobals.so", ("-O2", "-fPIC", "-shared"))
+    caller = "int reads(int);\nint main(void) { return reads(1) == 0; }\n"
+    programs = [t.cc(source, f"p{i}", flags) for i, flags in enumerate((("-O2",), ("-O1", "-fno-pie", "-no-pie")))]
+    programs.append(t.cc(caller, "caller", ("-O2", f"-L{t.dir}", f"-Wl,-rpath,{t.dir}", "-lglobals")))
+    for program in programs:
+        tasks = json.loads(t.ctl("doctor", "-c", config, "--json", program).out)["tasks"]
+        found = {f["task"].split("@")[0]: {a["what"].split(":")[-1]: (a["reason"], a["path"]) for a in f["advice"]} for f in tasks}
+        equal({w: r for w, (r, _) in found["reads"].items()}, {"seen": "uses-global", "steps": "uses-global"}, program)
+        equal(found["writes"]["changed"][0], "writes-global", program)
+        equal(found["adds"]["both"][0], "writes-global", program)
+        equal(found["fills"]["steps"][0], "writes-global", program)
+        equal(found["deep"]["through"], ("writes-global", "deep > globals.c:inner"), program)
+        # What others do with an address isn't known.
+        equal(found["passes"].get("passed", ("uses-global", ""))[0] in ("uses-global", "writes-global"), True, program)
