@@ -18,6 +18,12 @@
 
 #define MAX_FUNCTIONS 64u
 
+static int is_long(void)
+{
+    const char *value = getenv("TASKCACHE_TEST_LONG"); /* test.sh --long */
+    return value != NULL && *value != 0;
+}
+
 /* An object and the digests of its functions f_*, or of those that were asked for. */
 struct digests {
     struct {
@@ -167,8 +173,7 @@ static int is_word(const char *list, const char *word)
 #define STABLE        STABLE_CLANG0 "f_nm1 "
 
 static const struct build builds[] = {
-    {"gcc", "-O2 -fPIE -pie", "",
-     STABLE "f_sw f_cmp f_err f_local f_counter f_recs f_puts "},
+    {"gcc", "-O2 -fPIE -pie", "", STABLE "f_sw f_cmp f_err f_local f_counter f_recs f_puts "},
     {"gcc", "-O0 -fno-pie -no-pie", "", STABLE "f_sw f_cmp f_counter "},
     {"clang", "-O2 -fPIE -pie", "", STABLE "f_counter "},
     {"clang", "-O2 -fno-pie -no-pie", "", STABLE "f_counter "},
@@ -212,7 +217,7 @@ static void for_builds(const struct elf_dir *d, check *c)
     for (size_t i = 0; i < count; i++)
         if (elf_have(builds[i].compiler))
             c(d, &builds[i]);
-    if (getenv("TASKCACHE_TEST_LONG") == NULL)
+    if (!is_long())
         return;
     count = sizeof more_builds / sizeof more_builds[0];
     for (size_t i = 0; i < count; i++)
@@ -256,7 +261,7 @@ static void check_all_changes(const struct elf_dir *d, const struct build *b)
     check_changes(d, b,
                   1u << 1 | 1u << 3 | 1u << 7 | 1u << 9 | 1u << 12 | 1u << 13 | 1u << 15 |
                       1u << 18 | 1u << 20 | 1u << 22 | 1u << 23);
-    if (getenv("TASKCACHE_TEST_LONG") == NULL)
+    if (!is_long())
         return;
     for (size_t k = 0; k < EXPECTED; k++)
         check_changes(d, b, 1u << expected[k].change);
@@ -451,8 +456,7 @@ static void real_libraries(void **state)
 
     for (size_t i = 0; i < sizeof libraries / sizeof libraries[0]; i++)
         if (access(libraries[i].path, R_OK) == 0)
-            check_library(*state, libraries[i].path,
-                          getenv("TASKCACHE_TEST_LONG") != NULL ? 1 : libraries[i].step);
+            check_library(*state, libraries[i].path, is_long() ? 1 : libraries[i].step);
 }
 
 /* Flipped bytes, everywhere but in the first header: an answer, or a refusal, and no crash. */
@@ -460,7 +464,7 @@ static void damage(void **state)
 {
     static const struct build b = {"gcc", "-O2 -fPIC -shared", "", ""};
     const struct elf_dir *d = *state;
-    size_t bytes, rounds = getenv("TASKCACHE_TEST_LONG") != NULL ? 20000 : 400;
+    size_t bytes, rounds = is_long() ? 20000 : 400;
     unsigned char *data, *copy;
 
     build(d, &b, "whole", "");
