@@ -49,6 +49,25 @@ const struct tc_object *tc_plans_find(const struct tc_flat *f, const struct tc_f
     return NULL;
 }
 
+const struct tc_code_source *tc_plans_code(const struct tc_flat *f, const struct tc_object *o,
+                                           uint64_t vaddr)
+{
+    const struct tc_code_source *all =
+        tc_flat_at(f, o->functions.off, o->functions.count, sizeof *all);
+    uint32_t low = 0, high = o->functions.count;
+
+    if (all == NULL)
+        return NULL;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (all[middle].vaddr < vaddr)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < o->functions.count && all[low].vaddr == vaddr ? &all[low] : NULL;
+}
+
 static int str_ok(const struct tc_flat *f, struct tc_str s)
 {
     if (s.off == 0)
@@ -183,12 +202,25 @@ static int debug_files_ok(const struct tc_flat *f, const struct tc_object *o)
     return file != NULL;
 }
 
+static int functions_ok(const struct tc_flat *f, const struct tc_object *o)
+{
+    const struct tc_code_source *one = NULL;
+
+    if (o->functions.count > TC_MAX_CODE_SOURCES)
+        return 0;
+    one = tc_flat_at(f, o->functions.off, o->functions.count, sizeof *one);
+    for (uint32_t i = 0; one != NULL && i < o->functions.count; i++)
+        if (one[i].state > TC_CODE_KNOWN || (i != 0 && one[i].vaddr <= one[i - 1].vaddr))
+            return 0;
+    return one != NULL;
+}
+
 static int object_ok(const struct tc_flat *f, const struct tc_object *o, uint32_t task_count)
 {
     const struct tc_plan *plans = NULL;
 
     if (o->build_id_bytes > TC_MAX_BUILD_ID || !str_ok(f, o->path) || !str_ok(f, o->soname) ||
-        !debug_files_ok(f, o) || o->plans.count > TC_MAX_TASKS)
+        !debug_files_ok(f, o) || !functions_ok(f, o) || o->plans.count > TC_MAX_TASKS)
         return 0;
     plans = tc_flat_at(f, o->plans.off, o->plans.count, sizeof *plans);
     if (plans == NULL)

@@ -128,8 +128,23 @@ struct tc_object {
     /* struct tc_dep: where debug files were looked for, and what was there (all 0: nothing). When
      * that has changed, the plans may be poorer than they could be. */
     struct tc_span debug_files;
+    struct tc_span functions; /* struct tc_code_source, by vaddr: those that were asked for */
 };
 #define TC_MAX_DEBUG_FILES 8u
+
+/* What a function pointer into the object stands for. */
+struct tc_code_source {
+    uint64_t vaddr;
+    uint8_t digest[16]; /* the object's name, the function's, and its TASK_SOURCE */
+    uint32_t state;     /* enum tc_code_state */
+    uint32_t pad;
+};
+enum tc_code_state {
+    TC_CODE_UNKNOWN = 0, /* it can't be told */
+    TC_CODE_KNOWN,
+    TC_CODE_WANTED, /* while the file is made */
+};
+#define TC_MAX_CODE_SOURCES 4096u /* of an object */
 
 struct tc_plans {
     uint8_t resolve_digest[16];
@@ -140,6 +155,10 @@ struct tc_plans {
 
 /* The object's entry, NULL if it isn't there yet. Freestanding. */
 const struct tc_object *tc_plans_find(const struct tc_flat *f, const struct tc_file_id *id);
+
+/* The source of the function at `vaddr`; NULL: nobody asked for it yet. Freestanding. */
+const struct tc_code_source *tc_plans_code(const struct tc_flat *f, const struct tc_object *o,
+                                           uint64_t vaddr);
 
 /* The task of a plan: the plan's own, else the config's; `*ret_in` is the file that its strings and
  * spans are in. Both files were verified. Freestanding. */

@@ -16,7 +16,7 @@
 #include "cache/task.h"
 
 #define TC_WIRE_MAGIC   0x5443u
-#define TC_WIRE_VERSION 6u
+#define TC_WIRE_VERSION 7u
 #define TC_WIRE_MAX_BYTES \
     (128u * 1024u) /* longest packet; more goes by memfd (SCM_RIGHTS, one descriptor) */
 
@@ -90,7 +90,8 @@ struct tc_plan_request {
 };
 struct tc_object_ref {
     struct tc_file_id id;
-    uint32_t path; /* offset of a NUL-terminated path from the start of the message */
+    uint64_t function; /* whose source is wanted, too, in the object's own addresses; 0: none */
+    uint32_t path;     /* offset of a NUL-terminated path from the start of the message */
     uint32_t pad;
 };
 

@@ -266,7 +266,7 @@ static uint32_t add_function(struct tc_call *c, const struct tc_param *p, uint64
     unsigned char digest[TC_FUNCTION_DIGEST];
     struct tc_context *x =
         (struct tc_context *)(void *)((char *)c - offsetof(struct tc_context, call));
-    uint32_t r = tc_function_input(x, address, digest);
+    uint32_t r = tc_function_input(x, c, address, digest);
 
     if (r != 0)
         return r;

@@ -111,6 +111,7 @@ struct tc_walk {
 struct tc_known_code {
     uint64_t low, high; /* the segment; high 0: none */
     uint64_t base, build_id_at;
+    struct tc_file_id id; /* when it was loaded; ino 0: it has no file */
     uint32_t build_id_bytes;
     unsigned char build_id[TC_MAX_BUILD_ID];
 };

@@ -6,6 +6,7 @@
 
 #include "preload/arch/arch.h"
 #include "preload/build_id.h"
+#include "preload/function_source.h"
 #include "preload/objects.h"
 #include "preload/state.h"
 
@@ -37,7 +38,7 @@ static int holds_code(const struct tc_known_object *o, uint64_t address, struct 
 /* Where a pointer leads to. */
 struct place {
     struct tc_known_code code;
-    struct tc_file_id id;                     /* of an object without a build-id */
+    int unbound; /* a linkage table's entry, and its slot isn't bound */
     unsigned char text[TC_ARCH_PASSES_BYTES]; /* what is there, as far as it is code */
 };
 
@@ -106,10 +107,9 @@ static int look(struct tc_context *x, uint64_t pointer, struct place *ret)
         return 0;
     k->base = o.base;
     k->build_id_bytes = tc_build_id_place(o.header, o.base, &build_id);
-    if (k->build_id_bytes == 0) {
-        ret->id = o.id;
+    k->id = o.id;
+    if (k->build_id_bytes == 0)
         return o.id.ino != 0;
-    }
     k->build_id_at = (uint64_t)(uintptr_t)build_id;
     memcpy(k->build_id, build_id, k->build_id_bytes);
     x->code[x->next_code++ % TC_KNOWN_CODE] = *k;
@@ -157,37 +157,62 @@ static uint32_t find_code(struct tc_context *x, uint64_t *pointer, struct place 
             return 0;
         if (!read_slot(slot, &to))
             return TC_R_UNKNOWN_CODE;
-        if (is_unbound(ret, to))
+        if (is_unbound(ret, to)) {
+            ret->unbound = 1;
             return tc_objects_digest(ret_all) ? 0 : TC_R_UNKNOWN_CODE;
+        }
         *pointer = to;
     }
     return TC_R_UNKNOWN_CODE;
 }
 
-uint32_t tc_function_input(struct tc_context *x, uint64_t pointer,
-                           unsigned char ret[TC_FUNCTION_DIGEST])
+/* By place: in all objects as they are, or in the kernel's, which has no file. */
+static struct tc_hash128 place_digest(const struct place *p, uint64_t vaddr,
+                                      const struct tc_hash128 *all)
 {
     struct {
         unsigned char build_id[TC_MAX_BUILD_ID];
         struct tc_file_id id;
         struct tc_hash128 all;
-        uint64_t build_id_bytes, offset;
+        uint64_t build_id_bytes, vaddr;
     } content;
+
+    memset(&content, 0, sizeof content);
+    memcpy(content.build_id, p->code.build_id, p->code.build_id_bytes);
+    if (p->code.build_id_bytes == 0)
+        content.id = p->code.id;
+    content.all = *all;
+    content.build_id_bytes = p->code.build_id_bytes;
+    content.vaddr = vaddr;
+    return tc_hash128(&content, sizeof content, tc_state.page->seed);
+}
+
+uint32_t tc_function_input(struct tc_context *x, struct tc_call *c, uint64_t pointer,
+                           unsigned char ret[TC_FUNCTION_DIGEST])
+{
+    struct {
+        uint64_t form;
+        unsigned char source[TC_FUNCTION_DIGEST];
+    } content;
+    struct tc_hash128 digest, all = {0, 0};
     struct place p;
-    struct tc_hash128 digest;
     uint32_t r;
 
     if (tc_is_sandboxed())
         return TC_R_SANDBOXED; /* nothing can be probed */
-    memset(&content, 0, sizeof content);
-    r = find_code(x, &pointer, &p, &content.all);
+    r = find_code(x, &pointer, &p, &all);
     if (r != 0)
         return r;
-    memcpy(content.build_id, p.code.build_id, p.code.build_id_bytes);
-    content.id = p.id;
-    content.build_id_bytes = p.code.build_id_bytes;
-    content.offset = pointer - p.code.base;
-    digest = tc_hash128(&content, sizeof content, tc_state.page->seed);
+    if (p.unbound || p.code.id.ino == 0) {
+        digest = place_digest(&p, pointer - p.code.base, &all);
+    } else {
+        memset(&content, 0, sizeof content);
+        content.form = TC_SOURCE_RESOLVED;
+        r = tc_function_source(&p.code, pointer - p.code.base, c->frame->entry, content.source);
+        if (r != 0)
+            return r;
+        digest = tc_hash128(&content, sizeof content, tc_state.page->seed);
+    }
     memcpy(ret, &digest, sizeof digest);
     return 0;
 }

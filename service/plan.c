@@ -43,10 +43,10 @@ static void free_objects(struct objects *o)
     *o = (struct objects){0};
 }
 
-static int contains(const struct objects *o, const struct tc_file_id *id)
+static int contains(const struct objects *o, const struct tc_wanted_object *w)
 {
     for (size_t i = 0; i < o->count; i++) {
-        if (tc_same_file_id(&o->ref[i].id, id))
+        if (tc_same_file_id(&o->ref[i].id, &w->id) && o->ref[i].function == w->function)
             return 1;
     }
     return 0;
@@ -63,7 +63,7 @@ static int append(struct objects *o, const struct tc_wanted_object *w)
         free(path);
         return -ENOMEM;
     }
-    o->ref[o->count++] = (struct tc_plans_ref){.path = path, .id = w->id};
+    o->ref[o->count++] = (struct tc_plans_ref){.path = path, .id = w->id, .function = w->function};
     return 0;
 }
 
@@ -281,6 +281,16 @@ static int find_queue(struct tc_planner *p, struct tc_flat_file *config, struct 
     return 0;
 }
 
+/* Is all there that is asked for? No more than so many functions of an object are ever there. */
+static int is_there(const struct tc_flat *plans, const struct tc_wanted_object *w)
+{
+    const struct tc_object *o = tc_plans_find(plans, &w->id);
+
+    return o != NULL && tc_plans_fresh(plans, &w->id) &&
+           (w->function == 0 || o->functions.count >= TC_MAX_CODE_SOURCES ||
+            tc_plans_code(plans, o, w->function) != NULL);
+}
+
 /* Enters what is missing; *ret_batch says which batch must be through, 0: all is there. */
 static int enter(struct tc_plan_queue *q, const struct tc_wanted_object *objects, size_t count,
                  uint64_t *ret_batch)
@@ -290,15 +300,13 @@ static int enter(struct tc_plan_queue *q, const struct tc_wanted_object *objects
 
     *ret_batch = 0;
     for (size_t i = 0; i < count && r == 0; i++) {
-        const struct tc_file_id *id = &objects[i].id;
-
-        if (has_plans && tc_plans_fresh(&plans.flat, id))
+        if (has_plans && is_there(&plans.flat, &objects[i]))
             continue;
-        if (q->is_running && contains(&q->running, id)) {
+        if (q->is_running && contains(&q->running, &objects[i])) {
             *ret_batch = *ret_batch < q->batch ? q->batch : *ret_batch;
             continue;
         }
-        if (!contains(&q->wanted, id))
+        if (!contains(&q->wanted, &objects[i]))
             r = append(&q->wanted, &objects[i]);
         *ret_batch = q->batch + 1;
     }
@@ -366,7 +374,8 @@ static void on_compiled(void *ctx, int status, unsigned reason, uint64_t value)
         a->done(a->ctx, status < 0 ? status : -ENOMEM, reason ? reason : TC_R_CONFIG_UNREADABLE, 0);
     } else {
         for (size_t i = 0; i < a->objects.count; i++)
-            objects[i] = (struct tc_wanted_object){a->objects.ref[i].path, a->objects.ref[i].id};
+            objects[i] = (struct tc_wanted_object){a->objects.ref[i].path, a->objects.ref[i].id,
+                                                   a->objects.ref[i].function};
         ask(a->owner, &config, objects, a->objects.count, a->done, a->ctx);
     }
     free(objects);

@@ -21,6 +21,7 @@ struct tc_planner {
 struct tc_wanted_object {
     const char *path;
     struct tc_file_id id;
+    uint64_t function; /* whose source is wanted; 0: none */
 };
 
 /* `config` and the paths are copied. */

@@ -66,7 +66,9 @@ static int keeps(const struct update *u, const struct tc_object *o, int crowded)
     if (o->reason == TC_R_FILE_MISMATCH)
         return 0;
     for (size_t i = 0; i < u->ref_count; i++) {
-        if (same_id(&u->refs[i].id, &o->id) || strcmp(u->refs[i].path, path) == 0)
+        /* Who asks for functions may still run what was replaced. */
+        if (same_id(&u->refs[i].id, &o->id) ||
+            (u->refs[i].function == 0 && strcmp(u->refs[i].path, path) == 0))
             return 0;
     }
     return !crowded || on_disk(path, &o->id);
@@ -181,6 +183,10 @@ static int copy_object(const struct update *u, const struct tc_object *o,
         files[i] = debug[i];
         files[i].path = copy_str(u->old, debug[i].path, out);
     }
+    ret->functions = tc_flat_add(
+        out,
+        tc_flat_at(u->old, o->functions.off, o->functions.count, sizeof(struct tc_code_source)),
+        o->functions.count, sizeof(struct tc_code_source));
     ret->debug_files = tc_flat_add(out, files, o->debug_files.count, sizeof files[0]);
     ret->plans = tc_flat_add(out, plans, o->plans.count, sizeof *plans);
     free(plans);
@@ -202,6 +208,35 @@ static int keep_old(struct update *u, struct tc_flat_builder *out)
     return r;
 }
 
+/* Are only functions asked for, of an object whose plans are there? */
+static int is_planned(const struct update *u, const struct tc_file_id *id,
+                      const struct tc_object *old)
+{
+    if (old == NULL || old->reason == TC_R_FILE_MISMATCH)
+        return 0;
+    for (size_t i = 0; i < u->ref_count; i++)
+        if (u->refs[i].function == 0 && same_id(&u->refs[i].id, id))
+            return 0;
+    return 1;
+}
+
+static int add_object(const struct update *u, const struct tc_plans_ref *ref,
+                      struct tc_flat_builder *out, struct tc_object *ret)
+{
+    const struct tc_object *old = u->old != NULL ? tc_plans_find(u->old, &ref->id) : NULL;
+    const struct tc_code_source *codes = NULL;
+    uint32_t count = old != NULL ? old->functions.count : 0;
+    int planned = is_planned(u, &ref->id, old);
+    int r = planned ? copy_object(u, old, out, ret) : tc_plans_object(&u->tasks, ref, out, ret);
+
+    if (old != NULL)
+        codes = tc_flat_at(u->old, old->functions.off, count, sizeof *codes);
+    if (r == 0)
+        r = tc_plans_functions(u->refs, u->ref_count, ref, codes, count, planned, out,
+                               &ret->functions);
+    return r;
+}
+
 static int add_new(struct update *u, struct tc_flat_builder *out)
 {
     int r = 0;
@@ -212,7 +247,7 @@ static int add_new(struct update *u, struct tc_flat_builder *out)
             k++;
         if (k < i)
             continue;
-        r = tc_plans_object(&u->tasks, &u->refs[i], out, &u->objects[u->count]);
+        r = add_object(u, &u->refs[i], out, &u->objects[u->count]);
         u->count += r == 0;
     }
     return r;

@@ -16,7 +16,8 @@
 struct tc_plans_ref {
     const char *path;
     struct tc_file_id id; /* as the target sees the file; another one under the path isn't it */
-    uint32_t refuse;      /* enum tc_reason: enter the object with this reason without opening it */
+    uint64_t function; /* whose source is wanted, of an object whose plans may be there; 0: none */
+    uint32_t refuse;   /* enum tc_reason: enter the object with this reason without opening it */
 };
 
 /* `out` gets the objects of `refs`, and those of `old` (NULL: none) that still count: of the same

@@ -47,7 +47,7 @@ static int same_file(const struct stat *st, const struct tc_file_id *id)
            st->st_ctim.tv_sec * 1000000000ll + st->st_ctim.tv_nsec == id->ctime_ns;
 }
 
-static int open_image(struct tc_plan_object *o)
+int tc_plans_open_image(struct tc_plan_object *o)
 {
     struct stat st;
     int r = 0, fd = open(o->ref->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -425,7 +425,7 @@ int tc_plans_object(const struct tc_plan_tasks *t, const struct tc_plans_ref *re
         (void)raise(SIGSTOP);
 #endif
     if (ref->refuse == 0)
-        r = open_image(&o);
+        r = tc_plans_open_image(&o);
     if (r == 0)
         r = find_all(&o, out);
     if (r == 0) {

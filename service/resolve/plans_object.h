@@ -10,6 +10,12 @@
 
 struct tc_source_trees;
 
+/* plans_functions.c: the functions that `refs` and the object's old entry ask for, beside those in
+ * `old` (NULL: none) that `keep` lets stand. -ENOMEM. */
+int tc_plans_functions(const struct tc_plans_ref *refs, size_t n, const struct tc_plans_ref *object,
+                       const struct tc_code_source *old, uint32_t old_count, int keep,
+                       struct tc_flat_builder *out, struct tc_span *ret);
+
 struct tc_plan_tasks {
     const struct tc_flat *config;
     const struct tc_task *tasks;

@@ -40,6 +40,9 @@ static inline const char *tc_plan_text(const struct tc_plan_object *o, struct tc
     return tc_flat_str(o->t->config, s);
 }
 
+/* Opens `im`, or says in `reason` why not. -ENOMEM. */
+int tc_plans_open_image(struct tc_plan_object *o);
+
 /* plans_write.c: the object's plans, and the object itself. -ENOMEM. */
 int tc_plans_write(const struct tc_plan_object *o, struct tc_flat_builder *out,
                    struct tc_object *ret);

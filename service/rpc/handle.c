@@ -73,7 +73,8 @@ static int handle_plan(struct tc_service *s, struct tc_pending *p)
     config = text_at(&s->packet, m->config_path);
     refs = (const void *)(s->packet.data + m->objects);
     for (uint32_t i = 0; i < m->object_count; i++) {
-        objects[i] = (struct tc_wanted_object){text_at(&s->packet, refs[i].path), refs[i].id};
+        objects[i] = (struct tc_wanted_object){text_at(&s->packet, refs[i].path), refs[i].id,
+                                               refs[i].function};
         if (objects[i].path == NULL)
             return -EBADMSG;
     }

@@ -485,6 +485,65 @@ static void lapack_is_planned(void **state)
     tc_flat_builder_free(&out);
 }
 
+static const struct tc_code_source *code_of(const struct tc_flat *f, const struct tc_plans_ref *ref)
+{
+    const struct tc_object *o = tc_plans_find(f, &ref->id);
+
+    assert_non_null(o);
+    return tc_plans_code(f, o, ref->function);
+}
+
+static void functions_are_added_to_plans(void **state)
+{
+    static const struct task_text texts[] = {
+        {"solve", NULL, NULL, NULL, "int solve(int x)", 0},
+    };
+    const struct elf_dir *d = *state;
+    struct tc_flat_builder config_b, first, second, third, fourth;
+    struct tc_flat config, f;
+    struct tc_plan before;
+    char path[512];
+
+    build(d);
+    elf_path(d, "libsolver.so.3.1", path, sizeof path);
+    make_config(texts, 1, 1, &config_b, &config);
+    struct tc_plans_ref refs[] = {ref_of(path), ref_of(path), ref_of(path)};
+    update(&config, NULL, refs, 1, &first, &f);
+    before = *plan_of(&f, refs, 0);
+    refs[0].function = before.entry_vaddr;
+    refs[1].function = before.entry_vaddr + 1; /* in its midst */
+    refs[2].function = 16;                     /* no code */
+    assert_null(code_of(&f, &refs[0]));
+
+    update(&config, &f, refs, 2, &second, &f);
+    check_plan(&f, &refs[0], 0, TC_R_NONE, "solve@libsolver.so.3");
+    assert_memory_equal(plan_of(&f, refs, 0)->source, before.source, 16);
+    struct tc_code_source solve = *code_of(&f, &refs[0]), midst = *code_of(&f, &refs[1]);
+    assert_int_equal(solve.state, TC_CODE_KNOWN);
+    assert_int_equal(midst.state, TC_CODE_KNOWN);
+    assert_memory_not_equal(solve.digest, midst.digest, 16);
+
+    /* Where the resolver crashed, only that function is lost. */
+    refs[2].refuse = TC_R_RESOLVER_FAILED;
+    update(&config, &f, &refs[2], 1, &third, &f);
+    check_plan(&f, &refs[0], 0, TC_R_NONE, "solve@libsolver.so.3");
+    assert_memory_equal(code_of(&f, &refs[0]), &solve, sizeof solve);
+    assert_int_equal(code_of(&f, &refs[2])->state, TC_CODE_UNKNOWN);
+
+    /* Resolved anew, it is the same again. */
+    refs[0].function = 0;
+    update(&config, &f, refs, 1, &fourth, &f);
+    refs[0].function = before.entry_vaddr;
+    assert_memory_equal(code_of(&f, &refs[0]), &solve, sizeof solve);
+    assert_memory_equal(code_of(&f, &refs[1]), &midst, sizeof midst);
+    assert_int_equal(code_of(&f, &refs[2])->state, TC_CODE_UNKNOWN);
+    tc_flat_builder_free(&config_b);
+    tc_flat_builder_free(&first);
+    tc_flat_builder_free(&second);
+    tc_flat_builder_free(&third);
+    tc_flat_builder_free(&fourth);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -495,6 +554,7 @@ int main(void)
         cmocka_unit_test(source_follows_the_code),
         cmocka_unit_test(wrong_files_are_refused),
         cmocka_unit_test(old_objects_are_kept),
+        cmocka_unit_test(functions_are_added_to_plans),
         cmocka_unit_test(lapack_is_planned),
     };
     if (!elf_have("gcc"))
