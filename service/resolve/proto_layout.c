@@ -93,6 +93,7 @@ static uint64_t place_member(struct proto *p, struct proto_record *r, struct pro
 
     at = round_up(at, 8 * align);
     m->offset = at / 8;
+    r->unaligned |= size.align != 0 && m->offset % size.align != 0;
     if (align > r->align)
         r->align = align;
     limited(p, m->offset + size.bytes, m->at);

@@ -92,6 +92,8 @@ class Generator:
             anonymous = self.r.random() < 0.3 and not dims
             inner, leaves = self.members(f"{name}_" if anonymous else "", depth + 1)
             packed = " __attribute__((packed))" if self.r.random() < 0.15 and ": 0" not in inner else ""
+            self.taint_packed_array(dims, inner + packed)
+            self.has_bit_structs |= any(l.bits for l in leaves)
             text = f"    struct {{\n{inner}    }}{packed}{'' if anonymous else ' ' + name + dims};\n"
             prefix = [path] if anonymous else [f"{path}{name}{p}." for p in places]
             return text, [Leaf(b + l.path, l.ctype, l.size, l.kind, l.bits) for b in prefix for l in leaves]
@@ -99,10 +101,16 @@ class Generator:
         if roll < 0.42 and known:
             s = self.r.choice(known)
             self.tainted |= not s.by_value
+            self.taint_packed_array(dims, s.text)
+            self.has_bit_structs |= any(l.bits for l in s.leaves)
             return (f"    {s.ctype} {name}{dims};\n",
                     [Leaf(f"{path}{name}{p}.{l.path}", l.ctype, l.size, l.kind, l.bits) for p in places for l in s.leaves])
         s = self.scalar()
         return f"    {s[0]} {name}{dims}{aligned};\n", [Leaf(f"{path}{name}{p}", *s) for p in places]
+
+    def taint_packed_array(self, dims, text):
+        """gcc looks at the first element of an array only, and may find it aligned where others aren't; clang looks at all."""
+        self.tainted |= bool(dims) and "packed" in text
 
     def members(self, prefix, depth):
         text, leaves = "", []
@@ -118,12 +126,13 @@ class Generator:
         return text, leaves
 
     def struct(self):
-        self.tainted = False
+        self.tainted = self.has_bit_structs = False
         text, leaves = self.members("", 0)
         name = f"s{len(self.structs)}"
         attributes = []
         if self.r.random() < 0.15 and ": 0" not in text:
             attributes.append("packed")
+            self.tainted |= self.has_bit_structs  # unaligned: memory for clang, not for gcc
         if self.r.random() < 0.1:
             attributes.append(f"aligned({self.r.choice((4, 8, 16))})")
             self.tainted = True

@@ -395,6 +395,8 @@ static void not_yet(void **state)
          "struct s { int : 30; int a; int : 3; };"},
         {"int f(@struct s s)", TC_R_NOT_YET, "packed structs", NULL,
          "struct s { struct { float x; char c; } __attribute__((packed)) a[2]; };"},
+        {"@struct s f(int n)", TC_R_NOT_YET, "isn't aligned", NULL,
+         "struct s { short a; struct { int b : 5; } c; char d; } __attribute__((packed));"},
         {"int f(in @struct s *s)", TC_R_NOT_YET, "no members to read", NULL,
          "struct s { int : 30; };"},
         {"int f(int a, int b, int c, int d, int e, @__int128 x)", TC_R_NOT_YET, "compilers", NULL},
