@@ -7,6 +7,7 @@
 #define LEAST_KEY      (offsetof(struct taskcache_key_function, compute) + sizeof(void *))
 #define LEAST_OBSERVER (offsetof(struct taskcache_observer, notify) + sizeof(void *))
 #define LEAST_STORAGE  (offsetof(struct taskcache_storage, get) + sizeof(void *))
+#define LEAST_LOCKS    (offsetof(struct taskcache_lock_manager, release) + sizeof(void *))
 #define LEAST_CODEC    (offsetof(struct taskcache_codec, digest) + sizeof(void *))
 
 static int same_text(const char *a, const char *b)
@@ -127,6 +128,33 @@ int tc_plugin_add_storage(struct tc_plugin_table *t, const struct taskcache_stor
     if (t->storage_count == TC_PLUGIN_FUNCTIONS)
         return -ENOSPC;
     t->storage[t->storage_count++] = own;
+    return 0;
+}
+
+const struct taskcache_lock_manager *tc_plugin_lock_manager(const struct tc_plugin_table *t,
+                                                            const char *name)
+{
+    for (uint32_t i = 0; i < t->lock_manager_count; i++)
+        if (same_text(t->lock_manager[i].name, name))
+            return &t->lock_manager[i];
+    return NULL;
+}
+
+int tc_plugin_add_lock_manager(struct tc_plugin_table *t, const struct taskcache_lock_manager *m)
+{
+    struct taskcache_lock_manager own;
+
+    memset(&own, 0, sizeof own);
+    if (m == NULL || m->struct_size < LEAST_LOCKS)
+        return -EINVAL;
+    memcpy(&own, m, m->struct_size < sizeof own ? m->struct_size : sizeof own);
+    if (own.acquire == NULL || own.renew == NULL || own.release == NULL || !name_ok(own.name))
+        return -EINVAL;
+    if (tc_plugin_lock_manager(t, own.name) != NULL)
+        return -EEXIST;
+    if (t->lock_manager_count == TC_PLUGIN_FUNCTIONS)
+        return -ENOSPC;
+    t->lock_manager[t->lock_manager_count++] = own;
     return 0;
 }
 

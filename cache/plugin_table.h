@@ -18,7 +18,8 @@ struct tc_plugin_table {
     struct taskcache_codec codec[TC_PLUGIN_FUNCTIONS];
     struct taskcache_observer observer[TC_PLUGIN_FUNCTIONS];
     struct taskcache_storage storage[TC_PLUGIN_FUNCTIONS];
-    uint32_t key_count, codec_count, observer_count, storage_count;
+    struct taskcache_lock_manager lock_manager[TC_PLUGIN_FUNCTIONS];
+    uint32_t key_count, codec_count, observer_count, storage_count, lock_manager_count;
 };
 
 /* 0; -EINVAL: the struct or its name can't be; -EEXIST; -ENOSPC. */
@@ -26,6 +27,7 @@ int tc_plugin_add_key(struct tc_plugin_table *t, const struct taskcache_key_func
 int tc_plugin_add_codec(struct tc_plugin_table *t, const struct taskcache_codec *c);
 int tc_plugin_add_observer(struct tc_plugin_table *t, const struct taskcache_observer *o);
 int tc_plugin_add_storage(struct tc_plugin_table *t, const struct taskcache_storage *s);
+int tc_plugin_add_lock_manager(struct tc_plugin_table *t, const struct taskcache_lock_manager *m);
 
 /* NULL: there is none. */
 const struct taskcache_key_function *tc_plugin_key(const struct tc_plugin_table *t,
@@ -33,6 +35,8 @@ const struct taskcache_key_function *tc_plugin_key(const struct tc_plugin_table 
 const struct taskcache_codec *tc_plugin_codec(const struct tc_plugin_table *t, const char *name);
 const struct taskcache_storage *tc_plugin_storage(const struct tc_plugin_table *t,
                                                   const char *name);
+const struct taskcache_lock_manager *tc_plugin_lock_manager(const struct tc_plugin_table *t,
+                                                            const char *name);
 
 /* Causes, the innermost first. */
 #define TC_CAUSES      4u

@@ -437,7 +437,9 @@ int tc_task_ok(const struct tc_flat *f, const struct tc_task *task)
         task->refresh > TC_TRUE || task->commit_mode > TC_COMMIT_OFF ||
         task->storage > TC_MAX_NAMED_STORAGES || task->key_storage > TC_MAX_NAMED_STORAGES ||
         task->isolation > TC_SERIALIZABLE || task->lock_manager >= TC_LOCK_MANAGERS ||
-        task->lock_timeout_ns < 0 || (task->flags & ~(uint32_t)KNOWN_FLAGS) != 0 ||
+        (task->lock_manager == TC_LOCKS_OF_PLUGIN) != (task->far_locks != 0) ||
+        task->far_locks > TC_MAX_NAMED_STORAGES || task->lock_timeout_ns < 0 ||
+        (task->flags & ~(uint32_t)KNOWN_FLAGS) != 0 ||
         (task->policy & ~(uint32_t)KNOWN_POLICY) != 0 || task->stack_slots > TC_MAX_STACK_SLOTS)
         return 0;
     if (task->params.count > TC_MAX_PARAMS ||
@@ -449,20 +451,25 @@ int tc_task_ok(const struct tc_flat *f, const struct tc_task *task)
            globals_ok(f, task) && depends_ok(f, task);
 }
 
+static int storages_ok(const struct tc_flat *f, struct tc_span places)
+{
+    const struct tc_storage *s = span_at(f, places, TC_MAX_NAMED_STORAGES, sizeof *s);
+
+    for (uint32_t i = 0; s != NULL && i < places.count; i++)
+        if (!str_ok(f, s[i].name) || !str_ok(f, s[i].path) || !str_ok(f, s[i].function))
+            return 0;
+    return s != NULL;
+}
+
 static int strings_ok(const struct tc_flat *f, const struct tc_config *config)
 {
     const struct tc_dep *dep = span_at(f, config->deps, MAX_SPAN, sizeof *dep);
     const struct tc_problem *problem = span_at(f, config->problems, MAX_SPAN, sizeof *problem);
     const struct tc_str *child = span_at(f, config->child_names, MAX_SPAN, sizeof *child);
-    const struct tc_storage *storage =
-        span_at(f, config->storages, TC_MAX_NAMED_STORAGES, sizeof *storage);
 
-    if (dep == NULL || problem == NULL || child == NULL || storage == NULL)
+    if (dep == NULL || problem == NULL || child == NULL || !storages_ok(f, config->storages) ||
+        !storages_ok(f, config->lock_managers))
         return 0;
-    for (uint32_t i = 0; i < config->storages.count; i++)
-        if (!str_ok(f, storage[i].name) || !str_ok(f, storage[i].path) ||
-            !str_ok(f, storage[i].function))
-            return 0;
     for (uint32_t i = 0; i < config->deps.count; i++)
         if (!str_ok(f, dep[i].path))
             return 0;

@@ -196,6 +196,7 @@ enum tc_isolation {
 enum tc_lock_manager_id {
     TC_LOCKS_OF_SERVICE = 0, /* for all processes that use the cache */
     TC_LOCKS_OF_PROCESS,     /* `memory` */
+    TC_LOCKS_OF_PLUGIN,      /* the service's, and behind them those of a plugin */
     TC_LOCK_MANAGERS,
 };
 #define TC_LOCK_TIMEOUT_NS 60000000000ll /* where `lock_timeout` isn't given */
@@ -255,6 +256,7 @@ struct tc_key_part {
 enum tc_function_kind {
     TC_FUNCTION_KEY = 1, /* KEY(plugin.name), a member of the policy */
     TC_FUNCTION_CODEC,   /* codec(plugin.name) */
+    TC_FUNCTION_LOCKS,   /* `lock_manager: plugin.name`, likewise */
     TC_FUNCTION_STORAGE, /* `type: plugin.name` of a storage: in the service alone, of no task */
 };
 #define TC_MAX_KEY_FUNCTIONS 4u
@@ -326,7 +328,8 @@ struct tc_task {
     uint8_t commit_mode;     /* enum tc_commit_mode, of a flow */
     uint8_t isolation;       /* enum tc_isolation */
     uint8_t lock_manager;    /* enum tc_lock_manager_id */
-    uint8_t pad[3];
+    uint8_t far_locks;       /* TC_LOCKS_OF_PLUGIN: its place in the config's list, from 1 */
+    uint8_t pad[2];
     uint32_t storage;         /* where results are kept, of a flow: of its tasks; 0: in the cache */
     uint32_t key_storage;     /* where the headers of results are kept; 0: with the results */
     struct tc_span key_parts; /* struct tc_key_part, with TC_POLICY_KEY */
@@ -345,8 +348,9 @@ struct tc_task {
 enum tc_storage_kind {
     TC_STORAGE_LMDB = 1, /* another cache directory, with a service of its own */
     TC_STORAGE_NOT_YET,
-    TC_STORAGE_FAR, /* a plugin's, behind the cache: results are kept in both, see service/remote/
-                     */
+    TC_STORAGE_LOCKS, /* none: a plugin's lock manager, as struct tc_config has them */
+    TC_STORAGE_FAR,   /* a plugin's, behind the cache: results are kept in both, see service/remote/
+                       */
 };
 struct tc_storage {
     struct tc_str name, path; /* path: absolute, of a directory or the plugin */
@@ -424,9 +428,10 @@ struct tc_config {
     uint32_t children;          /* enum tc_children */
     uint32_t log_level;         /* enum tc_log_level + 1; 0: not given */
     struct tc_str log_file;
-    struct tc_span plugins;    /* struct tc_plugin_file */
-    uint32_t errors, warnings; /* how many problems of each */
-    uint32_t reserved[4];
+    struct tc_span plugins;       /* struct tc_plugin_file */
+    uint32_t errors, warnings;    /* how many problems of each */
+    struct tc_span lock_managers; /* struct tc_storage, TC_STORAGE_LOCKS */
+    uint32_t reserved[2];
 };
 
 /* The file's name: digest of path and identity; `ret_name` gets 32 hex digits and a NUL.

@@ -16,7 +16,7 @@
 #include "cache/task.h"
 
 #define TC_WIRE_MAGIC   0x5443u
-#define TC_WIRE_VERSION 7u
+#define TC_WIRE_VERSION 8u
 #define TC_WIRE_MAX_BYTES \
     (128u * 1024u) /* longest packet; more goes by memfd (SCM_RIGHTS, one descriptor) */
 
@@ -156,6 +156,7 @@ struct tc_lock_request {
     int64_t hold_ns;  /* the lock lapses afterwards; more than 0 */
     uint32_t tid;     /* as the sender sees itself */
     uint32_t manager; /* enum tc_lock_manager_id */
+    uint64_t remote;  /* TC_LOCKS_OF_PLUGIN: struct tc_storage */
 };
 
 struct tc_log_message {

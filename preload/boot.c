@@ -286,6 +286,8 @@ static void open_storages(void)
             open_storage(&tc_state.storages[i], tc_config_str(list[i].path));
         else if (list[i].kind == TC_STORAGE_FAR && list[i].used)
             open_far(&tc_state.storages[i], &list[i]);
+    if (c->lock_managers.count != 0)
+        tc_state.has_far = 1;
     for (uint32_t i = 0; i < TC_MAX_NAMED_STORAGES; i++)
         tc_state.storages[i].place = place_of(i);
 }

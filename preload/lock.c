@@ -5,6 +5,7 @@
 
 #include "cache/locks.h"
 #include "preload/context.h"
+#include "preload/far.h"
 #include "preload/log.h"
 #include "preload/replay.h"
 #include "preload/report.h"
@@ -19,6 +20,7 @@
 static const struct tc_lock_keeper *const keepers[TC_LOCK_MANAGERS] = {
     [TC_LOCKS_OF_SERVICE] = &tc_lock_service,
     [TC_LOCKS_OF_PROCESS] = &tc_lock_memory,
+    [TC_LOCKS_OF_PLUGIN] = &tc_lock_service,
 };
 
 struct waiting {
@@ -84,8 +86,8 @@ static uint32_t judge(struct waiting *w, int answer, int64_t now_ns)
         w->unanswered_ns = 0;
         return 0;
     }
-    if (w->slice_ns == 0)
-        return TC_R_NO_LOCK; /* the first question */
+    if (w->slice_ns == 0 || answer == -ENOLCK)
+        return TC_R_NO_LOCK; /* the first question, or a plugin's failure */
     if (w->unanswered_ns == 0)
         w->unanswered_ns = now_ns;
     return now_ns - w->unanswered_ns > NO_ANSWER_NS ? TC_R_NO_LOCK : 0;
@@ -96,6 +98,24 @@ static int look_up(struct tc_context *x, struct tc_call *c, struct tc_replayed *
     uint32_t why;
 
     return !c->hook->active.refresh && tc_replay(x, c, done, &why);
+}
+
+/* Who had a far lock may have stored at another machine: what they share is asked, too. */
+static int look_up_with_lock(struct tc_context *x, struct tc_call *c, struct tc_replayed *done)
+{
+    return look_up(x, c, done) || (c->held.remote != 0 && !c->hook->active.refresh &&
+                                   tc_far_fetch(c) && look_up(x, c, done));
+}
+
+static uint64_t remote_of(const struct tc_task *t)
+{
+    const struct tc_config *c = tc_state.config;
+    const struct tc_storage *list = tc_flat_at(&tc_state.config_flat, c->lock_managers.off,
+                                               c->lock_managers.count, sizeof *list);
+
+    return list != NULL && t->far_locks > 0 && t->far_locks <= c->lock_managers.count
+               ? list[t->far_locks - 1].remote
+               : 0;
 }
 
 /* The word is read before the question is asked: what happens between them isn't slept through. */
@@ -116,7 +136,7 @@ static uint32_t wait_for_turn(struct tc_context *x, struct tc_call *c, struct wa
             return 0;
         answer = w->keeper->ask(&c->held, w->hold_ns, &again_ns);
         if (answer == 0 && again_ns == 0) {
-            *ret_hit = look_up(x, c, done);
+            *ret_hit = look_up_with_lock(x, c, done);
             return 0;
         }
         now_ns = tc_monotonic_ns();
@@ -159,7 +179,8 @@ uint32_t tc_lock_take(struct tc_context *x, struct tc_call *c, struct tc_replaye
                                .tid = (uint32_t)tc_sys_gettid(),
                                .pid = (uint32_t)tc_state.pid,
                                .manager = t->lock_manager,
-                               .storage = c->storage};
+                               .storage = c->storage,
+                               .remote = remote_of(t)};
     reason = wait_for_turn(x, c, &w, done, ret_hit);
     if (reason != 0 || *ret_hit)
         tc_lock_drop(&c->held);

@@ -28,6 +28,7 @@ struct tc_held {
     uint32_t tid, pid; /* who took it: a forked child doesn't own it */
     uint32_t manager;  /* enum tc_lock_manager_id */
     uint32_t storage;  /* whose service keeps it */
+    uint64_t remote;   /* TC_LOCKS_OF_PLUGIN: what messages name it by */
 };
 
 struct tc_lock_keeper {

@@ -17,6 +17,7 @@ static struct tc_lock_request request(const struct tc_held *h, enum tc_message_t
         .hold_ns = hold_ns,
         .tid = h->tid,
         .manager = h->manager,
+        .remote = h->remote,
     };
 }
 

@@ -92,6 +92,12 @@ static int add_storage(const struct taskcache_host *host, const struct taskcache
     return is_init(host) ? tc_plugin_add_storage(&loaded(host)->table, s) : -EPERM;
 }
 
+static int add_lock_manager(const struct taskcache_host *host,
+                            const struct taskcache_lock_manager *m)
+{
+    return is_init(host) ? tc_plugin_add_lock_manager(&loaded(host)->table, m) : -EPERM;
+}
+
 static const struct taskcache_option *option_at(const struct taskcache_host *host, uint32_t i)
 {
     const struct tc_loaded_plugin *p = loaded(host);
@@ -154,6 +160,7 @@ static void fill_host(struct tc_loaded_plugin *p)
         .release = release,
         .add_observer = add_observer,
         .add_storage = add_storage,
+        .add_lock_manager = add_lock_manager,
     };
 }
 

@@ -113,7 +113,7 @@ struct tc_state {
     struct tc_shared_page *page;
     struct tc_run_page *run_page;
     struct tc_named_storage storages[TC_MAX_NAMED_STORAGES];
-    uint32_t has_far;        /* a far storage is in use */
+    uint32_t has_far;        /* a far storage, or a plugin's lock manager, is in use */
     uint32_t *wiped_on_fork; /* 1 in the process that made it, 0 in forked children, 1 in vfork
                                 children */
     uint32_t greeted;        /* atomic: the service was greeted by this process */

@@ -31,6 +31,16 @@ struct tc_lock_manager {
 /* The service's own. Those who wait sleep on `locks` in the store's shared page. */
 int tc_lock_table_open(const struct tc_store *store, struct tc_lock_manager *ret);
 
+/* For waiters that sleep on the key's word. */
+void tc_lock_changed(const struct tc_store *store, uint64_t key_low);
+
+/* Those of plugins: `local` first, then the plugin's, see lock_far.c. */
+struct tc_remotes;
+int tc_lock_far_open(const struct tc_store *store, const struct tc_lock_manager *local,
+                     struct tc_remotes *remotes, struct tc_lock_manager *ret);
+/* Renews and releases what is due. */
+void tc_lock_far_tick(const struct tc_lock_manager *m);
+
 /* By enum tc_lock_manager_id, NULL. `managers`: TC_LOCK_MANAGERS of them. */
 const struct tc_lock_manager *tc_lock_manager_of(const struct tc_lock_manager *managers,
                                                  uint32_t id);

@@ -37,13 +37,19 @@ static int is_gone(void *ctx, const struct tc_lock_owner *owner)
     return pid > 0 && syscall(SYS_tgkill, pid, owner->tid, 0) < 0 && errno == ESRCH;
 }
 
-static void changed(void *ctx, uint64_t key_low)
+void tc_lock_changed(const struct tc_store *store, uint64_t key_low)
 {
-    struct table *t = ctx;
-    uint32_t *word = &tc_store_page(t->store)->locks[key_low % TC_PAGE_LOCKS];
+    uint32_t *word = &tc_store_page(store)->locks[key_low % TC_PAGE_LOCKS];
 
     __atomic_fetch_add(word, 1, __ATOMIC_RELEASE);
     (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+static void changed(void *ctx, uint64_t key_low)
+{
+    struct table *t = ctx;
+
+    tc_lock_changed(t->store, key_low);
 }
 
 static struct tc_lock_owner owner_of(const struct tc_connection *c, const struct tc_lock_request *m)

@@ -100,6 +100,7 @@ static void do_timed(struct tc_service *s)
     tc_jobs_reap(&s->jobs);
     tc_observers_tick(&s->observers);
     tc_remotes_tick(&s->remotes);
+    tc_lock_far_tick(&s->locks[TC_LOCKS_OF_PLUGIN]);
     tc_store_tick(s->store);
     if (is_due(&s->folded_ms, now, FOLD_MS))
         fold(s);

@@ -118,6 +118,9 @@ static int begin(struct tc_service *s, struct tc_failure *f)
         r = tc_store_open(&o, &s->store, f);
     if (r == 0 && tc_lock_table_open(s->store, &s->locks[TC_LOCKS_OF_SERVICE]) < 0)
         r = tc_fail(f, TC_R_SERVICE_FAILED, ENOMEM, "no memory for locks");
+    if (r == 0 && tc_lock_far_open(s->store, &s->locks[TC_LOCKS_OF_SERVICE], &s->remotes,
+                                   &s->locks[TC_LOCKS_OF_PLUGIN]) < 0)
+        r = tc_fail(f, TC_R_SERVICE_FAILED, ENOMEM, "no memory for locks");
     return r < 0 ? r : 1;
 }
 

@@ -30,6 +30,12 @@ static int add_storage(const struct taskcache_host *host, const struct taskcache
     return tc_plugin_add_storage(&of(host)->table, s);
 }
 
+static int add_lock_manager(const struct taskcache_host *host,
+                            const struct taskcache_lock_manager *m)
+{
+    return tc_plugin_add_lock_manager(&of(host)->table, m);
+}
+
 static const struct taskcache_option *option_at(const struct taskcache_host *host, uint32_t i)
 {
     return i < of(host)->option_count ? &of(host)->options[i] : NULL;
@@ -111,6 +117,7 @@ int tc_plugin_host_load(struct tc_plugin_host *h, const char *path, struct taskc
         .release = free,
         .add_observer = add_observer,
         .add_storage = add_storage,
+        .add_lock_manager = add_lock_manager,
     };
     return plugin->init(&h->host, error) == 0 ? 0 : -EPROTO;
 }

@@ -85,6 +85,7 @@ static void text_place(const struct doctor *d, const struct tc_finding *f)
 static const char *const lock_keepers[TC_LOCK_MANAGERS] = {
     [TC_LOCKS_OF_SERVICE] = "the service",
     [TC_LOCKS_OF_PROCESS] = "the process alone",
+    [TC_LOCKS_OF_PLUGIN] = "a plugin",
 };
 
 static const char *const commit_modes[] = {
@@ -319,6 +320,7 @@ static void json_isolation(struct tc_json *j, const struct tc_task *task)
     static const char *const managers[TC_LOCK_MANAGERS] = {
         [TC_LOCKS_OF_SERVICE] = "service",
         [TC_LOCKS_OF_PROCESS] = "memory",
+        [TC_LOCKS_OF_PLUGIN] = "plugin",
     };
     bool locks = task->isolation == TC_SERIALIZABLE;
     tc_json_text(j, "isolation", locks ? "SERIALIZABLE" : "READ_COMMITTED");

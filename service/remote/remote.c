@@ -45,6 +45,7 @@ struct tc_remote {
     struct tc_source source;
     uint64_t id;
     int64_t timeout_ms;
+    uint32_t kind; /* TC_STORAGE_FAR or TC_STORAGE_LOCKS */
     char name[64], path[TC_PATH_BYTES], function[64];
     struct tc_plugin_host host;
 
@@ -103,6 +104,11 @@ static struct tc_key key_of(const struct request *r)
     return (struct tc_key){r->head.key_low, r->head.key_high};
 }
 
+static const char *what_it_is(const struct tc_remote *self)
+{
+    return self->kind == TC_STORAGE_LOCKS ? "lock manager" : "storage";
+}
+
 static void forget(struct request *r)
 {
     free(r->blob);
@@ -119,8 +125,8 @@ void tc_remote_complain(struct tc_remote *self, struct tc_key key, const char *w
         return;
     self->complained_ms = now;
     tc_log_line(self->owner->log, TC_LOG_WARN, TC_R_FAR_STORAGE,
-                "storage %s: %s %016llx%016llx %s (errors so far: %llu)", self->name, what,
-                (unsigned long long)key.high, (unsigned long long)key.low, why,
+                "%s %s: %s %016llx%016llx %s (errors so far: %llu)", what_it_is(self), self->name,
+                what, (unsigned long long)key.high, (unsigned long long)key.low, why,
                 (unsigned long long)self->errors);
 }
 
@@ -134,6 +140,18 @@ static void answer_fetch(struct request *r, int status)
 {
     tc_pending_ready(r->pending, status, status < 0 && status != -ENOENT ? TC_R_FAR_STORAGE : 0, 0);
     r->pending = NULL;
+}
+
+static int is_lock(const struct request *r)
+{
+    return r->head.op >= TC_REMOTE_ACQUIRE;
+}
+
+static void tell_locked(struct tc_remote *self, const struct request *r, int status)
+{
+    const struct tc_remote_lock *lock = r->blob;
+
+    self->owner->locked(self->owner->locks, key_of(r), lock->owner, r->head.op, status);
 }
 
 /* In the child. */
@@ -159,6 +177,8 @@ static void drop_running(struct tc_remote *self, const char *why)
         answer_fetch(r, -EIO);
     else if (r->head.op == TC_REMOTE_PUT)
         lose(self, key_of(r), why);
+    else if (is_lock(r))
+        tell_locked(self, r, -EIO);
     forget(r);
 }
 
@@ -178,6 +198,19 @@ static void hang_up(struct tc_remote *self)
     self->fd = -1;
 }
 
+/* Whoever waits for a lock isn't to wait for another child. */
+static void fail_locks(struct tc_remote *self)
+{
+    struct request *r;
+
+    while ((r = pop(&self->others)) != NULL) {
+        self->queued_count--;
+        self->queued_bytes -= r->head.bytes;
+        tell_locked(self, r, -EIO);
+        forget(r);
+    }
+}
+
 static void on_end(void *ctx, int status)
 {
     struct tc_remote *self = ctx;
@@ -187,9 +220,11 @@ static void on_end(void *ctx, int status)
     self->pid = 0;
     pause_after_failure(self);
     drop_running(self, "its child process ended");
+    if (self->kind == TC_STORAGE_LOCKS)
+        fail_locks(self);
     ms = self->begin_ms - tc_monotonic_ms();
     tc_log_line(self->owner->log, TC_LOG_WARN, TC_R_FAR_STORAGE,
-                "storage %s: its code %s; it is begun again%s", self->name,
+                "%s %s: its code %s; it is begun again%s", what_it_is(self), self->name,
                 status == TC_JOB_CRASHED ? "crashed, or took longer than 5 s" : "ended",
                 ms > 0 ? " after a pause" : "");
 }
@@ -215,6 +250,8 @@ static void begin(struct tc_remote *self)
     (void)fcntl(ends[1], F_SETFL, O_NONBLOCK);
     self->child_fd = spec.keep_fd = ends[0];
     self->running = new_request(TC_REMOTE_OPEN, (struct tc_key){0, 0}, NULL, 0);
+    if (self->running != NULL)
+        self->running->head.kind = self->kind;
     if (self->running != NULL && tc_job_start(&self->owner->jobs, &spec) == 0) {
         self->fd = ends[1];
         self->running->begun_ms = tc_monotonic_ms();
@@ -244,15 +281,18 @@ static void failed(struct tc_remote *self, const struct request *r, const char *
     (void)snprintf(why, sizeof why, "%s%s%s", text, text[0] != 0 ? ": " : "", strerror(error));
     switch (r->head.op) {
     case TC_REMOTE_OPEN:
-        tc_log_line(self->owner->log, TC_LOG_WARN, TC_R_FAR_STORAGE,
-                    "storage %s can't be opened: %s", self->name, why);
+        tc_log_line(self->owner->log, TC_LOG_WARN, TC_R_FAR_STORAGE, "%s %s can't be opened: %s",
+                    what_it_is(self), self->name, why);
         end_child(self);
         return;
     case TC_REMOTE_PUT:
         lose(self, key_of(r), why);
         return;
     default:
-        if (error == ENOENT)
+        if (is_lock(r)) {
+            if (error != EBUSY && error != ENOENT)
+                tc_remote_complain(self, key_of(r), "can't lock, renew or release", why);
+        } else if (error == ENOENT)
             self->missed += r->head.op == TC_REMOTE_GET;
         else
             tc_remote_complain(self, key_of(r),
@@ -268,6 +308,8 @@ static void finish(struct tc_remote *self)
     self->running = NULL;
     if (r->head.op != TC_REMOTE_OPEN)
         self->failures = 0;
+    if (is_lock(r))
+        tell_locked(self, r, self->answer.status);
     if (self->answer.status < 0) {
         failed(self, r, self->data != NULL ? (const char *)self->data : "");
         answer_fetch(r, self->answer.status == -ENOENT ? -ENOENT : -EIO);
@@ -498,6 +540,43 @@ void tc_remote_put(struct tc_remote *self, struct tc_key key, void *blob, size_t
     lose(self, key, "as too much waits for it already");
 }
 
+int tc_remote_lock(struct tc_remote *self, uint32_t op, struct tc_key key,
+                   const struct tc_remote_lock *lock)
+{
+    struct tc_remote_lock *own;
+    struct request *r;
+
+    begin(self);
+    if (self->fd < 0 || self->kind != TC_STORAGE_LOCKS || self->queued_count >= QUEUE_COUNT ||
+        is_slow(self, tc_monotonic_ms()))
+        return -EAGAIN;
+    own = malloc(sizeof *own);
+    r = own != NULL ? new_request(op, key, own, sizeof *own) : NULL;
+    if (r == NULL) {
+        free(own);
+        return -EAGAIN;
+    }
+    *own = *lock;
+    push_other(self, r);
+    return 0;
+}
+
+int tc_remotes_have_put(const struct tc_remotes *list, struct tc_key key)
+{
+    for (const struct tc_remote *self = list->first; self != NULL; self = self->next) {
+        const struct request *r = self->running;
+
+        if (r != NULL && r->head.op == TC_REMOTE_PUT && r->head.key_low == key.low &&
+            r->head.key_high == key.high)
+            return 1;
+        for (r = self->others.first; r != NULL; r = r->next)
+            if (r->head.op == TC_REMOTE_PUT && r->head.key_low == key.low &&
+                r->head.key_high == key.high)
+                return 1;
+    }
+    return 0;
+}
+
 void tc_remote_refuse(struct tc_remote *self, struct tc_key key)
 {
     lose(self, key, "as it is larger than 64 MiB");
@@ -506,8 +585,9 @@ void tc_remote_refuse(struct tc_remote *self, struct tc_key key)
 void tc_remotes_remove(struct tc_remotes *list, struct tc_key key)
 {
     for (struct tc_remote *self = list->first; self != NULL; self = self->next) {
-        struct request *r =
-            self->queued_count < QUEUE_COUNT ? new_request(TC_REMOTE_REMOVE, key, NULL, 0) : NULL;
+        struct request *r = self->kind == TC_STORAGE_FAR && self->queued_count < QUEUE_COUNT
+                                ? new_request(TC_REMOTE_REMOVE, key, NULL, 0)
+                                : NULL;
 
         if (r != NULL)
             push_other(self, r);
@@ -528,6 +608,7 @@ static void use(struct tc_remotes *list, const struct tc_flat *f, const struct t
         return;
     *self = (struct tc_remote){.owner = list,
                                .id = s->remote,
+                               .kind = s->kind,
                                .timeout_ms = (s->timeout_ns + 999999) / 1000000,
                                .fd = -1,
                                .child_fd = -1};
@@ -552,6 +633,10 @@ void tc_remotes_use(struct tc_remotes *list, const struct tc_flat *config)
 
     for (uint32_t i = 0; s != NULL && i < c->storages.count; i++)
         if (s[i].kind == TC_STORAGE_FAR && s[i].used)
+            use(list, config, &s[i]);
+    s = tc_flat_at(config, c->lock_managers.off, c->lock_managers.count, sizeof *s);
+    for (uint32_t i = 0; s != NULL && i < c->lock_managers.count; i++)
+        if (s[i].kind == TC_STORAGE_LOCKS && s[i].used)
             use(list, config, &s[i]);
 }
 

@@ -29,6 +29,9 @@ struct tc_remotes {
     int (*got)(void *ctx, struct tc_remote *from, struct tc_key key, const void *blob, size_t bytes,
                struct tc_pending *p);
     void *ctx;
+    /* What became of a request to a lock manager: enum tc_remote_op; 0 or a negative errno. */
+    void (*locked)(void *ctx, struct tc_key key, const char *owner, uint32_t op, int status);
+    void *locks;
 };
 
 /* Begins those that the config's tasks use and that aren't there yet. */
@@ -45,6 +48,13 @@ void tc_remote_fetch(struct tc_remote *r, struct tc_key key, struct tc_pending *
 void tc_remote_put(struct tc_remote *r, struct tc_key key, void *blob, size_t bytes);
 /* It is larger than a blob may be. */
 void tc_remote_refuse(struct tc_remote *r, struct tc_key key);
+/* TC_REMOTE_ACQUIRE, _RENEW, _RELEASE. 0: it'll be told by `locked`; -EAGAIN: it isn't there, or at
+ * something for too long. */
+struct tc_remote_lock;
+int tc_remote_lock(struct tc_remote *r, uint32_t op, struct tc_key key,
+                   const struct tc_remote_lock *lock);
+/* Is a record of this key yet to be handed on? */
+int tc_remotes_have_put(const struct tc_remotes *list, struct tc_key key);
 /* Everywhere. */
 void tc_remotes_remove(struct tc_remotes *list, struct tc_key key);
 

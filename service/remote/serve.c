@@ -12,6 +12,7 @@
 
 struct serving {
     const struct taskcache_storage *storage;
+    const struct taskcache_lock_manager *locks; /* instead */
     struct taskcache_error error;
     int fd;
     char key[33];
@@ -69,10 +70,32 @@ static int get(struct serving *s, uint64_t *ret_bytes)
     return r < 0 ? r : -EOVERFLOW;
 }
 
+static int lock(struct serving *s, const struct tc_remote_head *q)
+{
+    const struct taskcache_lock_manager *to = s->locks;
+    struct tc_remote_lock m;
+
+    if (q->bytes != sizeof m)
+        return -EBADMSG;
+    memcpy(&m, s->buffer, sizeof m);
+    switch (q->op) {
+    case TC_REMOTE_ACQUIRE:
+        return to->acquire(to->data, s->key, m.owner, m.ttl_ns, &s->error);
+    case TC_REMOTE_RENEW:
+        return to->renew(to->data, s->key, m.owner, m.ttl_ns, &s->error);
+    case TC_REMOTE_RELEASE:
+        return to->release(to->data, s->key, m.owner, &s->error);
+    default:
+        return -ENOSYS;
+    }
+}
+
 static int carry_out(struct serving *s, const struct tc_remote_head *q, uint64_t *ret_bytes)
 {
     const struct taskcache_storage *to = s->storage;
 
+    if (s->locks != NULL)
+        return lock(s, q);
     switch (q->op) {
     case TC_REMOTE_GET:
         return get(s, ret_bytes);
@@ -103,6 +126,19 @@ static int answer(struct serving *s, const struct tc_remote_head *q, int status,
     return status < 0 ? status : transfer(s->fd, (void *)(uintptr_t)data, a.bytes, 1);
 }
 
+static int open_locks(struct serving *s, struct tc_plugin_host *host, const char *path,
+                      const char *function)
+{
+    int r = tc_plugin_host_load(host, path, &s->error);
+
+    s->locks = r == 0 ? tc_plugin_lock_manager(&host->table, function) : NULL;
+    if (r == 0 && s->locks == NULL)
+        r = -ENOENT;
+    if (r == 0 && s->locks->open != NULL)
+        r = s->locks->open(s->locks->data, &s->error);
+    return r;
+}
+
 static int open_storage(struct serving *s, struct tc_plugin_host *host, const char *path,
                         const char *function)
 {
@@ -120,9 +156,9 @@ int tc_remote_serve(struct tc_plugin_host *host, const char *path, const char *f
 {
     struct serving s = {.fd = fd};
     struct tc_remote_head q = {.op = 0};
-    int r, opened = 0;
+    int opened = 0;
 
-    while ((r = transfer(fd, &q, sizeof q, 0)) == 0) {
+    while (transfer(fd, &q, sizeof q, 0) == 0) {
         uint64_t bytes = 0;
         int status;
 
@@ -133,11 +169,15 @@ int tc_remote_serve(struct tc_plugin_host *host, const char *path, const char *f
                        (unsigned long long)q.key_low);
         s.error.count = 0;
         if (q.op == TC_REMOTE_OPEN)
-            opened = (status = open_storage(&s, host, path, function)) == 0;
+            opened =
+                (status = q.kind == TC_STORAGE_LOCKS ? open_locks(&s, host, path, function)
+                                                     : open_storage(&s, host, path, function)) == 0;
         else
             status = opened ? carry_out(&s, &q, &bytes) : -EBADF;
         if (answer(&s, &q, status, bytes) < 0)
             return -EPIPE;
     }
+    if (opened && s.locks != NULL && s.locks->close != NULL)
+        s.locks->close(s.locks->data);
     return 0;
 }

@@ -233,6 +233,7 @@ static void load_text(struct tc_load *l, const char *text, size_t bytes)
     tc_read_top(l, &plugins, &tasks);
     tc_read_plugins(l, plugins);
     tc_compile_far_storages(l);
+    tc_compile_lock_managers(l);
     tc_compile_tasks(l, tasks);
     if (l->task_count == 0 && l->errors == 0) {
         int named = tasks != NULL && tasks->count > 0; /* what is wrong with them was told */
@@ -271,6 +272,8 @@ static int finish(struct tc_load *l)
     l->config.tasks = tc_flat_add(l->out, l->tasks, l->task_count, sizeof l->tasks[0]);
     l->config.deps = tc_flat_add(l->out, l->deps, l->dep_count, sizeof l->deps[0]);
     l->config.problems = tc_flat_add(l->out, l->problems, l->problem_count, sizeof l->problems[0]);
+    l->config.lock_managers =
+        tc_flat_add(l->out, l->lock_managers, l->lock_count, sizeof l->lock_managers[0]);
     l->config.storages = tc_flat_add(l->out, l->storages, l->storage_count, sizeof l->storages[0]);
     l->config.errors = l->errors;
     l->config.warnings = l->warnings;

@@ -270,8 +270,11 @@ static void make_isolation(struct making *m)
     if (m->key == NULL && setting[TC_SETTING_ISOLATION_LEVEL] != NULL &&
         strcmp(setting[TC_SETTING_ISOLATION_LEVEL], "SERIALIZABLE") == 0)
         m->task.isolation = TC_SERIALIZABLE;
-    if (setting[TC_SETTING_LOCK_MANAGER] != NULL)
-        (void)tc_lock_manager_named(setting[TC_SETTING_LOCK_MANAGER], &manager);
+    if (setting[TC_SETTING_LOCK_MANAGER] != NULL &&
+        tc_lock_manager_named(setting[TC_SETTING_LOCK_MANAGER], &manager) < 0)
+        m->task.far_locks = tc_config_lock_manager(m->l, setting[TC_SETTING_LOCK_MANAGER]);
+    if (m->task.far_locks != 0)
+        manager = TC_LOCKS_OF_PLUGIN;
     m->task.lock_manager = (uint8_t)manager;
     m->task.lock_timeout_ns = TC_LOCK_TIMEOUT_NS;
     if (timeout != NULL)
@@ -560,8 +563,9 @@ static void digest_texts(struct making *m)
     const struct tc_yaml_node *params = given(m, TC_KEY_PARAMS);
     const struct tc_task *t = &m->task;
     const int64_t numbers[] = {
-        t->flags,   t->policy,      t->persist, t->refresh,   t->expiration_ns, t->commit_mode,
-        t->storage, t->key_storage, t->verify,  t->isolation, t->lock_manager,  t->lock_timeout_ns};
+        t->flags,        t->policy,          t->persist,     t->refresh, t->expiration_ns,
+        t->commit_mode,  t->storage,         t->key_storage, t->verify,  t->isolation,
+        t->lock_manager, t->lock_timeout_ns, t->far_locks};
 
     tc_hash_add(m->l->resolve, numbers, sizeof numbers);
     digest_text(m->l, built(m, t->space));

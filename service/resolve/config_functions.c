@@ -64,7 +64,9 @@ static int no_function(struct tc_load *l, const struct tc_yaml_node *n,
     near = tc_nearest(name.text, name.bytes, known);
     tc_problem_in(l, TC_SEV_ERROR, TC_R_NO_SUCH_FUNCTION, n, place(n, name), near ? near : "",
                   "plugin '%.60s' registers no %s '%.*s'", p->name,
-                  kind == TC_FUNCTION_KEY ? "key function" : "storage",
+                  kind == TC_FUNCTION_KEY     ? "key function"
+                  : kind == TC_FUNCTION_LOCKS ? "lock manager"
+                                              : "storage",
                   (int)(name.bytes < 63 ? name.bytes : 63), name.text);
     return -EINVAL;
 }
@@ -325,4 +327,61 @@ void tc_compile_far_storages(struct tc_load *l)
     for (uint32_t i = 0; i < l->storage_count; i++)
         if (l->far[i].type != NULL)
             compile_far(l, &l->far[i], &l->storages[i]);
+}
+
+static void add_text(struct tc_load *l, struct tc_hash_state *state, struct tc_str s)
+{
+    const char *text = s.bytes != 0 ? tc_flat_builder_at(l->out, s.off) : NULL;
+
+    if (text != NULL)
+        tc_hash_add(state, text, s.bytes);
+    tc_hash_add(state, "", 1);
+}
+
+static void compile_locks(struct tc_load *l, const struct tc_yaml_node *n, struct tc_storage *ret)
+{
+    const char *dot = strrchr(n->text, '.');
+    const struct tc_listed_plugin *p;
+    const struct tc_registered *f;
+
+    *ret = (struct tc_storage){.kind = TC_STORAGE_NOT_YET};
+    if (find_code(l, n, (struct tc_slice){n->text, (size_t)(dot - n->text)},
+                  (struct tc_slice){dot + 1, strlen(dot + 1)}, TC_FUNCTION_LOCKS, &p, &f) != 0)
+        return;
+    *ret = (struct tc_storage){.name = tc_flat_add_str(l->out, n->text),
+                               .kind = TC_STORAGE_LOCKS,
+                               .path = tc_flat_add_str(l->out, p->path),
+                               .function = tc_flat_add_str(l->out, f->name),
+                               .plugin = p->id,
+                               .plugin_options = p->options,
+                               .seed = TC_STORAGE_LOCKS,
+                               .timeout_ns = TC_FAR_MAX_TIMEOUT_NS};
+    ret->remote = name_remote(p, ret, f->name, NULL, 0);
+    /* Other options make another one. */
+    for (uint32_t i = 0; i < p->options.count; i++) {
+        const struct tc_plugin_option *o = tc_flat_builder_at(l->out, p->options.off);
+        struct tc_hash_state state;
+
+        tc_hash_begin(&state, ret->remote);
+        add_text(l, &state, o != NULL ? o[i].name : (struct tc_str){0, 0});
+        add_text(l, &state, o != NULL ? o[i].text : (struct tc_str){0, 0});
+        ret->remote = tc_hash_end128(&state).low | 1;
+    }
+}
+
+void tc_compile_lock_managers(struct tc_load *l)
+{
+    for (uint32_t i = 0; i < l->lock_count; i++)
+        compile_locks(l, l->lock_nodes[i], &l->lock_managers[i]);
+}
+
+uint8_t tc_config_lock_manager(struct tc_load *l, const char *name)
+{
+    for (uint32_t i = 0; i < l->lock_count; i++)
+        if (l->lock_managers[i].kind == TC_STORAGE_LOCKS &&
+            strcmp(l->lock_nodes[i]->text, name) == 0) {
+            l->lock_managers[i].used = 1;
+            return (uint8_t)(i + 1);
+        }
+    return 0;
 }

@@ -73,6 +73,9 @@ struct tc_load {
         const struct tc_yaml_node *type, *options, *secret, *timeout; /* type NULL: not far */
     } far[TC_MAX_NAMED_STORAGES];
     uint32_t storage_count;
+    struct tc_storage lock_managers[TC_MAX_NAMED_STORAGES];
+    const struct tc_yaml_node *lock_nodes[TC_MAX_NAMED_STORAGES];
+    uint32_t lock_count;
     struct tc_listed_plugin plugins[TC_MAX_PLUGINS];
     unsigned plugin_count;
     struct tc_listed_task *plugin_tasks, **plugin_tail;

@@ -64,6 +64,10 @@ struct tc_span tc_keep_options(struct tc_load *l, const struct taskcache_option 
 
 /* After the plugins: storages whose type is one of theirs. */
 void tc_compile_far_storages(struct tc_load *l);
+void tc_compile_lock_managers(struct tc_load *l);
+
+/* The place in the list of those that policies name, from 1; 0: it can't be used. */
+uint8_t tc_config_lock_manager(struct tc_load *l, const char *name);
 
 /* The listed plugins with code, for the root table. */
 struct tc_span tc_list_plugin_files(struct tc_load *l);

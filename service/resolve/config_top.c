@@ -215,15 +215,25 @@ enum {
     POLICY_COUNT
 };
 
+static void note_lock_manager(struct tc_load *l, const struct tc_yaml_node *n)
+{
+    if (strchr(n->text, '.') == NULL)
+        tc_problem_in(l, TC_SEV_ERROR, TC_R_BAD_VALUE, n, 0, "service, memory, or plugin.name",
+                      "there is no lock manager '%.60s'", n->text);
+    else if (l->lock_count < TC_MAX_NAMED_STORAGES)
+        l->lock_nodes[l->lock_count++] = n;
+    else
+        tc_problem_in(l, TC_SEV_ERROR, TC_R_BAD_VALUE, n, 0, NULL,
+                      "policies name more than %u lock managers of plugins", TC_MAX_NAMED_STORAGES);
+}
+
 /* A lock that nobody can give is told before the program runs. */
 static void check_lock_manager(struct tc_load *l, const struct tc_yaml_node *n)
 {
     enum tc_lock_manager_id id;
 
     if (setting(n) != NULL && tc_lock_manager_named(n->text, &id) < 0)
-        tc_problem_in(l, TC_SEV_ERROR, TC_R_NOT_YET_KEY, n, 0, "service or memory",
-                      "there is no lock manager '%.60s': those of plugins aren't built yet",
-                      n->text);
+        note_lock_manager(l, n);
 }
 
 /* Told with the policy, whoever uses it. */

@@ -187,10 +187,11 @@ int tc_lock_manager_named(const char *text, enum tc_lock_manager_id *ret)
     static const char *const names[TC_LOCK_MANAGERS] = {
         [TC_LOCKS_OF_SERVICE] = "service",
         [TC_LOCKS_OF_PROCESS] = "memory",
+        [TC_LOCKS_OF_PLUGIN] = "", /* plugin.name */
     };
 
     for (unsigned i = 0; i < TC_LOCK_MANAGERS; i++) {
-        if (strcmp(names[i], text) == 0) {
+        if (text[0] != 0 && strcmp(names[i], text) == 0) {
             *ret = (enum tc_lock_manager_id)i;
             return 0;
         }

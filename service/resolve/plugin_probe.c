@@ -67,6 +67,14 @@ static int add_storage(const struct taskcache_host *host, const struct taskcache
     return noted(r, s ? s->name : NULL, tc_plugin_add_storage(&r->table, s));
 }
 
+static int add_lock_manager(const struct taskcache_host *host,
+                            const struct taskcache_lock_manager *m)
+{
+    struct recording *r = recording(host);
+
+    return noted(r, m ? m->name : NULL, tc_plugin_add_lock_manager(&r->table, m));
+}
+
 static const struct taskcache_option *option_at(const struct taskcache_host *host, uint32_t i)
 {
     const struct recording *r = recording(host);
@@ -111,6 +119,7 @@ static void begin(struct recording *r)
         .release = free,
         .add_observer = add_observer,
         .add_storage = add_storage,
+        .add_lock_manager = add_lock_manager,
     };
 }
 
@@ -136,6 +145,11 @@ static void list(const struct recording *r, struct tc_probed *ret)
         struct tc_registered *f = &ret->function[ret->count++];
         (void)snprintf(f->name, sizeof f->name, "%s", r->table.storage[i].name);
         f->kind = TC_FUNCTION_STORAGE;
+    }
+    for (uint32_t i = 0; i < r->table.lock_manager_count; i++) {
+        struct tc_registered *f = &ret->function[ret->count++];
+        (void)snprintf(f->name, sizeof f->name, "%s", r->table.lock_manager[i].name);
+        f->kind = TC_FUNCTION_LOCKS;
     }
 }
 

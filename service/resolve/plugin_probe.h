@@ -12,7 +12,7 @@
 
 #define TC_PROBE_MS         2000
 
-#define TC_REGISTERED_KINDS 3u /* key functions, codecs, storages */
+#define TC_REGISTERED_KINDS 4u /* key functions, codecs, storages, lock managers */
 
 /* One function that was registered. */
 struct tc_registered {

@@ -303,11 +303,10 @@ static void isolation(void **state)
 static void unknown_lock_managers(void **state)
 {
     static const char *const expected[] = {
-        "E taskcache.yaml:1:48: not-yet-key: there is no lock manager 'redis': those of plugins "
-        "aren't built yet\n"
+        "E taskcache.yaml:1:48: bad-value: there is no lock manager 'redis'\n"
         "policies: { p: { policy: INPUTS, lock_manager: redis } }\n"
         "                                               ^\n"
-        "  try: service or memory",
+        "  try: service, memory, or plugin.name",
         NULL};
 
     (void)state;

@@ -1,22 +1,30 @@
 /*
  * A storage: results as files of a directory, on a file system that several machines share, say.
+ * And a lock manager: lock files in a directory, the owner and the end of its time in each; so the
+ * machines' clocks are to agree.
  *
- *     plugins: [ files ]
+ *     plugins: [ { path: files, options: { locks: /net/locks } } ]
  *     storages: { fleet: { type: files.directory, options: { path: /net/results } } }
  *     tasks:
  *       - symbol: solve
  *         result_storage: fleet
+ *         cache_policy: once
+ *     policies: { once: { policy: INPUTS, isolation_level: SERIALIZABLE, lock_manager: files.locks
+ * } }
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <taskcache/plugin.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct taskcache_host *host;
-static const char *directory;
+static const char *directory, *lock_directory;
 
 static int failed(struct taskcache_error *error, const char *what)
 {
@@ -124,14 +132,99 @@ static int list(void *data, void (*each)(void *to, const char *key), void *to,
     return 0;
 }
 
+static int open_locks(void *data, struct taskcache_error *error)
+{
+    const struct taskcache_option *path = host->option(host, "locks");
+
+    (void)data;
+    if (path == NULL || path->text[0] != '/') {
+        host->cause(error, "the option `locks` is to name a directory, from the root");
+        return -EINVAL;
+    }
+    lock_directory = path->text;
+    return mkdir(lock_directory, 0700) == 0 || errno == EEXIST ? 0 : failed(error, lock_directory);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Whose is it? An open and locked descriptor, so that only one looks and changes at a time. */
+static int look(const char *key, char ret_owner[33], struct taskcache_error *error)
+{
+    char name[4096], text[80] = "";
+    unsigned long long until = 0;
+    int fd;
+
+    (void)snprintf(name, sizeof name, "%s/%s", lock_directory, key);
+    fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return failed(error, name);
+    if (flock(fd, LOCK_EX) != 0 || pread(fd, text, sizeof text - 1, 0) < 0) {
+        (void)failed(error, name);
+        (void)close(fd);
+        return -EIO;
+    }
+    if (sscanf(text, "%32s %llu", ret_owner, &until) != 2 || until <= now_ns())
+        ret_owner[0] = 0;
+    return fd;
+}
+
+static int own(const char *key, const char *owner, uint64_t ttl_ns, int is_new,
+               struct taskcache_error *error)
+{
+    char who[33] = "", text[80];
+    int fd = look(key, who, error), r = 0, bytes;
+
+    if (fd < 0)
+        return fd;
+    bytes = snprintf(text, sizeof text, "%s %020llu\n", owner,
+                     ttl_ns != 0 ? (unsigned long long)(now_ns() + ttl_ns) : 0);
+    if (strcmp(who, owner) != 0 && !(is_new && who[0] == 0))
+        r = is_new ? -EBUSY : -ENOENT;
+    else if (pwrite(fd, text, (size_t)bytes, 0) != bytes)
+        r = failed(error, key);
+    (void)close(fd);
+    return r;
+}
+
+static int acquire(void *data, const char *key, const char *owner, uint64_t ttl_ns,
+                   struct taskcache_error *error)
+{
+    (void)data;
+    return own(key, owner, ttl_ns, 1, error);
+}
+
+static int renew(void *data, const char *key, const char *owner, uint64_t ttl_ns,
+                 struct taskcache_error *error)
+{
+    (void)data;
+    return own(key, owner, ttl_ns, 0, error);
+}
+
+static int release(void *data, const char *key, const char *owner, struct taskcache_error *error)
+{
+    (void)data;
+    return own(key, owner, 0, 0, error);
+}
+
 static int init(const struct taskcache_host *h, struct taskcache_error *error)
 {
     static const struct taskcache_storage storage = {
         sizeof storage, 0, "directory", NULL, open_directory, get, put, remove_file, exists, list};
 
+    static const struct taskcache_lock_manager locks = {
+        sizeof locks, 0, "locks", NULL, open_locks, acquire, renew, release, NULL};
+    int r;
+
     (void)error;
     host = h;
-    return h->add_storage(h, &storage);
+    r = h->add_storage(h, &storage);
+    return r != 0 ? r : h->add_lock_manager(h, &locks);
 }
 
 TASKCACHE_PLUGIN_OF_CODE("files", "1.0", "MIT", "Results as files of a directory", 0, init);

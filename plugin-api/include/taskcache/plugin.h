@@ -200,6 +200,32 @@ struct taskcache_storage {
 };
 
 /*
+ * A lock manager: locks that several machines share, for isolation SERIALIZABLE. It runs in a child
+ * process of the service, as storages do, one for each that a config's policies name
+ * (`lock_manager: plugin.name`). One call at a time. A call that takes longer than 5 s, or crashes,
+ * ends the child; a new one is begun, with `open`. `owner` is 32 hex digits that nobody else has.
+ * None waits: who can't have a lock is told so, and asks again.
+ */
+struct taskcache_lock_manager {
+    uint32_t struct_size; /* sizeof(struct taskcache_lock_manager) */
+    uint32_t reserved;    /* 0 */
+    const char *name;     /* 1 to 63 of A-Z a-z 0-9 _ */
+    void *data;
+    /* Once, before all others; may be NULL. host->option() gives the plugin's options. */
+    int (*open)(void *data, struct taskcache_error *error);
+    /* 0: it is the owner's, for ttl_ns at most; -EBUSY: it is another's. */
+    int (*acquire)(void *data, const char *key, const char *owner, uint64_t ttl_ns,
+                   struct taskcache_error *error);
+    /* 0: for ttl_ns from now on; -ENOENT: it isn't the owner's any more. */
+    int (*renew)(void *data, const char *key, const char *owner, uint64_t ttl_ns,
+                 struct taskcache_error *error);
+    /* 0; -ENOENT: it isn't the owner's. */
+    int (*release)(void *data, const char *key, const char *owner, struct taskcache_error *error);
+    /* When the service ends; may be NULL. A child that was ended isn't asked. */
+    void (*close)(void *data);
+};
+
+/*
  * The host, as `init` gets it: remember the pointer, it stays. All functions may be called by the
  * plugin's code on the thread on which it was called, at no other time.
  */
@@ -224,6 +250,8 @@ struct taskcache_host {
     /* As add_key_function(). */
     int (*add_observer)(const struct taskcache_host *host, const struct taskcache_observer *o);
     int (*add_storage)(const struct taskcache_host *host, const struct taskcache_storage *s);
+    int (*add_lock_manager)(const struct taskcache_host *host,
+                            const struct taskcache_lock_manager *m);
 };
 
 /* Does the host's table reach so far, and is the method supported? */
