@@ -34,12 +34,26 @@ def compile_program(t, g, build, debug):
     return str(t.dir / "program")
 
 
+def compilers_agree(t, g, build, debug, program):
+    """A program whose halves don't fit together without us says nothing about us."""
+    mixed = t.bare([program, "aa"], status=None)
+    alone = t.bare([compile_program(t, g, (build[0], build[0], build[2]), debug), "aa"])
+    t.bodies()
+    if (mixed.status, mixed.out) != (0, alone.out):
+        return False
+    compile_program(t, g, build, debug)
+    return True
+
+
 def run_one(t, seed):
     g = generate.Generator(seed, FUNCTIONS)
     build = BUILDS[seed % len(BUILDS)] if shutil.which("clang") else ("gcc", "gcc", "-O2")
     try:
         debug = [DWARF[seed // 3 % len(DWARF)]] if from_debug_information(seed) else []
         program = compile_program(t, g, build, debug)
+        if build[0] != build[1] and not compilers_agree(t, g, build, debug, program):
+            build = (build[0], build[0], build[2])
+            program = compile_program(t, g, build, debug)
         text = g.config()
         config = t.config(text[text.index("tasks:\n"):] if debug else text)
         expected = t.bare([program, "aa"]).text.splitlines()
@@ -47,7 +61,8 @@ def run_one(t, seed):
         for what, arguments in (("miss", ["aa"]), ("hit", ["55", "hit"])):
             run = t.run([program, *arguments], config)
             got = run.text.splitlines()
-            refused = run.errors.count("not-yet: ")
+            # A layout that no declaration gives is an unknown type.
+            refused = run.errors.count("not-yet: ") + (run.errors.count("C's rules don't lay") if debug else 0)
             bodies = t.bodies() - 2 * refused
             # Debug information shows packed structs by their layout alone, and rarely leaves places open.
             if run.errors.count("where structs are passed") > 8:
