@@ -14,8 +14,8 @@
  * Build: cc -shared -fPIC -I.../plugin-api/include -o mylib.so mylib.c; it links nothing of ours.
  *
  * A plugin may also have code: its `init` registers key functions and codecs, which run inside the
- * program whose calls are cached, and observers and storages, which don't. Nothing of a plugin
- * without `init` is ever loaded or run.
+ * program whose calls are cached, and observers, storages and lock managers, which don't. Nothing
+ * of a plugin without `init` is ever loaded or run.
  *
  * Ownership: everything in the descriptor is const data of static storage in the plugin's own file.
  * Pointers may point at data of the same object only; a text that another object defines makes the
@@ -25,8 +25,8 @@
  * Where code runs: `init` once in a child process of the service, whenever a config that names the
  * plugin is compiled, and once in each program that comes to a call of a task that needs its code;
  * key functions and codecs in such programs, on the thread that calls the task, in the middle of
- * that call; observers and storages in other child processes of the service, after an `init` of
- * their own. So the code of the former
+ * that call; observers, storages and lock managers in other child processes of the service, after
+ * an `init` of their own. So the code of key functions and codecs
  *   - starts no threads, doesn't fork, doesn't change signals, locale, directory or descriptors
  *     that it hasn't opened itself, doesn't end the process;
  *   - is built without initial-exec thread-local storage (not -ftls-model=initial-exec): refused;

@@ -1,1 +1,0 @@
-extern __thread int a,b;__thread int a=1;__thread int b=1;int f(void){return K==1?a:b;}
