@@ -9,6 +9,7 @@
 #include "preload/follow.h"
 #include "preload/function_input.h"
 #include "preload/layout.h"
+#include "preload/overlap.h"
 #include "preload/owned.h"
 #include "preload/prepare.h"
 
@@ -125,11 +126,33 @@ static void add_content(void *ctx, const void *data, uint64_t bytes)
     tc_material_content(ctx, data, bytes);
 }
 
+/* A run of the memory that an input takes: does an output lie there, too? */
+static void note(struct tc_call *c, uint64_t address, uint64_t bytes, const struct tc_material *m)
+{
+    if (c->out_count != 0)
+        tc_overlap_input(c, c->bad_param, address, bytes, m->left);
+}
+
+struct noted {
+    struct tc_call *c;
+    struct tc_material *m;
+};
+
+static void add_noted(void *ctx, const void *data, uint64_t bytes)
+{
+    struct noted *n = ctx;
+
+    note(n->c, (uint64_t)(uintptr_t)data, bytes, n->m);
+    tc_material_content(n->m, data, bytes);
+}
+
 static uint32_t add_elements(struct tc_call *c, const struct tc_element *e, uint64_t address,
                              uint64_t bytes, struct tc_material *m)
 {
+    struct noted noted = {c, m};
+
     if (tc_follows(e))
-        return tc_follow(c, e, address, bytes / e->bytes, add_content, m);
+        return tc_follow(c, e, address, bytes / e->bytes, add_noted, &noted);
     if (e->layout == NULL)
         tc_material_content(m, (const void *)(uintptr_t)address, bytes);
     else
@@ -186,6 +209,8 @@ static uint32_t add_array(struct tc_call *c, const struct tc_param *p, uint64_t 
                           sizeof shape + bytes) < 0)
         return TC_R_NO_KEY;
     tc_material_content(m, shape, sizeof shape);
+    if (!tc_follows(&element) && e.pieces != 0 && e.piece_bytes != 0)
+        note(c, address, (e.pieces - 1) * e.stride_bytes + e.piece_bytes, m);
     for (uint64_t i = 0; r == 0 && i < e.pieces && e.piece_bytes != 0; i++)
         r = add_elements(c, &element, address + i * e.stride_bytes, e.piece_bytes, m);
     return r;
@@ -218,6 +243,7 @@ static uint32_t add_string(struct tc_call *c, const struct tc_param *p, uint64_t
         return r;
     if (tc_material_begin(m, tc_task_str(c->hook, p->name), p->name.bytes, TC_TAG_STRING, n) < 0)
         return TC_R_NO_KEY;
+    note(c, address, n + 1, m);
     tc_material_content(m, (const void *)(uintptr_t)address, n);
     return 0;
 }
@@ -235,6 +261,7 @@ static uint32_t add_codec(struct tc_call *c, const struct tc_param *p, uint64_t 
     if (tc_material_begin(m, tc_task_str(c->hook, p->name), p->name.bytes, TC_TAG_CODEC,
                           sizeof content) < 0)
         return TC_R_NO_KEY;
+    note(c, address, 1, m); /* how long it is, its codec alone knows */
     tc_material_content(m, &content, sizeof content);
     return 0;
 }
@@ -256,6 +283,7 @@ static uint32_t add_file(struct tc_call *c, const struct tc_param *p, uint64_t a
         return r;
     if (tc_material_begin(m, tc_task_str(c->hook, p->name), p->name.bytes, TC_TAG_FILE, bytes) < 0)
         return TC_R_NO_KEY;
+    note(c, address, n + 1, m);
     tc_material_content(m, &content, bytes);
     return 0;
 }
@@ -302,28 +330,16 @@ static uint32_t add_strings(struct tc_call *c, const struct tc_param *p, uint64_
         0)
         return TC_R_NO_KEY;
     tc_material_content(m, &count, sizeof count);
+    note(c, address, count * sizeof(uint64_t), m);
     for (uint64_t i = 0; i < count; i++) {
         uint64_t s = strings[i], frame = s != 0 ? strlen((const char *)(uintptr_t)s) : UINT64_MAX;
         tc_material_content(m, &frame, sizeof frame);
-        if (s != 0)
-            tc_material_content(m, (const void *)(uintptr_t)s, frame);
+        if (s == 0)
+            continue;
+        note(c, s, frame + 1, m);
+        tc_material_content(m, (const void *)(uintptr_t)s, frame);
     }
     return 0;
-}
-
-/* How many bytes from the pointer on are an input; of what isn't described, the first. */
-static uint64_t input_span(struct tc_call *c, const struct tc_param *p, uint64_t address)
-{
-    struct tc_runs e;
-    uint64_t n = 0;
-
-    if (p->dir == TC_IN && (p->shape == TC_SHAPE_STRING || p->shape == TC_SHAPE_FILE))
-        return tc_string_bytes(c, address, &n) == 0 ? n + 1 : UINT64_MAX;
-    if (p->dir == TC_IN && (p->shape == TC_SHAPE_ARRAY || p->shape == TC_SHAPE_STRINGS))
-        return tc_extent_of(c, p, &e) != 0 ? UINT64_MAX
-               : e.pieces == 0             ? 0
-                                           : (e.pieces - 1) * e.stride_bytes + e.piece_bytes;
-    return p->dir != TC_OUT && p->type == TC_PTR;
 }
 
 uint64_t tc_capture_piece(const struct tc_call *c, const struct tc_extent *e)
@@ -331,31 +347,6 @@ uint64_t tc_capture_piece(const struct tc_call *c, const struct tc_extent *e)
     struct tc_element element = tc_element_of(c->hook, tc_output_param(c, e));
 
     return tc_element_span(&element, e->piece_bytes);
-}
-
-int tc_capture_overlaps(struct tc_call *c)
-{
-    for (uint32_t i = 0; i < c->hook->param_count; i++) {
-        const struct tc_param *p = &c->hook->params[i];
-        uint64_t at = c->arg[i], span = at != 0 && p->type == TC_PTR ? input_span(c, p, at) : 0;
-        struct tc_element element;
-
-        /* What is reached through pointers may be anything. */
-        element = tc_element_of(c->hook, p);
-        if (p->dir == TC_IN && at != 0 && tc_follows(&element))
-            return 1;
-        for (uint32_t k = 0; span != 0 && k < c->out_count; k++) {
-            const struct tc_extent *e = &c->out[k];
-            if (e->param == UINT32_MAX || e->flags & TC_EXTENT_NULL || e->pieces == 0 ||
-                tc_output_is_owned(c, k))
-                continue;
-            uint64_t to = c->arg[e->param];
-            uint64_t room = (e->pieces - 1) * c->stride_bytes[k] + tc_capture_piece(c, e);
-            if (at - to < room || to - at < span)
-                return 1;
-        }
-    }
-    return 0;
 }
 
 static uint32_t add_input(struct tc_call *c, uint32_t param, struct tc_material *m)
@@ -413,6 +404,14 @@ static uint32_t add_inputs(struct tc_call *c, struct tc_material *m)
         c->bad_param = h->key_params[i];
         r = add_input(c, h->key_params[i], m);
     }
+    return r;
+}
+
+/* The last component, and the key. */
+static uint32_t end_key(struct tc_call *c, struct tc_material *m)
+{
+    uint32_t r = c->out_count != 0 ? tc_overlaps_end(c, m) : 0;
+
     if (r == 0)
         c->key = tc_material_key(m);
     return r;
@@ -439,15 +438,14 @@ uint32_t tc_capture_key(struct tc_context *x, struct tc_call *c)
     struct tc_key_text key;
     uint32_t r;
 
+    tc_overlaps_begin(c);
     if (h->active.policy & TC_POLICY_KEY) {
         r = tc_template_text(x, c, &key);
         if (r != 0)
             return r;
         tc_material_init(m, x->material, &x->hash, x->call.seed);
         r = tc_prepare_with_key(h, &key, m);
-        if (r == 0)
-            c->key = tc_material_key(m);
-        return r;
+        return r != 0 ? r : end_key(c, m);
     }
     if (h->active.policy & TC_POLICY_FUNCTION) {
         struct tc_key_member members[TC_MAX_KEY_FUNCTIONS];
@@ -458,12 +456,16 @@ uint32_t tc_capture_key(struct tc_context *x, struct tc_call *c)
         if (r == 0)
             r = tc_prepare_with_functions(h, (h->active.policy & of_flow) != 0 ? c->flow : NULL,
                                           members, count, m);
-        return r != 0 ? r : add_inputs(c, m);
+        if (r == 0)
+            r = add_inputs(c, m);
+        return r != 0 ? r : end_key(c, m);
     }
     tc_material_init(m, x->material, &x->hash, x->call.seed);
     r = c->flow != NULL && (h->active.policy & of_flow) != 0 ? tc_prepare_in_flow(h, c->flow, m)
                                                              : begin_prepared(h, m);
-    return r != 0 ? r : add_inputs(c, m);
+    if (r == 0)
+        r = add_inputs(c, m);
+    return r != 0 ? r : end_key(c, m);
 }
 
 uint32_t tc_capture_flow(struct tc_context *x, struct tc_call *c, uint8_t ret[16])
@@ -472,10 +474,14 @@ uint32_t tc_capture_flow(struct tc_context *x, struct tc_call *c, uint8_t ret[16
     struct tc_material *m = &c->material;
     uint32_t r;
 
+    c->out_count = 0;
+    tc_overlaps_begin(c);
     tc_material_init(m, x->material, &x->hash, x->call.seed);
     for (uint32_t i = 0; i < h->key_param_count; i++)
         tc_material_announce(m, h->params[h->key_params[i]].name.bytes);
     r = add_inputs(c, m);
+    if (r == 0)
+        r = end_key(c, m);
     if (r == 0)
         memcpy(ret, &c->key, sizeof c->key);
     return r;
@@ -536,7 +542,8 @@ uint32_t tc_capture_compare(struct tc_context *x, struct tc_call *c, const unsig
         uint32_t r;
 
         if (p == NULL || p->dir != TC_IN || p->shape == TC_SHAPE_SCALAR ||
-            (p->shape == TC_SHAPE_MEMBERS && !is_followed(c, p)) || p->shape == TC_SHAPE_FUNCTION)
+            (p->shape == TC_SHAPE_MEMBERS && !is_followed(c, p)) || p->shape == TC_SHAPE_FUNCTION ||
+            tc_overlap_is_output(c, (uint32_t)param))
             continue;
         c->bad_param = (uint32_t)param;
         r = compare_one(x, c, (uint32_t)param, &k);

@@ -36,10 +36,6 @@ uint64_t tc_capture_piece(const struct tc_call *c, const struct tc_extent *e);
 /* strlen() that asks first while the task is new. */
 uint32_t tc_string_bytes(const struct tc_call *c, uint64_t address, uint64_t *ret);
 
-/* May an output's memory be an input's too? Then nothing may be written before it is known to be
- * sound. */
-int tc_capture_overlaps(struct tc_call *c);
-
 /* The digest of a flow's arguments. */
 uint32_t tc_capture_flow(struct tc_context *x, struct tc_call *c, uint8_t ret[16]);
 

@@ -45,11 +45,25 @@ struct tc_flight {
     uint32_t previous;       /* offset of the entry before, or TC_NO_FLIGHT */
     uint32_t args, olds, extents, material, material_bytes; /* offsets from the entry's start */
     uint32_t kept, kept_bytes; /* likewise: what a record keeps of the material */
+    uint32_t inside;           /* inputs that lie inside of outputs */
 };
 #define TC_NO_FLIGHT 0xffffffffu
 
+/* See overlap.h. Enters the key as it is. */
+struct tc_overlap {
+    uint32_t param, output; /* the other one's param; UINT32_MAX: the result, in memory */
+    uint64_t left;          /* where in the input's content, from its end; 0 of an output */
+    uint64_t offset;        /* from the other one's beginning */
+};
+#define TC_MAX_OVERLAPS 16u
+struct tc_overlaps {
+    uint32_t count;  /* more than there is room for: can't be said */
+    uint32_t inside; /* bit i: input i lies inside of an output */
+    struct tc_overlap list[TC_MAX_OVERLAPS];
+};
+
 /* Of a block: it is as long as the record says. */
-#define TC_ANY_SIZE  (UINT64_MAX - 1)
+#define TC_ANY_SIZE (UINT64_MAX - 1)
 
 /* A call while it is looked at. */
 struct tc_call {
@@ -64,6 +78,7 @@ struct tc_call {
     uint64_t block[TC_MAX_OUTPUTS]; /* of owned outputs (owned.h): the block; 0: there is none */
     uint64_t encoded_bytes[TC_MAX_OUTPUTS]; /* of a codec's output at block[], mapped; 0: none */
     uint32_t out_count;
+    struct tc_overlaps overlaps;
     int probing;
     uint32_t storage;             /* where its result is kept */
     const struct tc_storage *far; /* ... and also behind the cache; NULL */

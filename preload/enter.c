@@ -85,6 +85,7 @@ static struct tc_flight *open_flight(struct tc_context *x, const struct tc_call 
     f->material_bytes = (uint32_t)c->material.bytes;
     f->kept = kept;
     f->kept_bytes = (uint32_t)c->kept_bytes;
+    f->inside = c->overlaps.inside;
     memcpy(p + args, c->arg, h->param_count * 8);
     memcpy(p + olds, c->old, h->old_count * 8);
     memcpy(p + extents, c->out, c->out_count * sizeof *c->out);

@@ -61,6 +61,7 @@ static void restore_call(struct tc_context *x, struct tc_frame *frame, const str
     c->bad_param = UINT32_MAX;
     c->bad_detail = NULL;
     c->out_count = 0;
+    c->overlaps.inside = f->inside;
     memset(c->encoded_bytes, 0, sizeof c->encoded_bytes);
     /* A block's pointer comes from the function, which may have left it as it was. */
     c->probing = (h->gives_blocks || __atomic_load_n(&h->probation, __ATOMIC_RELAXED) != 0) &&

@@ -8,6 +8,7 @@
 #include "preload/header.h"
 #include "preload/layout.h"
 #include "preload/output_bytes.h"
+#include "preload/overlap.h"
 #include "preload/owned.h"
 #include "preload/report.h"
 #include "preload/transaction.h"
@@ -67,7 +68,7 @@ static int writes_whole(struct tc_call *c)
         if (c->out[i].param != UINT32_MAX && c->hook->params[c->out[i].param].dir != TC_OUT)
             return 0;
     }
-    return !tc_capture_overlaps(c);
+    return !tc_overlaps_inputs(c);
 }
 
 static int take_run(void *ctx, void *to, uint64_t bytes)

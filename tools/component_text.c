@@ -19,6 +19,7 @@ void tc_component_name(struct tc_text *to, const char *name, size_t bytes)
         {"=fpenv", "the rounding mode"},
         {"=key", "the key's text"},
         {"=task", "the task's identity or prototype"},
+        {"=overlap", "which arguments share memory"},
         {"=private", "something private"},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)

@@ -209,9 +209,9 @@ def test_a_damaged_chunk_when_the_output_is_the_input(t):
                       "    cache_policy: INPUTS\n")
     bare = t.bare([p])
     t.bodies()
-    equal(t.run([p], config).out, bare.out)
-    equal(t.run([p, "aliased"], config).out, bare.out)
-    equal(t.bodies(), 1)
+    for bodies in (1, 0):
+        equal(t.run([p, "aliased"], config).out, bare.out)
+        equal(t.bodies(), bodies)
     data = next((t.dir / "cache" / "taskcache").glob("store-*/data.mdb"))
     raw = data.read_bytes()
     at = raw.rindex((t.dir / "tail").read_bytes()) + 5
