@@ -1,6 +1,7 @@
 /*
  * Files as inputs: the digest of what a path leads to. Digests of files that have been at rest for
- * two seconds are kept in the thread's context, by identity, size and times.
+ * ten minutes, on a disk's file system, are kept in the thread's context, by identity, size and
+ * times; others are read each time.
  *
  * Opens a descriptor and closes it again. Uses the context's scratch memory and hash state: before
  * a component is begun. 0, or an enum tc_reason.

@@ -1,5 +1,8 @@
 """Files as inputs: their content counts, not their name."""
 import os
+import pathlib
+import shutil
+import tempfile
 
 from harness import contains, equal
 
@@ -82,3 +85,35 @@ def test_directories_and_pipes_are_no_inputs(t):
         equal(t.run([program, str(t.dir), "/dev/null"], config).text, "0 0 -\n" * 2)
     equal(t.bodies(), 4)
     contains(str(t.stats(config)), "unreadable-file")
+
+
+MAPPED = PROGRAM.split("int main(")[0].replace("#include <unistd.h>", "#include <fcntl.h>\n#include <sys/mman.h>\n#include <unistd.h>") + r"""
+int main(int argc, char **argv)
+{
+    int fd = open(argv[1], O_RDWR);
+    char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    close(fd);
+    p[0] = 'a';
+    sleep(3);
+    for (int i = 0; argc > 1 && i < 4; i++) {
+        struct stats s;
+        p[0] = (char)('b' + i % 3); /* unseen by the file's clock: the page is still dirty */
+        parse(argv[1], &s);
+        printf("%ld %c\n", s.bytes, s.first);
+    }
+    return 0;
+}
+"""
+
+
+def test_a_file_that_is_written_through_a_mapping(t):
+    program, config = t.cc(MAPPED, "mapped"), t.config(CONFIG)
+    shared = tempfile.mkdtemp(dir="/dev/shm")
+    try:
+        for path in (t.write("old", "first"), shared + "/old"):
+            pathlib.Path(path).write_text("first")
+            equal(t.run([program, path], config).text, "5 b\n5 c\n5 d\n5 b\n")
+    finally:
+        shutil.rmtree(shared)
+    equal(t.bodies(), 3)
