@@ -13,8 +13,9 @@
 #include "service/clock.h"
 #include "service/service.h"
 
-/* A service that begins or leaves holds the lock without answering: so long it is waited for. */
-#define PATIENCE_MS 5000
+/* A service that begins or leaves holds the lock without answering: so long it is waited for. Its
+ * end takes 7 s at most, beside what the disk takes. */
+#define PATIENCE_MS 8000
 #define RETRY_US    20000
 
 /* flock() belongs to the open file: a child that inherits it closes it, and the kernel lets go of

@@ -124,21 +124,22 @@ static int begin(struct tc_service *s, struct tc_failure *f)
     return r < 0 ? r : 1;
 }
 
+/* Who told us to end is hung up on last: then all is stored, handed on, told and logged. The lock
+ * goes with the process. */
 static void end(struct tc_service *s)
 {
+    tc_server_hang_up(s);
     tc_remotes_end(&s->remotes);
     tc_jobs_kill(&s->jobs);
     tc_compiler_free(&s->compiler);
     tc_planner_free(&s->planner);
     tc_batch_cancel(s);
-    tc_server_close(s);
     tc_transactions_free(s);
     tc_lock_managers_close(s->locks);
     tc_store_close(s->store);
     tc_observers_end(&s->observers);
     tc_dirs_close(&s->dirs);
-    if (s->lock_fd >= 0)
-        (void)close(s->lock_fd);
+    tc_server_close(s);
 }
 
 static void begin_struct(struct tc_service *s)

@@ -75,6 +75,8 @@ void tc_server_settle(struct tc_service *s);
 int tc_server_has_work(const struct tc_service *s);
 int tc_server_attach(struct tc_service *s, pid_t pid);
 int tc_server_is_ours(const struct tc_service *s);
+/* Nobody finds us any more, and nobody is connected but who asked for the end. */
+void tc_server_hang_up(struct tc_service *s);
 void tc_server_close(struct tc_service *s);
 
 /* rpc/handle.c: the packet in s->packet. A negative errno: no client of ours sends that. */

@@ -13,6 +13,7 @@
 #include "tools/plans.h"
 #include "tools/run_env.h"
 #include "tools/run_stats.h"
+#include "tools/service_stop.h"
 #include "tools/storages.h"
 #include "tools/supervise.h"
 
@@ -259,17 +260,25 @@ static unsigned long long start_of(unsigned long long pid)
     return start;
 }
 
-/* For batch systems: nothing of ours is left behind. A service that is older than we are is
- * somebody else's. */
-static void end_service(struct run *run)
+/* A service that is older than we are is somebody else's. */
+static void end_own_service(struct tc_session *session)
 {
     struct tc_message m;
     struct tc_reply reply = {0};
-    if (tc_session_connect(&run->session) < 0 ||
-        tc_client_request(&run->session.client, &m, TC_MSG_PING, sizeof m, 1000, &reply) < 0)
-        return;
-    if (start_of(reply.value) >= start_of((unsigned long long)getpid()))
-        (void)tc_client_request(&run->session.client, &m, TC_MSG_QUIT, sizeof m, 5000, &reply);
+    struct tc_cause cause;
+    if (tc_client_request(&session->client, &m, TC_MSG_PING, sizeof m, 2000, &reply) == 0 &&
+        start_of(reply.value) >= start_of((unsigned long long)getpid()) &&
+        tc_service_stop(session, &cause) < 0)
+        tc_warning(&cause);
+}
+
+/* For batch systems: nothing of ours is left behind. */
+static void end_services(struct run *run)
+{
+    tc_storages_running(&run->session, end_own_service);
+    tc_client_close(&run->session.client); /* it may be another one's by now */
+    if (tc_session_connect(&run->session) == 0)
+        end_own_service(&run->session);
 }
 
 static int run_beside(struct run *run)
@@ -293,7 +302,7 @@ static int run_beside(struct run *run)
         perror("cachectl: --stats");
     tc_run_stats_end(&run->counters);
     if (run->foreground_service)
-        end_service(run);
+        end_services(run);
     return tc_end_as(status);
 }
 

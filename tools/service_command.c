@@ -1,20 +1,15 @@
 /* cachectl service: its state, and its end. */
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "cache/other_service.h"
 #include "tools/json.h"
 #include "tools/options.h"
-#include "tools/session.h"
+#include "tools/output.h"
+#include "tools/service_stop.h"
 
-#define STOP_MS 10000
-
-/* One of another version has other messages, but ends on a signal like any. */
+/* One of another version. */
 static pid_t other_service(const struct tc_session *s)
 {
     return *s->id ? tc_other_service(s->runtime, s->id) : 0;
@@ -55,39 +50,15 @@ static int status_of(struct tc_session *s, bool json)
     return e == 0 ? TC_EXIT_DONE : TC_EXIT_FOUND;
 }
 
-static int stop_other(const struct tc_session *s)
-{
-    pid_t pid = other_service(s);
-    if (pid <= 0) {
-        puts("not running");
-        return TC_EXIT_DONE;
-    }
-    TC_CLEANUP(tc_close_fd) int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-    struct pollfd ended = {.fd = fd, .events = POLLIN};
-    /* Whoever has the pid now is who listens there. */
-    if (fd < 0 || other_service(s) != pid || kill(pid, SIGTERM) < 0 ||
-        poll(&ended, 1, STOP_MS) != 1) {
-        fprintf(stderr, "cachectl: the service of another version, process %ld, didn't stop\n",
-                (long)pid);
-        return TC_EXIT_USAGE;
-    }
-    puts("stopped");
-    return TC_EXIT_DONE;
-}
-
 static int stop(struct tc_session *s)
 {
-    struct tc_message m;
-    struct tc_reply reply;
-    if (tc_session_connect(s) < 0)
-        return stop_other(s);
-    int e = tc_client_request(&s->client, &m, TC_MSG_QUIT, sizeof m, STOP_MS, &reply);
-    if (e < 0 && e != -ECONNRESET && e != -EPIPE) {
-        fprintf(stderr, "cachectl: the service didn't stop: %s\n", strerror(-e));
-        return TC_EXIT_USAGE;
-    }
-    puts("stopped");
-    return TC_EXIT_DONE;
+    struct tc_cause cause;
+    int r = tc_service_stop(s, &cause);
+    if (r < 0)
+        tc_problem(&cause);
+    else
+        puts(r == 1 ? "stopped" : "not running");
+    return r < 0 ? TC_EXIT_USAGE : TC_EXIT_DONE;
 }
 
 static int run_service(const struct tc_command *self, int argc, char **argv)

@@ -168,7 +168,7 @@ int tc_session_ensure_service(struct tc_session *s, struct tc_cause *ret_cause)
     return 0;
 }
 
-int tc_session_of_storage(const struct tc_session *s, const struct tc_storage *storage,
+int tc_session_of_storage(const struct tc_session *s, const struct tc_storage *storage, bool starts,
                           struct tc_session *ret, struct tc_cause *ret_cause)
 {
     *ret = (struct tc_session){.client.fd = -1, .is_storage = true};
@@ -178,7 +178,7 @@ int tc_session_of_storage(const struct tc_session *s, const struct tc_storage *s
     int r = find_id(ret);
     if (r < 0)
         return tc_cause_set(ret_cause, -r, TC_R_NO_CACHE_DIR, ret->cache, NULL);
-    return tc_session_ensure_service(ret, ret_cause);
+    return starts ? tc_session_ensure_service(ret, ret_cause) : tc_session_connect(ret);
 }
 
 int tc_session_open(struct tc_session *s, const char *config, unsigned want,

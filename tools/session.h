@@ -41,9 +41,10 @@ int tc_session_connect(struct tc_session *s);
 /* Starts the service if none runs, and connects. */
 int tc_session_ensure_service(struct tc_session *s, struct tc_cause *ret_cause);
 
-/* A session about this storage alone, connected to its service, which is started if need be. */
+/* A session about this storage alone, connected to its service, which is started if need be, or
+ * (`starts` false, no cause then) must run. */
 int tc_session_of_storage(const struct tc_session *s, const struct tc_storage *storage,
-                          struct tc_session *ret, struct tc_cause *ret_cause);
+                          bool starts, struct tc_session *ret, struct tc_cause *ret_cause);
 
 /* The tasks of the config. */
 const struct tc_task *tc_session_tasks(const struct tc_session *s, uint32_t *ret_count);

@@ -9,12 +9,26 @@ static void look(const struct tc_session *s, const struct tc_storage *storage,
 {
     struct tc_session own = {.client.fd = -1};
     ret->reason = 0;
-    if (tc_session_of_storage(s, storage, &own, ret) == 0 && each)
+    if (tc_session_of_storage(s, storage, true, &own, ret) == 0 && each)
         each(&own);
     if (ret->reason == TC_R_NO_CACHE_DIR)
         (void)snprintf(ret->remedy, sizeof ret->remedy, "give storage '%.60s' another `path`",
                        tc_flat_str(&s->config_flat, storage->name));
     tc_client_close(&own.client);
+}
+
+void tc_storages_running(const struct tc_session *s, void (*each)(struct tc_session *storage))
+{
+    const struct tc_span span = s->config ? s->config->storages : (struct tc_span){0, 0};
+    const struct tc_storage *list = tc_flat_at(&s->config_flat, span.off, span.count, sizeof *list);
+    for (uint32_t i = 0; list && i < span.count; i++) {
+        struct tc_session own = {.client.fd = -1};
+        struct tc_cause cause;
+        if (list[i].used && list[i].kind == TC_STORAGE_LMDB &&
+            tc_session_of_storage(s, &list[i], false, &own, &cause) == 0)
+            each(&own);
+        tc_client_close(&own.client);
+    }
 }
 
 void tc_storages_look(const struct tc_session *s, void (*each)(struct tc_session *storage),

@@ -21,6 +21,8 @@ struct tc_storage_states {
  * wants it. */
 void tc_storages_look(const struct tc_session *s, void (*each)(struct tc_session *storage),
                       struct tc_storage_states *ret);
+/* `each` gets the session of every storage whose service runs; none is started. */
+void tc_storages_running(const struct tc_session *s, void (*each)(struct tc_session *storage));
 void tc_storages_free(struct tc_storage_states *states);
 
 /* What a task's index means; NULL: the cache itself. */

@@ -50,6 +50,7 @@ struct tc_connection {
     int readable, writable;
     int ended;        /* the process is dead, or the socket says so: close when it is drained */
     int broken;       /* closed at the end of the round */
+    int asked_to_end; /* QUIT: it waits for the end of the connection, as that of the service */
     unsigned uploads; /* of its own under way: not read meanwhile */
     uint64_t settled; /* all was read that came before this greeting (rpc/server.c) */
     unsigned since;   /* messages read since it was settled */

@@ -276,7 +276,7 @@ static int dispatch(struct tc_service *s, struct tc_connection *c, unsigned type
         tc_pending_ready(p, 0, 0, (uint64_t)getpid());
         return 0;
     case TC_MSG_QUIT:
-        s->leaving = 1;
+        s->leaving = c->asked_to_end = 1;
         tc_batch_add(s, p, 0);
         return 0;
     case TC_MSG_ATTACH:

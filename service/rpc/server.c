@@ -348,22 +348,37 @@ int tc_server_is_ours(const struct tc_service *s)
     return stat(s->socket_path, &st) == 0 && st.st_ino == s->socket_ino;
 }
 
-void tc_server_close(struct tc_service *s)
+static void close_connections(struct tc_service *s, int all)
 {
-    while (s->connections != NULL) {
-        struct tc_connection *c = s->connections;
+    for (struct tc_connection **at = &s->connections; *at != NULL;) {
+        struct tc_connection *c = *at;
 
-        s->connections = c->next;
+        if (c->asked_to_end && !all) {
+            at = &c->next;
+            continue;
+        }
+        *at = c->next;
         tc_uploads_forget(&s->uploads, c);
         tc_connection_free(c);
     }
-    while (s->attached != NULL)
-        detach(s, s->attached);
+}
+
+void tc_server_hang_up(struct tc_service *s)
+{
+    close_connections(s, 0);
     if (s->listen_fd >= 0) {
         if (tc_server_is_ours(s))
             (void)unlink(s->socket_path);
         (void)close(s->listen_fd);
     }
+    s->listen_fd = -1;
+}
+
+void tc_server_close(struct tc_service *s)
+{
+    close_connections(s, 1);
+    while (s->attached != NULL)
+        detach(s, s->attached);
     if (s->signal_fd >= 0)
         (void)close(s->signal_fd);
     if (s->epoll_fd >= 0)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -144,6 +145,39 @@ static void test_idle_services_leave(void **state)
     assert_int_equal(access(path, F_OK), -1);
     waitpid(child, NULL, 0);
     place_remove(&p);
+}
+
+/* Whoever asked for the end has the last connection: when it closes, all that was taken on is done,
+ * and nobody finds the service any more. */
+static void test_who_asks_for_the_end_sees_it(void **state)
+{
+    struct place p;
+    struct client asking, other;
+    struct tc_reply none;
+    char path[200];
+    pid_t pid;
+
+    (void)state;
+    for (int round = 0; round < 5; round++) {
+        place_make(&p);
+        pid = service_start(&p, 0);
+        client_open(&p, &other);
+        client_open(&p, &asking);
+        (void)client_hello(&other);
+        client_store(&other, &(struct draft_spec){.key = 7, .output_bytes = 9 << 20, .fill = 'z'},
+                     1);
+        assert_int_equal(client_simple(&asking, TC_MSG_QUIT).status, 0);
+        assert_int_equal(recv(asking.fd, &none, sizeof none, 0), 0);
+        assert_int_equal(client_reply(&other).status, 0);
+        assert_int_equal(recv(other.fd, &none, sizeof none, MSG_DONTWAIT), 0);
+        assert_true(has(&p, 7, 9 << 20, 'z'));
+        socket_path(&p, path, sizeof path);
+        assert_int_equal(access(path, F_OK), -1);
+        assert_int_equal(service_wait(pid, 30000), 0);
+        client_close(&asking);
+        client_close(&other);
+        place_remove(&p);
+    }
 }
 
 /* A forked child keeps the socket open, but isn't the client. */
@@ -504,6 +538,7 @@ int main(void)
         cmocka_unit_test(test_kill_restart_adopt),
         cmocka_unit_test(test_of_many_at_once_one_serves_and_all_say_ok),
         cmocka_unit_test(test_idle_services_leave),
+        cmocka_unit_test(test_who_asks_for_the_end_sees_it),
         cmocka_unit_test(test_a_dead_client_does_not_keep_the_service),
         cmocka_unit_test(test_it_leaves_when_its_directory_is_gone),
         cmocka_unit_test(test_it_leaves_when_the_lock_is_replaced),
