@@ -407,11 +407,13 @@ static uint32_t add_inputs(struct tc_call *c, struct tc_material *m)
     return r;
 }
 
-/* The last component, and the key. */
+/* The last components, and the key. */
 static uint32_t end_key(struct tc_call *c, struct tc_material *m)
 {
-    uint32_t r = c->out_count != 0 ? tc_overlaps_end(c, m) : 0;
+    uint32_t r = tc_prepare_odd_fp(c->hook, m);
 
+    if (r == 0 && c->out_count != 0)
+        r = tc_overlaps_end(c, m);
     if (r == 0)
         c->key = tc_material_key(m);
     return r;
@@ -480,11 +482,11 @@ uint32_t tc_capture_flow(struct tc_context *x, struct tc_call *c, uint8_t ret[16
     for (uint32_t i = 0; i < h->key_param_count; i++)
         tc_material_announce(m, h->params[h->key_params[i]].name.bytes);
     r = add_inputs(c, m);
-    if (r == 0)
-        r = end_key(c, m);
-    if (r == 0)
-        memcpy(ret, &c->key, sizeof c->key);
-    return r;
+    if (r != 0)
+        return r;
+    c->key = tc_material_key(m);
+    memcpy(ret, &c->key, sizeof c->key);
+    return 0;
 }
 
 static int find_param(const struct tc_call *c, const struct tc_component *k)

@@ -212,3 +212,17 @@ uint32_t tc_prepare_in_flow(const struct tc_hook *h, const struct tc_flow *flow,
 {
     return tc_prepare_with_functions(h, flow, NULL, 0, m);
 }
+
+uint32_t tc_prepare_odd_fp(const struct tc_hook *h, struct tc_material *m)
+{
+    static const unsigned char usual[TC_FP_CONTROL_BYTES] = TC_FP_CONTROL_AT_START;
+    unsigned char now[TC_FP_CONTROL_BYTES];
+
+    if (h->task->flags & TC_TASK_FLOAT)
+        return 0; /* it is there */
+    tc_arch_fp_control(now);
+    if (memcmp(now, usual, sizeof now) == 0)
+        return 0;
+    tc_material_announce(m, sizeof FPENV - 1);
+    return add_named(m, &(struct named){FPENV, now, sizeof now, 0}) < 0 ? TC_R_NO_KEY : 0;
+}

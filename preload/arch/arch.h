@@ -110,6 +110,11 @@ uint64_t tc_arch_thread_pointer(void);
 
 /* The control bits that change results of floating point. */
 #define TC_FP_CONTROL_BYTES 6u
+/* As the kernel starts a process (psABI 3.4.1): all exceptions masked, to nearest, x87 extended. */
+#define TC_FP_CONTROL_AT_START    \
+    {                             \
+        0x80, 0x1f, 0, 0, 0x7f, 3 \
+    }
 void tc_arch_fp_control(unsigned char ret[TC_FP_CONTROL_BYTES]);
 
 #endif

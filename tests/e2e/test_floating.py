@@ -1,5 +1,5 @@
 """Rules about floating values decide what is looked up and what is kept."""
-from harness import contains, equal
+from harness import TESTS, contains, equal
 
 PROGRAM = r"""
 #include <math.h>
@@ -75,3 +75,64 @@ def test_computing_with_a_floating_value_is_refused(t):
     r = t.run(["true"], config, status=125)
     contains(r.errors, "bad-expression")
     contains(r.errors, "they can only be compared and tested")
+
+
+HIDDEN = r"""
+#include <fenv.h>
+#include <immintrin.h>
+#include "body.h"
+EXPORTED_TASK(long thirds(int n))
+{
+    volatile double third = 1;
+
+    body_ran("thirds");
+    third /= 3;
+    return (long)(third * 0x1p62) + n;
+}
+EXPORTED_TASK(int tiny(const unsigned char in[4], unsigned char *out))
+{
+    volatile double x = 0x1p-1000;
+
+    body_ran("tiny");
+    x *= 0x1p-50;
+    *out = (unsigned char)(in[0] + (x != 0));
+    return 0;
+}
+
+int main(void)
+{
+    static const int modes[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO, FE_TONEAREST};
+    const unsigned char in[4] = {1, 2, 3, 4};
+    unsigned char out = 0;
+
+    for (int i = 0; i < 5; i++) {
+        fesetround(modes[i]);
+        printf("%ld\n", thirds(1));
+    }
+    for (int i = 0; i < 3; i++) {
+        _MM_SET_FLUSH_ZERO_MODE(i == 1 ? _MM_FLUSH_ZERO_ON : _MM_FLUSH_ZERO_OFF);
+        tiny(in, &out);
+        printf("%d\n", out);
+    }
+    return 0;
+}
+"""
+
+
+def test_a_rounding_mode_counts_where_no_type_shows_it(t):
+    p = t.cc(HIDDEN, "hidden", ("-O1", "-frounding-math", f"-I{TESTS}/programs", "-lm"))
+    config = t.config("""
+defaults: { cache_policy: INPUTS + TASK_SOURCE }
+tasks:
+  - symbol: thirds
+    prototype: |
+      long thirds(int n)
+  - symbol: tiny
+    prototype: |
+      int tiny(const unsigned char in[4], out unsigned char *out)
+""")
+    bare = t.bare([p])
+    t.bodies()
+    for bodies in (6, 0):
+        equal(t.run([p], config).text, bare.text)
+        equal(t.bodies(), bodies)
