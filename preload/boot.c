@@ -422,23 +422,42 @@ static void choose_run_id(void)
     tc_state.run_id_bytes = 32;
 }
 
+static void add_flow_seed(uint64_t seed)
+{
+    if (tc_state.flow_seed_count < TC_FLOW_SEEDS && seed != tc_state.flow_seed[0] &&
+        tc_flow_seed_of(seed) == 0)
+        tc_state.flow_seed[tc_state.flow_seed_count++] = seed;
+}
+
+/* So that all who share a storage make its keys alike. */
+static void choose_flow_seeds(void)
+{
+    if (tc_state.page == NULL)
+        return;
+    tc_state.flow_seed[tc_state.flow_seed_count++] = tc_state.page->seed;
+    for (uint32_t i = 0; tc_state.flows_have_digests && i < tc_state.task_count; i++) {
+        const struct tc_task *t = &tc_state.tasks[i];
+        if (!(t->flags & TC_TASK_DISABLED) && t->storage != 0 && tc_seed_of(t->storage) != 0 &&
+            (t->flags & TC_TASK_FLOW || t->policy & TC_POLICY_FLOW_PARAMETERS))
+            add_flow_seed(tc_seed_of(t->storage));
+    }
+}
+
 /* FLOW_PARAMETERS of a process run: argv[1..], each with its length. A digest under the seed: what
  * was typed is in no record. */
-static void digest_arguments(int argc, char *const *argv)
+static void digest_arguments(int argc, char *const *argv, uint32_t at)
 {
     struct tc_hash_state state;
     struct tc_hash128 digest;
 
-    if (argc < 2 || tc_state.page == NULL)
-        return;
-    tc_hash_begin(&state, tc_state.page->seed);
+    tc_hash_begin(&state, tc_state.flow_seed[at]);
     for (int i = 1; i < argc && argv[i] != NULL; i++) {
         uint64_t bytes = strlen(argv[i]);
         tc_hash_add(&state, &bytes, sizeof bytes);
         tc_hash_add(&state, argv[i], bytes);
     }
     digest = tc_hash_end128(&state);
-    memcpy(tc_state.flow_parameters, &digest, sizeof digest);
+    memcpy(tc_state.flow_parameters[at], &digest, sizeof digest);
     tc_state.has_flow_parameters = 1;
 }
 
@@ -565,7 +584,9 @@ static void boot(int argc, char *const *argv, char *const *env)
     look_at_flows();
     open_storages();
     choose_run_id();
-    digest_arguments(argc, argv);
+    choose_flow_seeds();
+    for (uint32_t i = 0; argc >= 2 && i < tc_state.flow_seed_count; i++)
+        digest_arguments(argc, argv, i);
     tc_map_plans();
     tc_state.live = 1;
     tc_scan_objects();

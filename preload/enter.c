@@ -179,7 +179,7 @@ static uint32_t enter_scope(struct tc_context *x, struct tc_call *c)
     return c->flow != NULL && h->task->storage == 0 ? choose_storage(c, c->flow->storage) : 0;
 }
 
-static uint8_t digest_flow(struct tc_context *x, struct tc_call *c, uint8_t ret[16])
+static uint8_t digest_flow(struct tc_context *x, struct tc_call *c, uint8_t ret[TC_FLOW_SEEDS][16])
 {
     const struct tc_hook *h = c->hook;
     int inputs = 0;
@@ -193,8 +193,10 @@ static uint8_t digest_flow(struct tc_context *x, struct tc_call *c, uint8_t ret[
         return TC_FLOW_UNKNOWN;
     tc_capture_probation(c);
     r = tc_capture_olds(c);
-    if (r == 0)
-        r = tc_capture_flow(x, c, ret);
+    for (uint32_t i = 0; r == 0 && i < tc_state.flow_seed_count; i++) {
+        c->seed = tc_state.flow_seed[i];
+        r = tc_capture_flow(x, c, ret[i]);
+    }
     if (r == 0)
         return TC_FLOW_DIGEST;
     tc_capture_failed(c, r);

@@ -17,6 +17,7 @@
 #include "preload/arch/arch.h"
 
 #define TC_MAX_FLOWS     64u
+#define TC_FLOW_SEEDS    4u   /* under so many digests of arguments are kept, see state.h */
 #define TC_FLOW_ID_BYTES 304u /* the run's id, "/", pid, start and counter in hexadecimal */
 
 enum tc_flow_parameters {
@@ -47,8 +48,8 @@ struct tc_flow {
     uint8_t parameters; /* enum tc_flow_parameters */
     uint8_t persist;    /* enum tc_tristate, the enclosing flow's where it says nothing */
     uint8_t not_yet;    /* uses what isn't built */
-    uint8_t digest[16]; /* of the arguments */
-    uint32_t storage;   /* where its tasks' results are kept, the enclosing flow's; 0: the cache */
+    uint8_t digest[TC_FLOW_SEEDS][16]; /* of the arguments */
+    uint32_t storage; /* where its tasks' results are kept, the enclosing flow's; 0: the cache */
     struct tc_flow_transaction transaction;
     /* Of another thread, which made this one in it: NULL, or where that one keeps it. A copy: the
      * flow is open as long as the original has its number and its thread. */

@@ -168,7 +168,7 @@ static uint32_t find_code(struct tc_context *x, uint64_t *pointer, struct place 
 
 /* By place: in all objects as they are, or in the kernel's, which has no file. */
 static struct tc_hash128 place_digest(const struct place *p, uint64_t vaddr,
-                                      const struct tc_hash128 *all)
+                                      const struct tc_hash128 *all, uint64_t seed)
 {
     struct {
         unsigned char build_id[TC_MAX_BUILD_ID];
@@ -184,7 +184,7 @@ static struct tc_hash128 place_digest(const struct place *p, uint64_t vaddr,
     content.all = *all;
     content.build_id_bytes = p->code.build_id_bytes;
     content.vaddr = vaddr;
-    return tc_hash128(&content, sizeof content, tc_state.page->seed);
+    return tc_hash128(&content, sizeof content, seed);
 }
 
 uint32_t tc_function_input(struct tc_context *x, struct tc_call *c, uint64_t pointer,
@@ -204,14 +204,14 @@ uint32_t tc_function_input(struct tc_context *x, struct tc_call *c, uint64_t poi
     if (r != 0)
         return r;
     if (p.unbound || p.code.id.ino == 0) {
-        digest = place_digest(&p, pointer - p.code.base, &all);
+        digest = place_digest(&p, pointer - p.code.base, &all, c->seed);
     } else {
         memset(&content, 0, sizeof content);
         content.form = TC_SOURCE_RESOLVED;
         r = tc_function_source(&p.code, pointer - p.code.base, c->frame->entry, content.source);
         if (r != 0)
             return r;
-        digest = tc_hash128(&content, sizeof content, tc_state.page->seed);
+        digest = tc_hash128(&content, sizeof content, c->seed);
     }
     memcpy(ret, &digest, sizeof digest);
     return 0;

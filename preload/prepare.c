@@ -31,14 +31,15 @@ struct scope {
     uint32_t member_count;
 };
 
-static struct scope process_run(void)
+static struct scope process_run(uint64_t seed)
 {
-    return (struct scope){tc_state.run_id,
-                          tc_state.run_id_bytes,
-                          tc_state.has_flow_parameters ? tc_state.flow_parameters : NULL,
-                          NULL,
-                          NULL,
-                          0};
+    return (struct scope){
+        tc_state.run_id,
+        tc_state.run_id_bytes,
+        tc_state.has_flow_parameters ? tc_state.flow_parameters[tc_flow_seed_of(seed)] : NULL,
+        NULL,
+        NULL,
+        0};
 }
 
 /* The components whose names begin with '=', in order: they come before any parameter. */
@@ -154,12 +155,13 @@ void tc_prepare_key(struct tc_hook *h)
 {
     static unsigned char memory[TC_MATERIAL_BYTES];
     static struct tc_hash_state state;
-    const struct scope scope = process_run();
+    const uint64_t seed = tc_seed_of(h->task->storage);
+    const struct scope scope = process_run(seed);
     struct tc_material m;
     int r;
 
     choose_params(h);
-    tc_material_init(&m, memory, &state, tc_state.page != NULL ? tc_state.page->seed : 0);
+    tc_material_init(&m, memory, &state, seed);
     r = begin(h, &scope, &m, &h->fpenv_at);
     h->prefix_bytes = 0;
     if (r < 0 || m.bytes > sizeof h->prefix)
@@ -193,14 +195,15 @@ uint32_t tc_prepare_with_functions(const struct tc_hook *h, const struct tc_flow
                                    struct tc_material *m)
 {
     char id[TC_FLOW_ID_BYTES];
-    struct scope scope = process_run();
+    struct scope scope = process_run(m->seed);
 
     if (flow != NULL) {
         if ((h->active.policy & TC_POLICY_FLOW_PARAMETERS) && flow->parameters == TC_FLOW_UNKNOWN)
             return TC_R_NO_FLOW;
         scope.run_id = id;
         scope.run_id_bytes = tc_flow_id(flow, id);
-        scope.parameters = flow->parameters == TC_FLOW_DIGEST ? flow->digest : NULL;
+        scope.parameters =
+            flow->parameters == TC_FLOW_DIGEST ? flow->digest[tc_flow_seed_of(m->seed)] : NULL;
     }
     scope.members = members;
     scope.member_count = count;

@@ -15,6 +15,7 @@
 #include "cache/shared_page.h"
 #include "cache/wire.h"
 #include "preload/arch/arch.h"
+#include "preload/flow.h"
 #include "preload/sys.h"
 
 #define TC_MAX_HOOKS    4096u
@@ -94,13 +95,17 @@ struct tc_state {
     char program[64]; /* basename, for logs */
     char run_id[256];
     uint32_t run_id_bytes;
-    uint32_t has_flow_parameters; /* the process was given arguments */
-    uint8_t flow_parameters[16];  /* their digest, under the storage's seed */
-    uint32_t flows_not_yet;       /* a flow uses what isn't built */
-    uint32_t flows_transact;      /* a flow is a transaction */
-    uint32_t flows_matter;        /* ... or says where results are kept */
-    uint32_t flows_persist;       /* a flow says `persist_result: true` */
-    uint32_t flows_have_digests;  /* a task may ask for FLOW_PARAMETERS */
+    /* FLOW_PARAMETERS are digested under the seed of the storage that a key is of: of the cache,
+     * and of those where tasks with FLOW_PARAMETERS keep results. */
+    uint64_t flow_seed[TC_FLOW_SEEDS];
+    uint32_t flow_seed_count;
+    uint32_t has_flow_parameters;               /* the process was given arguments */
+    uint8_t flow_parameters[TC_FLOW_SEEDS][16]; /* their digests */
+    uint32_t flows_not_yet;                     /* a flow uses what isn't built */
+    uint32_t flows_transact;                    /* a flow is a transaction */
+    uint32_t flows_matter;                      /* ... or says where results are kept */
+    uint32_t flows_persist;                     /* a flow says `persist_result: true` */
+    uint32_t flows_have_digests;                /* a task may ask for FLOW_PARAMETERS */
     struct tc_file_id config_id;
     struct tc_flat config_flat;
     const struct tc_config *config;
@@ -142,6 +147,25 @@ static inline const char *tc_cache_dir_of(uint32_t storage)
 static inline const char *tc_cache_id_of(uint32_t storage)
 {
     return storage == 0 ? tc_state.cache_id : tc_state.storages[storage - 1].cache_id;
+}
+
+/* Under which of tc_state.flow_seed FLOW_PARAMETERS of a key with this seed are digested. Beyond
+ * their number it is the cache's: such keys are the cache's alone. */
+static inline uint32_t tc_flow_seed_of(uint64_t seed)
+{
+    for (uint32_t i = 1; i < tc_state.flow_seed_count; i++)
+        if (tc_state.flow_seed[i] == seed)
+            return i;
+    return 0;
+}
+
+/* Of keys of a task that says where its results are kept; 0: it can't be known. */
+static inline uint64_t tc_seed_of(uint32_t storage)
+{
+    const struct tc_storage *far = storage != 0 ? tc_state.storages[storage - 1].far : NULL;
+    const struct tc_shared_page *page = tc_page_of(storage);
+
+    return far != NULL ? far->seed : page != NULL ? page->seed : 0;
 }
 
 static inline uint32_t tc_place_of(uint32_t storage)

@@ -119,6 +119,103 @@ def test_two_caches_share_a_storage(t):
     contains((t.dir / "one" / "log").read_text(), "storage fleet: 0 found, 6 not there, 6 handed on, 0 lost, 0 errors")
 
 
+SCOPES = r"""
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+static int ran(const char *line, int result)
+{
+    int fd = open(getenv("BODY_LOG"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (fd < 0 || write(fd, line, 2) < 0)
+        _exit(99);
+    close(fd);
+    return result;
+}
+__attribute__((noinline, noclone)) int with_arguments(int x) { return ran("a\n", x * 10); }
+__attribute__((noinline, noclone)) int with_run(int x) { return ran("r\n", x * 10 + 1); }
+__attribute__((noinline, noclone)) int twice(int x) { return 2 * x; }
+__attribute__((noinline, noclone)) int thrice(int x) { return 3 * x; }
+__attribute__((noinline, noclone)) int apply(int (*f)(int), int x) { return ran("f\n", f(x)); }
+__attribute__((noinline, noclone)) int flow(const char *text, int x)
+{
+    return with_arguments(x) + 100 * (int)strlen(text);
+}
+int main(int argc, char **argv)
+{
+    static char text[10000];
+    memset(text, 'x', sizeof text - 1);
+    printf("%d %d\n", with_arguments(1), with_run(2));
+    printf("%d %d\n", apply(twice, 3), apply(thrice, 3));
+    printf("%d\n", flow("short", 4));
+    text[sizeof text - 2] = argv[1][0];
+    printf("%d\n", flow(text, 5));
+    return argc != 2;
+}
+"""
+
+
+def scopes_config(t, cache, storage):
+    plugin = f"{t.build}/plugin-api/examples/files/files.so"
+    return t.config(f"""
+cache: {{ path: {cache} }}
+plugins: [ {plugin} ]
+storages:
+  there: {storage}
+  other: {{ type: lmdb, path: other }}
+defaults: {{ result_storage: there }}
+flows:
+  - symbol: flow
+    prototype: |
+      int flow(const char *text, int x)
+tasks:
+  - symbol: with_arguments
+    prototype: |
+      int with_arguments(int x)
+    cache_policy: FLOW_PARAMETERS + INPUTS
+  - symbol: with_run
+    prototype: |
+      int with_run(int x)
+    cache_policy: RUN_ID + INPUTS
+  - symbol: apply
+    prototype: |
+      int apply(int (*f)(int), int x)
+    cache_policy: INPUTS
+""", cache + ".yaml")
+
+
+def lines(t):
+    text = t.body_log.read_text() if t.body_log.exists() else ""
+    t.bodies()
+    return "".join(sorted(text.split()))
+
+
+def share_scopes(t, storage, count):
+    """FLOW_PARAMETERS, RUN_ID and function pointers are the same parts of a key for all who share a storage."""
+    program = t.cc(SCOPES, "scopes")
+    one, two = scopes_config(t, "one", storage), scopes_config(t, "two", storage)
+    for argument, run, bodies in (("a", "monday", "aaaffr"), ("b", "tuesday", "aar")):
+        env = {"TASKCACHE_RUN_ID": run}
+        bare = t.bare([program, argument]).out
+        t.bodies()
+        equal(t.run([program, argument], config=one, env=env).out, bare)
+        equal(lines(t), bodies)
+        if count:
+            count -= len(bodies)
+            t.wait(lambda: len(far(t)) == 9 - count, "results to be handed on", 20)
+        equal(t.run([program, argument], config=two, env=env).out, bare)
+        equal(lines(t), "")
+
+
+def test_runs_and_flows_are_shared(t):
+    share_scopes(t, f"{{ type: files.directory, timeout: 1s, secret: s, options: {{ path: {t.dir}/far }} }}", 9)
+
+
+def test_runs_and_flows_are_shared_through_a_directory(t):
+    share_scopes(t, "{ type: lmdb, path: there }", 0)
+
+
 def test_what_is_handed_on_survives_the_services_end(t):
     program, one, two = t.cc(PROGRAM), files_config(t, "one"), files_config(t, "two")
     numbers = list(range(200))
