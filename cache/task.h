@@ -356,6 +356,7 @@ struct tc_storage {
     struct tc_str name, path; /* path: absolute, of a directory or the plugin */
     uint32_t kind;            /* enum tc_storage_kind */
     uint32_t used;            /* by a task or a flow */
+    uint64_t max_size_bytes;  /* TC_STORAGE_LMDB: its limit; 0: it isn't written */
     /* TC_STORAGE_FAR: */
     struct tc_str function;        /* its name in the plugin */
     struct tc_file_id plugin;      /* the file */

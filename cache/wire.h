@@ -16,7 +16,7 @@
 #include "cache/task.h"
 
 #define TC_WIRE_MAGIC   0x5443u
-#define TC_WIRE_VERSION 8u
+#define TC_WIRE_VERSION 9u
 #define TC_WIRE_MAX_BYTES \
     (128u * 1024u) /* longest packet; more goes by memfd (SCM_RIGHTS, one descriptor) */
 
@@ -76,6 +76,7 @@ struct tc_attach {
     struct tc_message head;
     uint32_t pid;
     uint32_t pad;
+    uint64_t max_size_bytes; /* the limit of a service that has no config of its own; 0: it stays */
 };
 
 /* Which objects a target (or cachectl) wants planned. The config's flat file is named by (path, id)

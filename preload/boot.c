@@ -230,7 +230,7 @@ static int map_storage(struct tc_named_storage *s)
 }
 
 /* As for the cache itself: what has no service gets one, if that is allowed. */
-static void open_storage(struct tc_named_storage *s, const char *path)
+static void open_storage(struct tc_named_storage *s, const char *path, uint64_t max_size_bytes)
 {
     int64_t until = tc_monotonic_ns() + TC_FIRST_PLAN_NS;
     int r;
@@ -238,7 +238,7 @@ static void open_storage(struct tc_named_storage *s, const char *path)
     if (tc_join(s->cache_dir, sizeof s->cache_dir, path, NULL, NULL, NULL) < 0 ||
         map_storage(s) == 0 ||
         tc_boolean(tc_env(tc_state.env, "TASKCACHE_AUTOSTART")) == TC_FALSE ||
-        tc_start_service(s->cache_dir) < 0)
+        tc_start_service(s->cache_dir, max_size_bytes) < 0)
         return;
     do {
         tc_sleep_ns(2000000);
@@ -283,7 +283,8 @@ static void open_storages(void)
 
     for (uint32_t i = 0; list != NULL && i < c->storages.count; i++)
         if (list[i].kind == TC_STORAGE_LMDB && list[i].used)
-            open_storage(&tc_state.storages[i], tc_config_str(list[i].path));
+            open_storage(&tc_state.storages[i], tc_config_str(list[i].path),
+                         list[i].max_size_bytes);
         else if (list[i].kind == TC_STORAGE_FAR && list[i].used)
             open_far(&tc_state.storages[i], &list[i]);
     if (c->lock_managers.count != 0)
@@ -357,7 +358,7 @@ static int start_and_wait(void)
 {
     int64_t until = tc_monotonic_ns() + TC_FIRST_PLAN_NS;
 
-    if (tc_start_service(NULL) < 0)
+    if (tc_start_service(NULL, 0) < 0)
         return -ENOENT;
     for (;;) {
         if (map_config() == 0 && find_cache(tc_config_str(tc_state.config->cache_path)) == 0 &&

@@ -45,9 +45,9 @@ int tc_tell_in_any_case(const struct tc_outgoing *m);
  * answer. */
 int tc_greet(uint32_t storage);
 
-/* Starts a service (constructor only); tc_request then finds it. `cache`: of this directory; NULL:
- * of the config. */
-int tc_start_service(const char *cache);
+/* Starts a service (constructor only); tc_request then finds it. `cache`: of this directory, with
+ * this limit if it isn't 0; NULL: of the config. */
+int tc_start_service(const char *cache, uint64_t max_size_bytes);
 
 /* The calling thread jumped out of whatever it was doing here. Should that be alive after all, on
  * another stack, an answer may go to the wrong one and count as none. */

@@ -64,11 +64,25 @@ static long fork_silently(void)
     return TC_SYS(SYS_clone, CLONE_UNTRACED, 0, 0, 0, 0, 0);
 }
 
-/* In the child: everything that the service shouldn't inherit goes. It makes itself a daemon. */
-static void become_service(const char *path, const char *cache)
+static char *put_decimal(char *end, uint64_t v)
 {
-    const char *argv[] = {path, cache != NULL ? "--cache" : "--config",
-                          cache != NULL ? cache : tc_state.config_path, NULL};
+    *--end = 0;
+    do
+        *--end = (char)('0' + v % 10);
+    while ((v /= 10) != 0);
+    return end;
+}
+
+/* In the child: everything that the service shouldn't inherit goes. It makes itself a daemon. */
+static void become_service(const char *path, const char *cache, uint64_t max_size_bytes)
+{
+    char limit[24];
+    const char *argv[] = {path,
+                          cache != NULL ? "--cache" : "--config",
+                          cache != NULL ? cache : tc_state.config_path,
+                          max_size_bytes != 0 ? "--max-size" : NULL,
+                          put_decimal(limit + sizeof limit, max_size_bytes),
+                          NULL};
     const char *env[MAX_ENV];
 
     choose_environment(env);
@@ -84,7 +98,7 @@ static void become_service(const char *path, const char *cache)
     TC_SYS(SYS_exit_group, 127, 0, 0, 0, 0, 0);
 }
 
-int tc_start_service(const char *cache)
+int tc_start_service(const char *cache, uint64_t max_size_bytes)
 {
     char path[TC_PATH_BYTES];
     long child;
@@ -94,7 +108,7 @@ int tc_start_service(const char *cache)
         return -ENOENT;
     child = fork_silently();
     if (child == 0)
-        become_service(path, cache);
+        become_service(path, cache, max_size_bytes);
     if (child < 0)
         return (int)child;
     while (TC_SYS(SYS_wait4, child, &status, __WCLONE, NULL, 0, 0) == -EINTR)

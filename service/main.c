@@ -72,7 +72,7 @@ static int open_places(struct tc_service *s, uint64_t *ret_max_size, struct tc_f
     const char *cache_path = "";
     int r = tc_dirs_open_runtime(&s->dirs, f);
 
-    *ret_max_size = 0;
+    *ret_max_size = s->options.max_size_bytes;
     if (r == 0 && s->options.config != NULL) {
         r = tc_compile_now(&s->compiler, s->options.config, &config, f);
         if (r == 0) {

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/resolve/config_values.h"
+
 static int number(const char *text, int *ret)
 {
     char *end;
@@ -34,6 +36,10 @@ static int take(struct tc_options *o, int option, struct tc_failure *f)
     case 's':
         o->source = optarg;
         return 0;
+    case 'm':
+        if (tc_parse_size(optarg, &o->max_size_bytes) == 0 && o->max_size_bytes != 0)
+            return 0;
+        return tc_fail(f, TC_R_SYNTAX, EINVAL, "'%s' isn't a size", optarg);
     case 'f':
         o->foreground = 1;
         return 0;
@@ -59,6 +65,7 @@ int tc_options_parse(struct tc_options *o, int argc, char **argv, struct tc_fail
                                           {"cache", required_argument, NULL, 'C'},
                                           {"ready-fd", required_argument, NULL, 'r'},
                                           {"idle-exit", required_argument, NULL, 'i'},
+                                          {"max-size", required_argument, NULL, 'm'},
                                           {"read-plugin", required_argument, NULL, 'p'},
                                           {"read-source", required_argument, NULL, 's'},
                                           {"foreground", no_argument, NULL, 'f'},
@@ -96,6 +103,7 @@ const char *tc_options_help(void)
            "  --ready-fd N         write \"ok\" or \"error REASON text\" to descriptor N\n"
            "  --foreground         stay in the session of the caller, log to stderr too\n"
            "  --idle-exit SECONDS  leave that long after the last client (60; 0: never)\n"
+           "  --max-size SIZE      the limit of a cache without a config (10GiB)\n"
            "  --read-plugin FILE   say what the plugin FILE says of itself, and leave\n"
            "  --read-source FILE   say what enters source digests of FILE, as stdin asks\n"
            "  --version, --help\n";

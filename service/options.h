@@ -4,6 +4,8 @@
 #ifndef TC_SERVICE_OPTIONS_H
 #define TC_SERVICE_OPTIONS_H
 
+#include <stdint.h>
+
 #include "service/failure.h"
 
 struct tc_options {
@@ -13,7 +15,8 @@ struct tc_options {
     const char *source; /* --read-source FILE, NULL */
     int ready_fd;       /* -1: none */
     int foreground;
-    int idle_exit_s; /* 0: never */
+    int idle_exit_s;         /* 0: never */
+    uint64_t max_size_bytes; /* 0: not given */
     int show_help, show_version;
 };
 

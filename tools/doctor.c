@@ -249,11 +249,14 @@ static void text_storages(const struct doctor *d)
 {
     for (size_t i = 0; i < d->storages.count; i++) {
         const struct tc_storage_state *s = &d->storages.at[i];
+        char size[TC_UNITS_BYTES];
         printf("  storage    %s%s%s", s->name, *s->path ? ": " : "", s->path);
         if (s->cause.reason)
             printf(": %scan't be used%s: %s: %s", tc_style(stdout, TC_BAD),
                    tc_style(stdout, TC_PLAIN), tc_reason_info(s->cause.reason)->id,
                    s->cause.sentence);
+        if (s->max_size_bytes)
+            printf(", at most %s", tc_units_bytes(s->max_size_bytes, size));
         puts(s->used ? "" : ", not used");
     }
 }
@@ -349,6 +352,10 @@ static void json_storages(struct tc_json *j, const struct doctor *d)
         tc_json_text(j, "name", s->name);
         tc_json_text(j, "path", *s->path ? s->path : NULL);
         tc_json_bool(j, "used", s->used);
+        if (s->max_size_bytes)
+            tc_json_u64(j, "max_size_bytes", s->max_size_bytes);
+        else
+            tc_json_null(j, "max_size_bytes");
         if (s->cause.reason)
             json_cause(j, &s->cause);
         else

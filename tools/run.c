@@ -131,7 +131,7 @@ static void warn_of_refusals(struct run *run)
 /* The service shall live until the program has greeted it, or has ended. */
 static void attach(struct tc_session *session)
 {
-    struct tc_attach m = {.pid = (uint32_t)getpid()};
+    struct tc_attach m = {.pid = (uint32_t)getpid(), .max_size_bytes = session->max_size_bytes};
     struct tc_reply reply;
     (void)tc_client_request(&session->client, &m.head, TC_MSG_ATTACH, sizeof m, 1000, &reply);
 }

@@ -143,18 +143,28 @@ static int refused(const char *line, const char *subject, struct tc_cause *ret)
     return tc_cause_set(ret, EIO, reason, subject, "%s", text);
 }
 
-int tc_service_start(const char *config, const char *cache, struct tc_cause *ret_cause)
+int tc_service_start(const char *config, const char *cache, uint64_t max_size_bytes,
+                     struct tc_cause *ret_cause)
 {
-    char path[TC_PATH_BYTES], line[2048];
+    char path[TC_PATH_BYTES], line[2048], limit[32];
     const char *subject = config ? config : cache;
     if (tc_find_service(path, sizeof path) < 0)
         return tc_cause_set(ret_cause, ENOENT, TC_R_SERVICE_FAILED, "taskcached",
                             "the service's program is neither beside cachectl nor in %s",
                             TC_LIBEXECDIR);
-    char *argv[] = {
-        (char *)(uintptr_t) "taskcached", (char *)(uintptr_t)(config ? "--config" : "--cache"),
-        (char *)(uintptr_t)subject,       (char *)(uintptr_t) "--ready-fd",
-        (char *)(uintptr_t) "3",          NULL};
+    char *argv[] = {(char *)(uintptr_t) "taskcached",
+                    (char *)(uintptr_t)(config ? "--config" : "--cache"),
+                    (char *)(uintptr_t)subject,
+                    (char *)(uintptr_t) "--ready-fd",
+                    (char *)(uintptr_t) "3",
+                    NULL,
+                    NULL,
+                    NULL};
+    (void)snprintf(limit, sizeof limit, "%llu", (unsigned long long)max_size_bytes);
+    if (!config && max_size_bytes) {
+        argv[5] = (char *)(uintptr_t) "--max-size";
+        argv[6] = limit;
+    }
     TC_CLEANUP(tc_close_fd) int ready = -1;
     int r = spawn(path, argv, &ready);
     if (r == 0)

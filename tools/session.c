@@ -88,7 +88,7 @@ static int compile_config(struct tc_session *s, struct tc_cause *ret_cause)
 {
     if (map_config(s) == 0)
         return 0;
-    int started = tc_service_start(s->config_path, NULL, ret_cause);
+    int started = tc_service_start(s->config_path, NULL, 0, ret_cause);
     /* The text may have changed while it was compiled. */
     int r = tc_file_id(s->config_path, &s->config_id);
     if (r == 0)
@@ -138,6 +138,7 @@ static int choose_storage(struct tc_session *s, const char *name, struct tc_caus
                                 "storages of this type aren't built yet");
         tc_client_close(&s->client);
         s->is_storage = true;
+        s->max_size_bytes = list[i].max_size_bytes;
         (void)snprintf(s->cache, sizeof s->cache, "%s", tc_flat_str(&s->config_flat, list[i].path));
         return find_id(s);
     }
@@ -156,7 +157,8 @@ int tc_session_ensure_service(struct tc_session *s, struct tc_cause *ret_cause)
 {
     if (tc_session_connect(s) == 0)
         return 0;
-    int r = tc_service_start(s->is_storage ? NULL : s->config_path, s->cache, ret_cause);
+    int r = tc_service_start(s->is_storage ? NULL : s->config_path, s->cache, s->max_size_bytes,
+                             ret_cause);
     if (r == 0)
         r = s->is_storage ? find_id(s) : find_cache(s, ret_cause);
     if (r < 0)
@@ -171,7 +173,8 @@ int tc_session_ensure_service(struct tc_session *s, struct tc_cause *ret_cause)
 int tc_session_of_storage(const struct tc_session *s, const struct tc_storage *storage, bool starts,
                           struct tc_session *ret, struct tc_cause *ret_cause)
 {
-    *ret = (struct tc_session){.client.fd = -1, .is_storage = true};
+    *ret = (struct tc_session){
+        .client.fd = -1, .is_storage = true, .max_size_bytes = storage->max_size_bytes};
     (void)snprintf(ret->runtime, sizeof ret->runtime, "%s", s->runtime);
     (void)snprintf(ret->cache, sizeof ret->cache, "%s",
                    tc_flat_str(&s->config_flat, storage->path));

@@ -26,6 +26,7 @@ struct tc_session {
     char cache[TC_PATH_BYTES]; /* "": not known */
     char id[64];               /* "": the directory doesn't exist */
     bool is_storage;           /* `cache` is that of a storage, which has no config of its own */
+    uint64_t max_size_bytes;   /* of a storage, as the config says; 0: it doesn't */
     struct tc_client client;
 };
 
@@ -43,8 +44,8 @@ int tc_session_ensure_service(struct tc_session *s, struct tc_cause *ret_cause);
 
 /* A session about this storage alone, connected to its service, which is started if need be, or
  * (`starts` false, no cause then) must run. */
-int tc_session_of_storage(const struct tc_session *s, const struct tc_storage *storage,
-                          bool starts, struct tc_session *ret, struct tc_cause *ret_cause);
+int tc_session_of_storage(const struct tc_session *s, const struct tc_storage *storage, bool starts,
+                          struct tc_session *ret, struct tc_cause *ret_cause);
 
 /* The tasks of the config. */
 const struct tc_task *tc_session_tasks(const struct tc_session *s, uint32_t *ret_count);

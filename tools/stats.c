@@ -107,7 +107,9 @@ static int show_stats(struct tc_session *session, const struct tc_parsed *parsed
     struct stats s = {.max_bytes = DEFAULT_MAX_BYTES};
     struct tc_reader reader = {0};
     struct tc_cause cause = {.reason = 0};
-    if (session->config && session->config->max_size_bytes)
+    if (session->is_storage && session->max_size_bytes)
+        s.max_bytes = session->max_size_bytes;
+    else if (!session->is_storage && session->config && session->config->max_size_bytes)
         s.max_bytes = session->config->max_size_bytes;
     s.service = tc_session_connect(session) == 0;
     int e = tc_reader_open(&reader, session, &cause);

@@ -45,6 +45,7 @@ void tc_storages_look(const struct tc_session *s, void (*each)(struct tc_session
         struct tc_storage_state *state = &ret->at[i];
         *state = (struct tc_storage_state){.name = tc_flat_str(&s->config_flat, list[i].name),
                                            .path = tc_flat_str(&s->config_flat, list[i].path),
+                                           .max_size_bytes = list[i].max_size_bytes,
                                            .used = list[i].used};
         if (list[i].kind == TC_STORAGE_NOT_YET)
             (void)tc_cause_set(&state->cause, ENOSYS, TC_R_NOT_YET_KEY, state->name,

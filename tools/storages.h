@@ -9,8 +9,9 @@
 
 struct tc_storage_state {
     const char *name, *path;
-    bool used;             /* by a task or flow; else nobody has looked */
-    struct tc_cause cause; /* reason 0: it can be used */
+    uint64_t max_size_bytes; /* 0: as usual */
+    bool used;               /* by a task or flow; else nobody has looked */
+    struct tc_cause cause;   /* reason 0: it can be used */
 };
 struct tc_storage_states {
     struct tc_storage_state *at; /* by their index in the config */

@@ -36,6 +36,17 @@ static const struct tc_config_key top_keys[] = {
     [TOP_COUNT] = {NULL},
 };
 
+/* The limit that eviction keeps, of the cache or of a storage. */
+static void read_max_size(struct tc_load *l, const struct tc_yaml_node *n, uint64_t *ret_bytes)
+{
+    if (n == NULL || n->kind != TC_YAML_TEXT)
+        return;
+    (void)tc_parse_size(n->text, ret_bytes);
+    if (*ret_bytes == 0)
+        tc_problem_in(l, TC_SEV_ERROR, TC_R_BAD_SIZE, n, 0, "",
+                      "`max_size` must be more than nothing");
+}
+
 static void read_cache(struct tc_load *l, const struct tc_yaml_node *map)
 {
     enum {
@@ -55,12 +66,7 @@ static void read_cache(struct tc_load *l, const struct tc_yaml_node *map)
     (void)tc_read_map(l, map, "`cache`", keys, v);
     if (v[PATH] != NULL && v[PATH]->kind == TC_YAML_TEXT)
         l->config.cache_path = tc_flat_add_str(l->out, tc_config_relative(l, v[PATH]));
-    if (v[MAX_SIZE] == NULL || v[MAX_SIZE]->kind != TC_YAML_TEXT)
-        return;
-    (void)tc_parse_size(v[MAX_SIZE]->text, &l->config.max_size_bytes);
-    if (l->config.max_size_bytes == 0)
-        tc_problem_in(l, TC_SEV_ERROR, TC_R_BAD_SIZE, v[MAX_SIZE], 0, "",
-                      "`max_size` must be more than nothing");
+    read_max_size(l, v[MAX_SIZE], &l->config.max_size_bytes);
 }
 
 static void read_log(struct tc_load *l, const struct tc_yaml_node *map)
@@ -132,7 +138,8 @@ enum {
     STORAGE_SECRET,
     STORAGE_OPTIONS,
     STORAGE_TIMEOUT,
-    STORAGE_COUNT = 11
+    STORAGE_MAX_SIZE,
+    STORAGE_COUNT = 12
 };
 
 static void read_storage(struct tc_load *l, const struct tc_yaml_node *n, struct tc_storage *ret,
@@ -144,6 +151,7 @@ static void read_storage(struct tc_load *l, const struct tc_yaml_node *n, struct
         [STORAGE_SECRET] = {"secret", TC_VALUE_TEXT},
         [STORAGE_OPTIONS] = {"options", TC_VALUE_MAP},
         [STORAGE_TIMEOUT] = {"timeout", TC_VALUE_DURATION},
+        [STORAGE_MAX_SIZE] = {"max_size", TC_VALUE_SIZE},
         {"bucket", TC_VALUE_TEXT},
         {"prefix", TC_VALUE_TEXT},
         {"region", TC_VALUE_TEXT},
@@ -162,6 +170,12 @@ static void read_storage(struct tc_load *l, const struct tc_yaml_node *n, struct
     if (type == NULL) {
         tc_problem_at(l, TC_SEV_ERROR, TC_R_BAD_VALUE, n->key_at, "type: lmdb",
                       "storage '%.60s' has no `type`", n->key);
+    } else if (strcmp(type, "lmdb") != 0 && v[STORAGE_MAX_SIZE] != NULL) {
+        tc_problem_at(
+            l, TC_SEV_ERROR, TC_R_BAD_VALUE, v[STORAGE_MAX_SIZE]->key_at, "",
+            "only a storage of type lmdb has a `max_size`; what lies in '%.60s' is limited "
+            "where that is",
+            n->key);
     } else if (strchr(type, '.') != NULL) {
         *ret_far = (struct tc_far_values){v[STORAGE_TYPE], v[STORAGE_OPTIONS], v[STORAGE_SECRET],
                                           v[STORAGE_TIMEOUT]};
@@ -175,6 +189,7 @@ static void read_storage(struct tc_load *l, const struct tc_yaml_node *n, struct
     } else if ((path = tc_config_relative(l, v[STORAGE_PATH])) != NULL) {
         ret->path = tc_flat_add_str(l->out, path);
         ret->kind = TC_STORAGE_LMDB;
+        read_max_size(l, v[STORAGE_MAX_SIZE], &ret->max_size_bytes);
     }
 }
 

@@ -218,6 +218,8 @@ static int handle_attach(struct tc_service *s, struct tc_pending *p)
     if (s->packet.bytes < sizeof *m)
         return -EBADMSG;
     r = tc_server_attach(s, (pid_t)m->pid);
+    if (r == 0 && m->max_size_bytes != 0 && s->config[0] == 0)
+        tc_store_set_limit(s->store, m->max_size_bytes);
     tc_pending_ready(p, r, 0, 0);
     return 0;
 }

@@ -28,6 +28,8 @@ WRONG = {
     "unknown key": ("tasks:\n  - symbol: f\n    prototpye: |\n      int f(int n)\n", "unknown-key", "prototype"),
     "wrong type": ("tasks:\n  symbol: f\n", "wrong-type", ""),
     "bad duration": (GOOD + "    cache_expiration: 3 fortnights\n", "bad-duration", "1h30m"),
+    "a storage's size": ("storages: { s: { type: lmdb, path: s, max_size: 0 } }\n" + GOOD, "bad-size", "more than nothing"),
+    "a far storage's size": ("storages: { s: { type: files.directory, max_size: 1GiB } }\n" + GOOD, "bad-value", "only a storage of type lmdb"),
     "bad size": ("cache: { max_size: plenty }\n" + GOOD, "bad-size", "GiB"),
     "bad prototype": (GOOD.replace("x[n], int n)", "x[n], int"), "bad-prototype", "^"),
     "missing extent": (GOOD.replace("x[n]", "*x"), "extent-missing", "try: const double x[n]"),

@@ -142,6 +142,33 @@ def test_a_config_whose_tasks_use_no_storage_starts_none(t):
     lacks(" ".join(open(f"/proc/{p}/cmdline").read() for p in t.service_pids()), "fast")
 
 
+def test_a_storage_has_a_limit_of_its_own(t):
+    """Its own, not the cache's; what the latest run says holds, for a service that runs already as for one that is started by hand."""
+    program = t.cc(LARGE.replace("int main(void)\n{\n    fill(3, out, sizeof out);", "int main(int argc, char **argv)\n{\n    for (int i = 0; i < atoi(argv[argc - 1]); i++)\n        fill(i, out, 100000);"), "large")
+    text = APART.replace("    cache_policy: apart", "    cache_policy: INPUTS").replace("path: fast }", "path: fast, max_size: LIMIT }")
+
+    def there(c):
+        return json.loads(t.ctl("stats", "-c", c, "--storage", "fast", "--json").out)
+    equal(there(t.config(text.replace("LIMIT", "3MiB")))["max_size_bytes"], 3 << 20, "before anything is there")
+    for limit in (1 << 20, 2 << 20):
+        c = t.config(text.replace("LIMIT", str(limit)))
+        t.run([program, 40], config=c)
+        equal(there(c)["max_size_bytes"], limit)
+        t.wait(lambda: there(c)["size_bytes"] <= limit, "eviction", 20)
+        if not there(c)["size_bytes"] > limit // 2:
+            raise Failure(f"{there(c)['size_bytes']} of {limit} bytes")
+    t.kill_services()
+    t.preload([program, 1], c)
+    equal(there(c)["max_size_bytes"], 2 << 20, "a service that the program starts")
+    contains(t.ctl("doctor", "-c", c, program).text, f"fast: {t.dir}/fast, at most 2 MiB\n")
+    found = json.loads(t.ctl("doctor", "-c", c, program, "--json").out)
+    equal([s["max_size_bytes"] for s in found["storages"]], [None, 2 << 20])
+    c = t.config("cache: { path: fast, max_size: 5MiB }\n" + text.replace("LIMIT", "3MiB"))
+    t.kill_services()
+    t.run([program, 1], config=c)
+    equal(there(c)["max_size_bytes"], 5 << 20, "the cache itself, whose config says so")
+
+
 def test_a_private_tasks_program_is_in_no_record(t):
     program = t.cc(PROGRAM.replace("int main(int argc, char **argv)\n{", """__attribute__((noinline, noclone)) int flow(int x)
 {
