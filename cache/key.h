@@ -29,7 +29,9 @@
  * "=run_id",
  * "=flow", "=fpenv", "=key" (a template's text: its bytes with TC_TAG_STRING, a digest of them with
  * TC_TAG_BYTES), "=key.PLUGIN.FUNCTION" (what a key function gave, likewise), and the parameters'
- * names, which never begin with '='.
+ * names, which never begin with '='. Behind these, of a task without a floating
+ * type, "=fpenv" if it isn't as a process begins; and where arguments of the call lie in each
+ * other's memory, "=overlap" (preload/overlap.h).
  *
  * Freestanding; any context. Memory is the caller's.
  */

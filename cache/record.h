@@ -121,10 +121,11 @@ int tc_record_decode_draft(const void *value, size_t bytes, struct tc_record_vie
 /* The checksum for a complete value, computed with the field as 0. `value` may be unaligned. */
 uint64_t tc_record_checksum(const void *value, size_t bytes);
 
-/* Does the store's record count as a hit at `now_ns`? Strictly later than now, or none. */
+/* Does the store's record count as a hit at `now_ns`? It expires strictly later than now, or never.
+ * One of the future was written before the clock was set back: how old it is nobody knows. */
 static inline int tc_record_live(const struct tc_record *r, int64_t now_ns)
 {
-    return r->expires_ns == TC_NEVER || r->expires_ns > now_ns;
+    return r->expires_ns == TC_NEVER || (r->expires_ns > now_ns && r->created_ns <= now_ns);
 }
 
 #endif

@@ -264,6 +264,9 @@ static void text_expiry(const struct tc_record *head, int64_t now)
         puts("Expires       never");
     else if (tc_record_live(head, now))
         printf("Expires       in %s\n", tc_units_duration(head->expires_ns - now, text));
+    else if (head->expires_ns > now)
+        printf("Expires       %sexpired%s: it is %s in the future\n", tc_style(stdout, TC_WARN),
+               tc_style(stdout, TC_PLAIN), tc_units_duration(head->created_ns - now, text));
     else
         printf("Expires       %sexpired%s %s ago\n", tc_style(stdout, TC_WARN),
                tc_style(stdout, TC_PLAIN), tc_units_duration(now - head->expires_ns, text));
