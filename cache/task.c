@@ -205,8 +205,8 @@ static int follow_ok(const struct tc_task *task, const struct code *c, const str
 
     if (m->follow <= TC_FOLLOW_IGNORED)
         return 1;
-    if (m->type != TC_PTR || m->bits != 0 || m->follow > TC_FOLLOW_STRINGS ||
-        !expr_ok(&alone, m->length))
+    if (m->type != TC_PTR || m->bits != 0 || m->follow > TC_FOLLOW_FUNCTION ||
+        !expr_ok(m->owner == TC_OWNER_CALL ? c : &alone, m->length))
         return 0;
     return m->follow != TC_FOLLOW_ARRAY ||
            (m->elem == TC_MEMBERS ? m->layout != 0 && m->layout <= task->layouts.count

@@ -69,16 +69,23 @@ struct tc_member {
     uint16_t layout; /* 1 + index, of elements that are TC_MEMBERS */
     uint32_t length; /* program, whose one argument is the address of the struct: elements;
                         TC_NO_EXPR: one */
-    uint32_t owner;  /* offset of that struct */
+    uint32_t owner;  /* offset of that struct, or: */
 };
+
+/* A pointer that another one leads to is a layout of its own, with one member without a name. The
+ * argument of its program is the struct that the first pointer is in, or the program is one over
+ * the call's arguments, as a parameter's is. */
+#define TC_OWNER_OUTER (UINT32_MAX - 1)
+#define TC_OWNER_CALL  UINT32_MAX
 
 /* What counts of a member. */
 enum tc_follow {
     TC_FOLLOW_VALUE = 0,
-    TC_FOLLOW_IGNORED, /* nothing: neither in keys nor in outputs */
-    TC_FOLLOW_STRING,  /* of a pointer what it points at: a NUL-terminated string */
-    TC_FOLLOW_ARRAY,   /* elements */
-    TC_FOLLOW_STRINGS, /* pointers to strings */
+    TC_FOLLOW_IGNORED,  /* nothing: neither in keys nor in outputs */
+    TC_FOLLOW_STRING,   /* of a pointer what it points at: a NUL-terminated string */
+    TC_FOLLOW_ARRAY,    /* elements */
+    TC_FOLLOW_STRINGS,  /* pointers to strings */
+    TC_FOLLOW_FUNCTION, /* code: its source */
 };
 #define TC_MAX_DEPTH 8u /* pointers behind one another */
 

@@ -146,13 +146,20 @@ static void add_noted(void *ctx, const void *data, uint64_t bytes)
     tc_material_content(n->m, data, bytes);
 }
 
+static void note_pointer(void *ctx, const void *data, uint64_t bytes)
+{
+    struct noted *n = ctx;
+
+    note(n->c, (uint64_t)(uintptr_t)data, bytes, n->m);
+}
+
 static uint32_t add_elements(struct tc_call *c, const struct tc_element *e, uint64_t address,
                              uint64_t bytes, struct tc_material *m)
 {
     struct noted noted = {c, m};
 
     if (tc_follows(e))
-        return tc_follow(c, e, address, bytes / e->bytes, add_noted, &noted);
+        return tc_follow(c, e, address, bytes / e->bytes, add_noted, note_pointer, &noted);
     if (e->layout == NULL)
         tc_material_content(m, (const void *)(uintptr_t)address, bytes);
     else
@@ -177,7 +184,7 @@ static uint32_t measure(struct tc_call *c, const struct tc_element *e, const str
     *ret = 0;
     for (uint64_t i = 0; r == 0 && i < runs->pieces && runs->piece_bytes != 0; i++)
         r = tc_follow(c, e, address + i * runs->stride_bytes, runs->piece_bytes / e->bytes,
-                      count_content, ret);
+                      count_content, NULL, ret);
     return r;
 }
 

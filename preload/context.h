@@ -119,6 +119,7 @@ struct tc_plugin_area;
 struct tc_walk {
     struct tc_element element;
     uint64_t address, left; /* of this element; and how many with it */
+    uint64_t owner;         /* of a pointer without a struct around it: see TC_OWNER_OUTER */
     uint32_t member, index; /* of the element; of the member, if it is several */
 };
 

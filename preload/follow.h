@@ -17,8 +17,10 @@ static inline int tc_follows(const struct tc_element *e)
     return e->layout != NULL && e->layout->follows;
 }
 
-/* `count` elements at `address`, which may be read, go to `put` in runs. 0 or an enum tc_reason. */
+/* `count` elements at `address`, which may be read, go to `put` in runs; `pointer`, if there is
+ * one, is told of the pointers that are followed, which don't count themselves. 0 or an enum
+ * tc_reason. */
 uint32_t tc_follow(struct tc_call *c, const struct tc_element *e, uint64_t address, uint64_t count,
-                   tc_gather_fn *put, void *arg);
+                   tc_gather_fn *put, tc_gather_fn *pointer, void *arg);
 
 #endif

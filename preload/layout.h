@@ -22,6 +22,13 @@ struct tc_element tc_element_of_result(const struct tc_hook *h);
 /* 1 + index. */
 struct tc_element tc_element_of_layout(const struct tc_hook *h, uint32_t layout);
 
+/* Not structs, but pointers to what is an input? */
+static inline int tc_is_of_pointers(const struct tc_element *e)
+{
+    return e->layout != NULL && e->layout->count == 1 && e->members[0].type == TC_PTR &&
+           e->members[0].name.bytes == 0;
+}
+
 /* Bytes in memory for so many packed ones. */
 static inline uint64_t tc_element_span(const struct tc_element *e, uint64_t packed_bytes)
 {

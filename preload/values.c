@@ -60,7 +60,9 @@ static uint32_t put_array(struct tc_call *c, const struct tc_param *p, uint64_t 
     if (r != 0)
         return r;
     ret->kind = TASKCACHE_ARRAY;
-    ret->element_kind = element.layout != NULL ? (uint32_t)TASKCACHE_MEMBERS : kind_of(p->elem);
+    ret->element_kind = element.layout == NULL        ? kind_of(p->elem)
+                        : tc_is_of_pointers(&element) ? (uint32_t)TASKCACHE_POINTER
+                                                      : (uint32_t)TASKCACHE_MEMBERS;
     ret->element_bytes = (uint32_t)element.bytes;
     ret->pieces = e.pieces;
     ret->bytes = e.piece_bytes;

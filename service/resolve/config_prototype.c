@@ -6,12 +6,13 @@
 
 #include "service/resolve/config_problem.h"
 
-/* Constructs of the language that aren't executed yet, and functions that can't be hooked: the
+/* Types that nothing can be done with, and functions that can't be hooked: the
  * program runs without the task. What is wrong in the text stops it. */
 static enum tc_severity severity_of(enum tc_reason reason)
 {
     return reason == TC_R_NOT_YET || reason == TC_R_VARIADIC || reason == TC_R_VECTOR_TYPE ||
-                   reason == TC_R_PLUGIN_INIT
+                   reason == TC_R_RECURSIVE_TYPE || reason == TC_R_UNSUPPORTED_TYPE ||
+                   reason == TC_R_PLACE_UNCERTAIN || reason == TC_R_PLUGIN_INIT
                ? TC_SEV_WARNING
                : TC_SEV_ERROR;
 }

@@ -130,11 +130,12 @@ static enum tc_reason check_result(struct tc_dwarf_function *f, char detail[TC_D
 
     tc_dwarf_peel(&f->result, f->has_result, &t);
     if (is_by_hidden_address(&f->result, f->has_result))
-        return refuse(detail, TC_R_NOT_YET, "the result is an object that is returned by address");
+        return refuse(detail, TC_R_UNSUPPORTED_TYPE,
+                      "the result is an object that is returned by address");
     if (t.tag == DW_TAG_array_type && !tc_dwarf_is_fortran(f->language))
         return refuse(detail, TC_R_VECTOR_TYPE, "the result");
     if (t.tag == DW_TAG_array_type || t.tag == DW_TAG_string_type)
-        return refuse(detail, TC_R_NOT_YET, "the result is an array or text");
+        return refuse(detail, TC_R_UNSUPPORTED_TYPE, "the result is an array or text");
     return TC_R_NONE;
 }
 
@@ -144,9 +145,10 @@ static enum tc_reason check_param(struct tc_dwarf_function *f, struct tc_dwarf_p
     const char *name = p->name != NULL ? p->name : "a parameter";
 
     if (is_by_hidden_address(&p->type, p->has_type))
-        return refuse(detail, TC_R_NOT_YET, "'%.80s' is an object that is passed by address", name);
+        return refuse(detail, TC_R_UNSUPPORTED_TYPE,
+                      "'%.80s' is an object that is passed by address", name);
     if (has_descriptor(f, p))
-        return refuse(detail, TC_R_NOT_YET, "'%.80s' is an array with a descriptor", name);
+        return refuse(detail, TC_R_UNSUPPORTED_TYPE, "'%.80s' is an array with a descriptor", name);
     return is_vector(p) ? refuse(detail, TC_R_VECTOR_TYPE, "'%.80s'", name) : TC_R_NONE;
 }
 

@@ -84,7 +84,7 @@ static void check_stack(const struct tc_dwarf_question *q, struct tc_dwarf_funct
         i++;
     if (i < count && q->function->exported &&
         tc_dwarf_check_stack(q->im, q->function, f, params, count, i, a->detail) != 0)
-        tc_dwarf_refuse(a, TC_R_NOT_YET,
+        tc_dwarf_refuse(a, TC_R_PLACE_UNCERTAIN,
                         "the debug information doesn't tell where structs are passed: declare them "
                         "under `types:`");
 }

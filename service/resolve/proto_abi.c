@@ -70,9 +70,9 @@ static bool has_struct_array(const struct proto_type *t, bool in_array)
 static void check_unaligned(struct proto *p, const struct proto_type *t, proto_at at)
 {
     if (has_struct_array(t, false))
-        proto_fail(p, TC_R_NOT_YET, at, NULL,
-                   "values of '%.60s' with an array of packed structs, about which compilers "
-                   "disagree, aren't built yet",
+        proto_fail(p, TC_R_PLACE_UNCERTAIN, at, NULL,
+                   "'%.60s' passes a value with an array of packed structs, about whose place "
+                   "compilers disagree",
                    p->fn->name);
 }
 
@@ -98,10 +98,6 @@ static struct proto_classes classify(struct proto *p, const struct proto_type *t
 
     if (t->kind == K_WIDE && t->scalar == TC_F80 && t->is_complex)
         return (struct proto_classes){{CLASS_COMPLEX_X87, CLASS_NONE}};
-    if (proto_size_of(p, t, at).align > 16)
-        proto_fail(p, TC_R_NOT_YET, at, NULL,
-                   "values of '%.60s' that are aligned by more than 16 aren't built yet",
-                   p->fn->name);
     if (l->bytes > 16)
         return memory;
     for (uint32_t i = 0; i < l->count; i++)
@@ -112,15 +108,16 @@ static struct proto_classes classify(struct proto *p, const struct proto_type *t
     /* All leaves are aligned, but what holds them isn't (a struct of bit-fields in a packed one):
      * memory for clang, not for gcc. */
     if (has_unaligned(t))
-        proto_fail(p, TC_R_NOT_YET, at, NULL,
-                   "values of '%.60s' with a struct of bit-fields that isn't aligned, about which "
-                   "compilers disagree, aren't built yet",
+        proto_fail(p, TC_R_PLACE_UNCERTAIN, at, NULL,
+                   "'%.60s' passes a value with a struct of bit-fields that isn't aligned, about "
+                   "whose place compilers disagree",
                    p->fn->name);
     /* Compilers disagree about what nobody can name. */
     if (unnamed_bits(t) || c.half[0] == CLASS_NONE ||
         (l->bytes > 8 && c.half[0] != CLASS_X87 && c.half[1] == CLASS_NONE))
-        proto_fail(p, TC_R_NOT_YET, at, NULL,
-                   "values of '%.60s' with an eightbyte that nothing names aren't built yet",
+        proto_fail(p, TC_R_PLACE_UNCERTAIN, at, NULL,
+                   "'%.60s' passes a value with an eightbyte that no member names, about whose "
+                   "place compilers disagree",
                    p->fn->name);
     return c;
 }
@@ -132,8 +129,10 @@ struct places {
 static void on_stack(struct proto *p, struct proto_param *x, struct places *at,
                      struct proto_size size)
 {
+    /* From where the arguments begin, which callers align for the greatest of them. */
     if (size.align > 8)
-        at->slots = (at->slots + 1) & ~1u;
+        at->slots = (at->slots + (uint32_t)size.align / 8 - 1) / ((uint32_t)size.align / 8) *
+                    ((uint32_t)size.align / 8);
     x->loc = TC_LOC_STACK;
     x->loc_index = (uint16_t)at->slots;
     at->slots += (uint32_t)((size.bytes + 7) / 8);
@@ -160,9 +159,9 @@ static void place_members(struct proto *p, struct proto_param *x, struct places 
     if (c.half[0] > CLASS_SSE || at->ints + ints > INT_REGISTERS || at->sse + sse > SSE_REGISTERS) {
         /* clang up to 17 splits it between register and stack, and aligns it by 8 there. */
         if (x->value->kind == K_WIDE && c.half[0] == CLASS_INTEGER)
-            proto_fail(p, TC_R_NOT_YET, x->type_at, NULL,
-                       "parameter '%.50s' of '%.50s': an __int128 on the stack, where compilers "
-                       "disagree about its place, isn't built yet",
+            proto_fail(p, TC_R_PLACE_UNCERTAIN, x->type_at, NULL,
+                       "parameter '%.50s' of '%.50s': an __int128 on the stack, about whose place "
+                       "compilers disagree",
                        x->name, p->fn->name);
         on_stack(p, x, at, proto_size_of(p, x->value, x->type_at));
         return;

@@ -160,6 +160,7 @@ struct proto_member {
     struct proto_expr *aligned; /* the greatest alignment given; NULL: none */
     uint8_t dir;                /* TC_IN, TC_IGNORE or 0 */
     bool follows;               /* what it points at counts: */
+    bool is_parameter;          /* it stands for one, whose elements are pointers */
     struct proto_expr *extent;  /* so many; NULL: a string, or one */
     struct proto_member *next;
     /* From the layout. */
@@ -208,9 +209,10 @@ struct proto_layout {
 
 /* What a member's table entry gets when its layout is complete. */
 struct proto_follow {
-    const struct proto_type *to;     /* of type TC_MEMBERS */
-    const struct proto_expr *extent; /* NULL: one */
-    struct proto_record *owner;      /* whose members the extent names */
+    const struct proto_type *to;       /* of type TC_MEMBERS */
+    const struct proto_expr *extent;   /* NULL: one */
+    struct proto_record *owner;        /* whose members the extent names; NULL: parameters */
+    const struct proto_member *member; /* that the pointer is, or that leads to it */
     proto_at at;
 };
 
@@ -379,6 +381,8 @@ struct proto_storage {
     struct proto_expr *aligned; /* the last one given */
     proto_at at;                /* of the storage class */
     proto_at base_at;           /* of the type's first word, behind qualifiers */
+    bool atomic;
+    proto_at atomic_at;
 };
 bool proto_is_keyword(const char *word); /* no name */
 bool proto_starts_type(const struct proto *p, const struct proto_token *t);
@@ -401,6 +405,9 @@ struct proto_member *proto_find_member(struct proto *p, struct proto_record *r, 
                                        uint64_t *ret_offset);
 /* 1 + the index of a type's layout: one for all uses. */
 uint32_t proto_layout_of(struct proto *p, const struct proto_type *t, proto_at at);
+/* Of one pointer, which is no struct's: what it leads to. */
+uint32_t proto_layout_of_pointer(struct proto *p, const struct proto_type *pointer,
+                                 struct tc_member leaf, struct proto_follow follow);
 
 /* proto_pointee.c: pointers in structs */
 uint8_t proto_member_direction(struct proto *p);
@@ -408,6 +415,8 @@ void proto_settle_member(struct proto *p, struct proto_member *m);
 void proto_follow_leaf(struct proto *p, const struct proto_member *m, const struct proto_type *to,
                        struct tc_member *leaf, struct proto_follow *follow);
 void proto_follow_members(struct proto *p, uint32_t layout);
+/* Of the pointers that a parameter, an input, leads to. */
+uint32_t proto_layout_of_pointers(struct proto *p, const struct proto_param *x);
 
 /* proto_abi.c: where arguments and results are */
 void proto_assign_places(struct proto *p);

@@ -61,11 +61,6 @@ static void pointer_result(struct proto *p)
                "'%.60s' returns a pointer, and nothing says who owns what it points at", f->name);
 }
 
-_Noreturn static void result_not_yet(struct proto *p, proto_at at, const char *what)
-{
-    proto_fail(p, TC_R_NOT_YET, at, NULL, "the result of '%.60s': %s built yet", p->fn->name, what);
-}
-
 static void members_result(struct proto *p)
 {
     struct proto_function *f = p->fn;
@@ -99,7 +94,9 @@ static void check_result(struct proto *p)
     case K_VECTOR:
         proto_fail(p, TC_R_VECTOR_TYPE, f->result_at, NULL, "'%.60s' returns a vector", f->name);
     case K_UNBUILT:
-        result_not_yet(p, f->result_at, proto_format(p, "values of type %s aren't", t->spelled));
+        proto_fail(p, TC_R_UNSUPPORTED_TYPE, f->result_at, NULL,
+                   "'%.60s' returns a value of type %s, which can't be passed", f->name,
+                   t->spelled);
     case K_WIDE:
     case K_RECORD:
         members_result(p);

@@ -57,6 +57,11 @@ _Noreturn static void capacity_missing(struct proto *p, const struct proto_param
 
     proto_put(p, &text, "out ");
     proto_put(p, &text, proto_type_text(p, x->elem, x->name, false));
+    if (x->pieces != NULL) {
+        proto_put(p, &text, "[");
+        proto_print_expr(p, &text, x->pieces);
+        proto_put(p, &text, "]");
+    }
     proto_put(p, &text, "[");
     proto_print_expr(p, &text, x->length);
     proto_put(p, &text, " <= ");
@@ -121,12 +126,20 @@ static void param_programs(struct proto *p, struct proto_param *x)
     x->code_capacity = extent(p, x->capacity, WHEN_CAPACITY);
     if (!x->after || x->capacity != NULL)
         return;
-    if (x->pieces != NULL)
-        proto_fail(p, TC_R_NOT_YET, x->length->first, NULL,
-                   "'%.50s' of '%.50s': several dimensions that are known only after the call "
-                   "aren't built yet",
+    if (x->stride != NULL)
+        proto_fail(p, TC_R_BAD_PROTOTYPE, x->stride->first, "",
+                   "'%.50s' of '%.50s': an extent that is known only after the call lies together: "
+                   "it has no stride",
                    x->name, p->fn->name);
     capacity_missing(p, x);
+}
+
+/* Behind the pointers that parameters lead to. */
+static void pointee_programs(struct proto *p)
+{
+    for (uint32_t i = 0; i < p->member_count; i++)
+        if (p->members[i].owner == TC_OWNER_CALL && p->follows[i].extent != NULL)
+            p->members[i].length = extent(p, p->follows[i].extent, WHEN_BEFORE);
 }
 
 void proto_compile_all(struct proto *p, const struct proto_expr *skip,
@@ -136,6 +149,7 @@ void proto_compile_all(struct proto *p, const struct proto_expr *skip,
         param_programs(p, &p->fn->params[i]);
     if (p->fn->owned.shape != 0)
         param_programs(p, &p->fn->owned);
+    pointee_programs(p);
     p->skip = skip == NULL ? TC_NO_EXPR : proto_program(p, skip, WHEN_SKIP, false);
     p->success = success == NULL ? TC_NO_EXPR : proto_program(p, success, WHEN_AFTER, false);
 }

@@ -10,8 +10,8 @@ static void check_qualifiers(struct proto *p, const struct proto_param *x)
         proto_fail(p, TC_R_BAD_PROTOTYPE, x->at, "in, out or inout",
                    "a global that counts is read or written: '%.60s' has no direction", x->name);
     if (x->is_malloc || x->codec != NULL)
-        proto_fail(p, TC_R_NOT_YET, x->qualifier_at, NULL,
-                   "'%.60s': `malloc` and `codec` of globals aren't built yet", x->name);
+        proto_fail(p, TC_R_BAD_PROTOTYPE, x->qualifier_at, "",
+                   "'%.60s' is a global: `malloc` and `codec` say what a caller is given", x->name);
 }
 
 static struct proto_type *one_of(struct proto *p, struct proto_type *t, proto_at at)

@@ -68,9 +68,9 @@ static uint64_t place_bits(struct proto *p, struct proto_record *r, struct proto
         proto_fail(p, TC_R_BAD_PROTOTYPE, m->bits->first, "",
                    "no bit-field of its type is so wide");
     if (m->aligned != NULL || (packed && width == 0))
-        proto_fail(p, TC_R_NOT_YET, m->at, NULL,
-                   "bit-fields with an alignment in packed structs, or of their own, aren't built "
-                   "yet");
+        proto_fail(p, TC_R_UNSUPPORTED_TYPE, m->at, NULL,
+                   "where a bit-field lies that has an alignment of its own, or ends a unit of a "
+                   "packed struct, no rule of C says");
     if (width == 0)
         return round_up(at, unit);
     if (!packed && at / unit != (at + (uint64_t)width - 1) / unit)
@@ -126,7 +126,8 @@ static void lay_out(struct proto *p, struct proto_record *r, proto_at at)
     r->align = alignment(p, r->aligned, r->align);
     r->bytes = limited(p, round_up((bits + 7) / 8, r->align), at);
     if (r->bytes == 0)
-        proto_fail(p, TC_R_NOT_YET, at, NULL, "'%.60s' is empty: such types aren't built yet",
+        proto_fail(p, TC_R_UNSUPPORTED_TYPE, at, NULL,
+                   "'%.60s' is empty: nothing of it can be read, and C and C++ pass it differently",
                    record_text(p, r));
 }
 
@@ -154,7 +155,8 @@ struct proto_size proto_size_of(struct proto *p, const struct proto_type *t, pro
     case K_VECTOR:
         proto_fail(p, TC_R_VECTOR_TYPE, at, NULL, "a struct of '%.60s' holds vectors", p->fn->name);
     case K_UNBUILT:
-        proto_fail(p, TC_R_NOT_YET, at, NULL, "values of type %s aren't built yet", t->spelled);
+        proto_fail(p, TC_R_UNSUPPORTED_TYPE, at, NULL, "values of type %s can't be read",
+                   t->spelled);
     default:
         proto_fail(p, TC_R_BAD_PROTOTYPE, at, "", "a member has a type without a size");
     }
@@ -243,6 +245,16 @@ static void add_leaves(const struct leaves *l, const char *name, const struct pr
 static void add_pointer(const struct leaves *l, const char *name, const struct proto_type *t,
                         struct run run);
 
+/* Pointers whose extent is a member's beside them: a table's entry for several goes from struct to
+ * struct. */
+static bool asks_owner(const struct leaves *l, const struct proto_type *t)
+{
+    while (t->kind == K_ARRAY)
+        t = t->to;
+    return t->kind == K_POINTER && l->member != NULL && l->member->follows &&
+           (l->member->extent != NULL || t->to->kind == K_POINTER);
+}
+
 /* An array of structs is kept as an array of each of their members; an array inside an array as one
  * where they lie without gaps, else one by one. */
 static void add_array(const struct leaves *l, const char *name, const struct proto_type *t,
@@ -252,7 +264,7 @@ static void add_array(const struct leaves *l, const char *name, const struct pro
 
     if (n == 0)
         return;
-    if (run.count == 1 || run.stride == n * bytes) {
+    if (!asks_owner(l, t) && (run.count == 1 || run.stride == n * bytes)) {
         add_leaves(l, name, t->to, (struct run){run.offset, run.count * n, bytes});
         return;
     }
@@ -315,9 +327,9 @@ static void add_pointer(const struct leaves *l, const char *name, const struct p
                         struct run run)
 {
     struct tc_member leaf = {.length = 0};
-    struct proto_follow follow = {.owner = l->record, .at = l->at};
+    struct proto_follow follow = {.owner = l->record, .member = l->member, .at = l->at};
 
-    if (l->member != NULL && l->member->follows && !l->ignored)
+    if (l->member != NULL && !l->ignored && (l->member->follows || t->to->kind == K_FUNCTION))
         proto_follow_leaf(l->p, l->member, t->to, &leaf, &follow);
     add_leaf(l, name, TC_PTR, run, leaf);
     l->p->follows[l->p->member_count - 1] = follow;
@@ -329,31 +341,54 @@ static bool same_type(const struct proto_type *a, const struct proto_type *b)
            (a->kind == K_RECORD ? a->record == b->record : strcmp(a->plain, b->plain) == 0);
 }
 
-uint32_t proto_layout_of(struct proto *p, const struct proto_type *t, proto_at at)
+static struct proto_layout *new_layout(struct proto *p, const struct proto_type *t,
+                                       const char *name, proto_at at)
 {
     struct proto_layout *layout = &p->layouts[p->layout_count];
-    struct leaves l = {.p = p, .layout = layout, .at = at};
+
+    if (p->layout_count == TC_MAX_LAYOUTS)
+        proto_fail(p, TC_R_TOO_MANY, at, NULL, "'%.60s' has more than %u types with members",
+                   p->fn->name, TC_MAX_LAYOUTS);
+    layout->type = t;
+    layout->name = name;
+    layout->bytes = proto_size_of(p, t, at).bytes;
+    layout->first = p->member_count;
+    return layout;
+}
+
+uint32_t proto_layout_of(struct proto *p, const struct proto_type *t, proto_at at)
+{
+    struct proto_layout *layout;
+    struct leaves l = {.p = p, .at = at};
     uint32_t number;
 
     for (uint32_t i = 0; i < p->layout_count; i++)
         if (same_type(p->layouts[i].type, t))
             return i + 1;
-    if (p->layout_count == TC_MAX_LAYOUTS)
-        proto_fail(p, TC_R_TOO_MANY, at, NULL, "'%.60s' has more than %u types with members",
-                   p->fn->name, TC_MAX_LAYOUTS);
-    layout->type = t;
-    layout->name = t->kind == K_RECORD ? record_text(p, t->record) : t->plain;
-    layout->bytes = proto_size_of(p, t, at).bytes;
-    layout->first = p->member_count;
+    layout = l.layout =
+        new_layout(p, t, t->kind == K_RECORD ? record_text(p, t->record) : t->plain, at);
     add_leaves(&l, "", t, (struct run){0, 1, layout->bytes});
     if (layout->packed_bytes == 0 && !layout->follows)
-        proto_fail(p, TC_R_NOT_YET, at, NULL,
-                   "'%.60s' has no members to read: such types aren't "
-                   "built yet",
+        proto_fail(p, TC_R_UNSUPPORTED_TYPE, at, "ignore", "'%.60s' has no member that counts",
                    layout->name);
     limited(p, layout->packed_bytes, at);
     number = ++p->layout_count;
     if (layout->follows)
         proto_follow_members(p, number);
+    return number;
+}
+
+uint32_t proto_layout_of_pointer(struct proto *p, const struct proto_type *pointer,
+                                 struct tc_member leaf, struct proto_follow follow)
+{
+    struct leaves l = {.p = p, .at = follow.at};
+    uint32_t number;
+
+    l.layout = new_layout(p, pointer, proto_type_text(p, pointer, "", true), follow.at);
+    add_leaf(&l, "", TC_PTR, (struct run){0, 1, l.layout->bytes}, leaf);
+    p->members[l.layout->first].owner = follow.owner != NULL ? TC_OWNER_OUTER : TC_OWNER_CALL;
+    p->follows[l.layout->first] = follow;
+    number = ++p->layout_count;
+    proto_follow_members(p, number);
     return number;
 }

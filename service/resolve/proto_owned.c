@@ -44,9 +44,12 @@ static void check_element(struct proto *p, struct proto_param *x)
     case K_VECTOR:
         refuse(p, x, TC_R_VECTOR_TYPE, "points at vectors");
     case K_UNBUILT:
-        refuse(p, x, TC_R_NOT_YET, "has elements that aren't built yet");
+        refuse(p, x, TC_R_UNSUPPORTED_TYPE,
+               proto_format(p, "has elements of type %s, which can't be read", t->spelled));
     case K_POINTER:
-        refuse(p, x, TC_R_NOT_YET, "holds pointers: blocks of pointers aren't built yet");
+        refuse(p, x, TC_R_OWNERSHIP_MISSING,
+               "is a block of pointers, and nothing says whether what they point at lies in the "
+               "block, is freed one by one, or is somebody else's");
     case K_FUNCTION:
     case K_ARRAY:
         refuse(p, x, TC_R_BAD_PROTOTYPE, "is no block of elements");

@@ -11,6 +11,7 @@ struct printer {
     struct proto *p;
     struct proto_buffer *b;
     bool canonical; /* typedefs resolved, and no `const`: a parameter's direction says it */
+    bool extents;   /* of what pointers in memory lead to */
 };
 
 static void put(const struct printer *w, const char *s)
@@ -79,14 +80,20 @@ static void put_before(const struct printer *w, const struct proto_type *t)
 
 static void put_type(const struct printer *w, const struct proto_type *t, const char *name);
 
+static void put_extent(const struct printer *w, const struct proto_expr *e);
+
 static void put_after(const struct printer *w, const struct proto_type *t)
 {
     if (is_named(w, t))
         return;
     if (needs_parentheses(w, t))
         put(w, ")");
-    if (t->kind == K_ARRAY)
-        put(w, "[]");
+    if (t->kind == K_ARRAY) {
+        put(w, "[");
+        if (w->extents && t->dim.count != NULL)
+            put_extent(w, t->dim.count);
+        put(w, "]");
+    }
     if (t->kind == K_FUNCTION) {
         put(w, t->param_count == 0 && !t->variadic ? "(void" : "(");
         for (uint32_t i = 0; i < t->param_count; i++) {
@@ -207,6 +214,20 @@ static void put_ownership(const struct printer *w, const struct proto_function *
     put(w, " ");
 }
 
+/* The brackets stand at the name: behind it there may be what its elements lead to. */
+static void put_array(const struct printer *w, const struct proto_param *x)
+{
+    struct proto_buffer name = {0};
+    struct printer inner = *w, outer = *w;
+
+    inner.b = &name;
+    outer.extents = true;
+    put(&inner, x->loc == TC_LOC_GLOBAL_POINTER ? proto_format(w->p, "(*%s)", x->name) : x->name);
+    if (!x->is_object)
+        put_extents(&inner, x);
+    put_type(&outer, x->elem, name.data);
+}
+
 static void put_param(const struct printer *w, const struct proto_param *x)
 {
     if (proto_is_owned(x)) {
@@ -221,15 +242,16 @@ static void put_param(const struct printer *w, const struct proto_param *x)
         put(w, x->direction == TC_OUT ? "out " : "inout ");
     else if (x->shape == TC_SHAPE_FILE)
         put(w, "file const ");
+    else if (x->shape == TC_SHAPE_ARRAY && x->elem->kind == K_POINTER)
+        put(w, "in "); /* `const` would say less */
     else if (is_array || x->shape == TC_SHAPE_STRING)
         put(w, "const ");
     if (x->shape == TC_SHAPE_CODEC)
         put_codec(w, x);
-    put_type(w, is_array ? x->elem : x->value,
-             is_array && x->loc == TC_LOC_GLOBAL_POINTER ? proto_format(w->p, "(*%s)", x->name)
-                                                         : x->name);
-    if (is_array && !x->is_object)
-        put_extents(w, x);
+    if (is_array)
+        put_array(w, x);
+    else
+        put_type(w, x->value, x->name);
 }
 
 /* What it reads or writes beside its parameters. */

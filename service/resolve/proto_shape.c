@@ -65,13 +65,6 @@ static struct dims take_apart(struct proto *p, struct proto_param *x)
     return d;
 }
 
-_Noreturn static void not_yet(struct proto *p, const struct proto_param *x, proto_at at,
-                              const char *remedy, const char *what)
-{
-    proto_fail(p, TC_R_NOT_YET, at, remedy, "parameter '%.50s' of '%.50s': %s built yet", x->name,
-               fn_name(p), what);
-}
-
 _Noreturn static void bad(struct proto *p, const struct proto_param *x, proto_at at,
                           const char *remedy, const char *what)
 {
@@ -109,7 +102,9 @@ static void refuse_value(struct proto *p, const struct proto_param *x)
                    "parameter '%.50s' of '%.50s' is a list of arguments that nobody knows", x->name,
                    fn_name(p));
     case K_UNBUILT:
-        not_yet(p, x, x->type_at, NULL, proto_format(p, "values of type %s aren't", t->spelled));
+        proto_fail(p, TC_R_UNSUPPORTED_TYPE, x->type_at, NULL,
+                   "parameter '%.50s' of '%.50s' is a value of type %s, which can't be passed",
+                   x->name, fn_name(p), t->spelled);
     case K_VOID:
         bad(p, x, x->type_at, "", "has the type void");
     case K_FILE:
@@ -164,11 +159,33 @@ static void check_capacity(struct proto *p, const struct proto_param *x, const s
         if (x->direction == TC_IN)
             bad(p, x, d->dim[i]->capacity->first, "", "is an input: a capacity is for outputs");
         if (x->direction == TC_INOUT)
-            not_yet(p, x, d->dim[i]->capacity->first, NULL, "capacities of `inout` aren't");
-        if (d->count > 1)
-            not_yet(p, x, d->dim[i]->capacity->first, NULL,
-                    "capacities in several dimensions aren't");
+            bad(p, x, d->dim[i]->capacity->first, "",
+                "is `inout`, whose extent is known before the call: a capacity is for what is "
+                "known only after it");
+        if (x->stride != NULL)
+            bad(p, x, d->dim[i]->capacity->first, "",
+                "has a stride and a capacity: an extent that is known only after the call lies "
+                "together");
     }
+}
+
+/* Known only after the call, they lie together: one row of all of them. */
+static void join_dimensions(struct proto *p, struct proto_param *x, const struct dims *d)
+{
+    struct proto_expr *length = d->dim[0]->count, *capacity = NULL;
+
+    if (d->count == 1)
+        return;
+    for (uint32_t i = 0; i < d->count; i++) {
+        struct proto_expr *room =
+            d->dim[i]->capacity != NULL ? d->dim[i]->capacity : d->dim[i]->count;
+
+        length = i == 0 ? length : proto_product(p, length, d->dim[i]->count);
+        capacity = capacity == NULL ? room : proto_product(p, capacity, room);
+    }
+    x->pieces = NULL;
+    x->length = length;
+    x->capacity = capacity;
 }
 
 /* Dimensions become pieces of a length, a stride apart: all but the last are contiguous counts. */
@@ -178,8 +195,9 @@ static void take_extents(struct proto *p, struct proto_param *x, const struct di
 
     for (uint32_t i = 0; i < last; i++) {
         if (d->dim[i]->stride != NULL)
-            not_yet(p, x, d->dim[i]->stride->first, NULL,
-                    "strides in another than the last dimension aren't");
+            bad(p, x, d->dim[i]->stride->first, "",
+                "has a stride in another dimension than its last: it says how far the pieces that "
+                "lie together are apart");
         x->pieces = i == 0 ? d->dim[0]->count : proto_product(p, x->pieces, d->dim[i]->count);
     }
     if (last == 0 && d->dim[0]->stride != NULL)
@@ -189,6 +207,11 @@ static void take_extents(struct proto *p, struct proto_param *x, const struct di
     x->stride = d->dim[last]->stride;
     x->capacity = d->dim[last]->capacity;
     check_capacity(p, x, d);
+    for (uint32_t i = 0; i < d->count; i++)
+        if (d->dim[i]->capacity != NULL) {
+            join_dimensions(p, x, d);
+            return;
+        }
 }
 
 /* ---- pointers ---- */
@@ -215,13 +238,39 @@ static bool points_at_text(const struct proto_type *t)
     return t->kind == K_POINTER && is_text(t->to);
 }
 
+static bool points_at_const(const struct proto_type *t)
+{
+    const struct proto_type *to = t->kind == K_POINTER ? t->to : t;
+
+    for (; to->kind == K_ARRAY && !to->is_const; to = to->to)
+        ;
+    return t->kind == K_POINTER && to->is_const;
+}
+
 static void opaque(struct proto_param *x, enum tc_dir dir)
 {
     x->shape = TC_SHAPE_OPAQUE;
     x->direction = (uint8_t)dir;
 }
 
-/* Elements that can be read or written: scalars, bytes behind void. */
+/* Which of the pointers the call sets, and who owns what they lead to, no declaration says. */
+_Noreturn static void refuse_pointers(struct proto *p, const struct proto_param *x)
+{
+    const char *block = NULL;
+
+    if (x->direction == TC_OUT && x->length == NULL && x->elem->to->kind != K_POINTER)
+        block = proto_format(
+            p, "out malloc %s",
+            proto_type_text(p, x->elem,
+                            proto_format(p, is_text(x->elem->to) ? "*%s" : "%s[COUNT]", x->name),
+                            false));
+    proto_fail(p, TC_R_OWNERSHIP_MISSING, x->at, block == NULL ? "ignore, or codec(NAME)" : block,
+               "parameter '%.40s' of '%.40s' receives pointers, and nothing says who owns what "
+               "they point at",
+               x->name, fn_name(p));
+}
+
+/* Elements that can be read or written: scalars, bytes behind void, pointers of inputs. */
 static void refuse_element(struct proto *p, const struct proto_param *x)
 {
     const struct proto_type *t = x->elem;
@@ -231,9 +280,13 @@ static void refuse_element(struct proto *p, const struct proto_param *x)
         proto_fail(p, TC_R_VECTOR_TYPE, x->type_at, NULL,
                    "parameter '%.50s' of '%.50s' points at vectors", x->name, fn_name(p));
     case K_UNBUILT:
-        not_yet(p, x, x->type_at, NULL, proto_format(p, "elements of type %s aren't", t->spelled));
+        proto_fail(p, TC_R_UNSUPPORTED_TYPE, x->type_at, NULL,
+                   "parameter '%.50s' of '%.50s' has elements of type %s, which can't be read",
+                   x->name, fn_name(p), t->spelled);
     case K_POINTER:
-        not_yet(p, x, x->at, NULL, "pointers in memory aren't");
+        if (x->direction != TC_IN)
+            refuse_pointers(p, x);
+        return;
     default:
         break;
     }
@@ -248,14 +301,17 @@ static void refuse_element(struct proto *p, const struct proto_param *x)
 static void array_shape(struct proto *p, struct proto_param *x)
 {
     x->shape = TC_SHAPE_ARRAY;
+    if (x->elem->kind == K_POINTER)
+        x->layout = proto_layout_of_pointers(p, x);
     if (x->elem->kind != K_RECORD && x->elem->kind != K_WIDE)
         return;
     x->layout = proto_layout_of(p, x->elem, x->type_at);
     if (p->layouts[x->layout - 1].follows && x->direction != TC_IN)
         proto_fail(
             p, TC_R_OWNERSHIP_MISSING, x->type_at, "",
-            "parameter '%.40s' of '%.40s' receives structs whose pointers have extents: only "
-            "inputs are followed, and nothing says who owns what an output points at",
+            "parameter '%.40s' of '%.40s' receives structs whose pointers have extents, or lead to "
+            "functions: only inputs are followed, and nothing says who owns what an output points "
+            "at",
             x->name, fn_name(p));
     if (!p->layouts[x->layout - 1].has_pointers)
         return;
@@ -301,7 +357,7 @@ static void with_extent(struct proto *p, struct proto_param *x, const struct dim
     const struct proto_type *t = x->elem;
     bool strings =
         points_at_text(t) && (x->dir == TC_IN || (x->dir == 0 && (t->is_const || t->to->is_const)));
-    bool pointers_at_const = t->kind == K_POINTER && t->to->is_const;
+    bool pointers_at_const = points_at_const(t);
 
     if (x->dir == 0 && !t->is_const && !pointers_at_const) {
         opaque(x, TC_IN);
@@ -311,9 +367,7 @@ static void with_extent(struct proto *p, struct proto_param *x, const struct dim
     take_extents(p, x, d);
     if (!strings)
         refuse_element(p, x);
-    if (strings && d->count > 1)
-        not_yet(p, x, x->at, NULL, "strings in several dimensions aren't");
-    if (strings)
+    if (strings && d->count == 1)
         x->shape = TC_SHAPE_STRINGS;
     else
         array_shape(p, x);

@@ -117,17 +117,31 @@ static void attribute_word(struct proto *p, struct proto_storage *s)
         s->vector = true;
     for (size_t i = 0; abi[i] != NULL; i++)
         if (attribute_is(p->tok->word, abi[i]))
-            proto_fail(p, TC_R_NOT_YET, p->tok->at, NULL,
-                       "the attribute '%.60s' isn't built yet: it changes types or calls",
+            proto_fail(p, TC_R_UNSUPPORTED_TYPE, p->tok->at, NULL,
+                       "the attribute '%.60s' makes another type or another way of calling of it",
                        p->tok->word);
+}
+
+static struct proto_expr *alignment_of(struct proto *p)
+{
+    struct proto_storage inner = {0};
+    const struct proto_token *at = p->tok;
+    struct proto_expr *e = proto_new(p, sizeof *e);
+    struct proto_type *t = proto_specifiers(p, &inner);
+
+    while (proto_accept(p, '*'))
+        t = proto_pointer_to(p, t);
+    e->kind = E_INT;
+    e->at = e->first = at->at;
+    e->height = 1;
+    e->value = (int64_t)proto_size_of(p, t, at->at).align;
+    return e;
 }
 
 static void alignas(struct proto *p, struct proto_storage *s)
 {
     proto_expect(p, '(', "`(`");
-    if (proto_starts_type(p, p->tok))
-        proto_fail(p, TC_R_NOT_YET, p->tok->at, NULL, "_Alignas with a type isn't built yet");
-    s->aligned = proto_expression(p);
+    s->aligned = proto_starts_type(p, p->tok) ? alignment_of(p) : proto_expression(p);
     proto_expect(p, ')', "`)`");
 }
 
@@ -269,6 +283,25 @@ _Noreturn static void no_type(struct proto *p)
     proto_unknown_type(p, p->tok->at, p->tok->word);
 }
 
+/* `_Atomic int` and `_Atomic(int)`: integers, floating values and pointers are as they are without.
+ */
+static void atomic(struct proto *p, struct proto_storage *s, struct proto_type **t)
+{
+    struct proto_storage inner = {0};
+
+    s->atomic_at = p->tok++->at;
+    s->atomic = true;
+    if (!proto_accept(p, '('))
+        return;
+    if (*t != NULL)
+        proto_unexpected(p, "a name");
+    s->base_at = p->tok->at;
+    *t = proto_specifiers(p, &inner);
+    while (proto_accept(p, '*'))
+        *t = proto_pointer_to(p, *t);
+    proto_expect(p, ')', "`)`");
+}
+
 /* One word, or one struct, union or enum, into `*t` or `w`. False: it belongs to the declarator. */
 static bool specifier(struct proto *p, struct proto_storage *s, struct words *w, bool *is_const,
                       struct proto_type **t)
@@ -286,8 +319,10 @@ static bool specifier(struct proto *p, struct proto_storage *s, struct words *w,
         p->tok++;
         return true;
     }
-    if (proto_is_word(p, "_Atomic"))
-        proto_fail(p, TC_R_NOT_YET, p->tok->at, NULL, "atomic types aren't built yet");
+    if (proto_is_word(p, "_Atomic")) {
+        atomic(p, s, t);
+        return true;
+    }
     if (*t != NULL)
         return false;
     if (w->all == 0)
@@ -323,6 +358,10 @@ struct proto_type *proto_specifiers(struct proto *p, struct proto_storage *ret)
         proto_fail(p, TC_R_BAD_PROTOTYPE, first->at, "", "these words don't make a type together");
     if (ret->vector)
         t->kind = K_VECTOR;
+    if (ret->atomic && t->kind != K_SCALAR && t->kind != K_POINTER)
+        proto_fail(p, TC_R_UNSUPPORTED_TYPE, ret->atomic_at, NULL,
+                   "an atomic type that is no integer, floating value or pointer may look "
+                   "different from the plain one");
     t->is_const = t->is_const || is_const;
     return t;
 }
@@ -337,9 +376,9 @@ static void declare_typedef(struct proto *p, struct proto_type *t, const char *n
     if (s.vector)
         t->kind = K_VECTOR;
     if (s.aligned != NULL)
-        proto_fail(
-            p, TC_R_NOT_YET, s.aligned->first, NULL,
-            "an alignment of a typedef isn't built yet: give it to the struct or the member");
+        proto_fail(p, TC_R_UNSUPPORTED_TYPE, s.aligned->first,
+                   "the alignment at the struct or the member",
+                   "a typedef with an alignment of its own is a type that arrays can't be made of");
     if (t->kind == K_RECORD && t->record->tag == NULL)
         t->record->tag = name;
     if (!p->in_found || proto_find(p, SYM_TYPEDEF, name) == NULL)

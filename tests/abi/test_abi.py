@@ -62,7 +62,7 @@ def run_one(t, seed):
             run = t.run([program, *arguments], config)
             got = run.text.splitlines()
             # A layout that no declaration gives is an unknown type.
-            refused = run.errors.count("not-yet: ") + (run.errors.count("C's rules don't lay") if debug else 0)
+            refused = run.errors.count("place-uncertain: ") + (run.errors.count("C's rules don't lay") if debug else 0)
             bodies = t.bodies() - 2 * refused
             # Debug information shows packed structs by their layout alone, and rarely leaves places open.
             if run.errors.count("where structs are passed") > 8:

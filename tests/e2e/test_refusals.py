@@ -165,8 +165,11 @@ def test_prototypes_that_are_told_when_they_are_read(t):
     reasons = about()
     for prototype, reason, status in (("int f(const double *x)", "extent-missing", 2), ("int f(out char b[return])", "capacity-missing", 2),
                                       ("char *f(int x)", "ownership-missing", 2), ("int f(const char *s, ...)", "variadic", None),
-                                      ("__m128 f(__m128 x)", "vector-type", None)):
-        config = t.config(tasks(("f", prototype)))
+                                      ("__m128 f(__m128 x)", "vector-type", None), ("int f(in struct list *l)", "recursive-type", None),
+                                      ("int f(const _Float16 x[3])", "unsupported-type", None),
+                                      ("int f(long a, long b, long c, long d, long e, __int128 x)", "place-uncertain", None),
+                                      ("malloc(2) char **f(int x)", "ownership-missing", 2), ("int f(out char **end)", "ownership-missing", 2)):
+        config = t.config("types: |\n  struct list { in struct list *next; };\n" + tasks(("f", prototype)))
         r = t.ctl("doctor", "-c", config, program, status=status)
         contains(r.errors, f"{reason}:")
         contains(r.errors, "^")

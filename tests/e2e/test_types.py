@@ -270,7 +270,7 @@ def test_classes(t):
         for owner in ("    prototype: |\n      int own(geo::Owner o)\n", ""):
             config = t.config("tasks:\n  - symbol: geo::own\n" + owner, "owner.yaml")
             found = list(doctor(t, config, program).values())[0]
-            equal(found["reason"], "not-yet", compiler)
+            equal(found["reason"], "unsupported-type", compiler)
             contains(found["sentence"], "passed by address")
 
 

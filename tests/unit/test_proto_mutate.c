@@ -45,7 +45,8 @@ static const struct tc_proto_text seeds[] = {
      "enum e { A = -1, B = 1 << 3 | 2, C = B } ; typedef double v3[3]; union u { int i; };",
      "names[0] == NULL || names[k - 1][0] == '\\n'", "old(*n) - *n > A"},
     {"int f(in struct set *s, struct series by, out malloc char **text)",
-     "enum { U = 3 }; struct point { char tag; double x; }; struct series { unsigned n : 4; short r; "
+     "enum { U = 3 }; struct point { char tag; double x; }; struct series { unsigned n : 4; short "
+     "r; "
      "double y[n * U], z[r][n]; in char *name; in struct point *p; ignore void *c; int (*q)[r]; }; "
      "struct set { int k; struct series all[k]; const char *names[k]; struct series own[2]; };"},
     {"malloc(*n) struct point *f(out int *n)", "struct point { char tag; double x; };"},
