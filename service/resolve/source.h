@@ -30,7 +30,7 @@ struct tc_source_item {
     uint8_t coarse;
     uint64_t begin, end; /* in the object's own addresses */
     uint8_t digest[16];  /* of its own contents, with references by their kinds and names */
-    char *label;
+    const char *label;
 };
 
 /* What becomes of data that is referred to, as far as single instructions tell. */
@@ -45,7 +45,7 @@ struct tc_source_ref {
     uint32_t from, to;  /* items; `to` TC_NO_ITEM: the name is all that enters */
     uint64_t place;     /* inside of `to`: an instruction's number, or an offset */
     const char *coarse; /* why the place is coarse; NULL: it isn't */
-    char *label;
+    const char *label;
     uint8_t access; /* enum tc_source_access; it isn't part of the digest */
 };
 #define TC_NO_ITEM 0xffffffffu
@@ -67,12 +67,14 @@ struct tc_source {
     size_t indirect_calls; /* by register or memory that isn't a slot: not followed */
     size_t functions;      /* items of code that are whole functions */
     int whole; /* more functions than are followed: the whole file, and all it imports */
+    struct tc_labels *labels; /* which hold the texts */
 };
 
 /* So many functions of an object are followed by TC_SOURCE_DEEP. */
 #define TC_SOURCE_MAX_CLOSURE 512u
 
-/* Of the code at `vaddr`. `m` stays the caller's. */
+/* Of the code at `vaddr`. `m` stays the caller's, and remembers what it was asked before, which
+ * changes nothing but the time. */
 int tc_source_make(struct tc_map *m, struct tc_piece function, enum tc_source_mode mode,
                    struct tc_source *ret);
 void tc_source_free(struct tc_source *s);

@@ -114,33 +114,15 @@ void tc_work_contents(struct tc_source_work *w, uint64_t begin, uint64_t end)
 static void rest(struct tc_source_work *w, uint64_t from, uint64_t vaddr, const char *why)
 {
     const struct tc_region *r = tc_map_region(w->m, vaddr);
-    struct tc_work_item *item = NULL;
-    uint32_t index = 0;
 
     if (r == NULL) {
         tc_work_give_up(w, why);
         return;
     }
-    for (size_t i = 0; i < w->count && item == NULL; i++)
-        if (w->items[i].item.kind == TC_ITEM_REST && w->items[i].item.end == r->end) {
-            item = &w->items[i];
-            index = (uint32_t)i;
-        }
-    if (item == NULL) {
-        index = tc_work_item(w, TC_ITEM_REST, from, r->end);
-        if (index == TC_NO_ITEM)
-            return;
-        item = &w->items[index];
-        item->done = r->end;
-    }
-    if (from < item->item.begin)
-        item->item.begin = from;
-    tc_work_check_crowd(w, from, r->end);
-    item->item.coarse = 1;
+    if (!tc_work_extend(w, from, vaddr, why))
+        return;
     tc_work_mark(w, TC_MARK_REST);
     tc_work_number(w, r->end - vaddr);
-    tc_work_ref(w, index, r->end - vaddr, why, "all from 0x%llx to the end of its section",
-                (unsigned long long)from);
 }
 
 void tc_work_rest(struct tc_source_work *w, uint64_t vaddr, const char *why)

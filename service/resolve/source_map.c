@@ -1,4 +1,4 @@
-#include "service/resolve/source_map.h"
+#include "service/resolve/source_memo.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -7,6 +7,7 @@
 
 #define MAX_RELOCS   (1u << 24)
 #define MAX_VERSIONS 32768u
+#define MEMO_BYTES   (128u << 20)
 
 static int is_memory_of_threads(const struct tc_section *s)
 {
@@ -469,7 +470,7 @@ struct tc_hash128 tc_map_file(struct tc_map *m)
 
 int tc_map_open(const struct tc_image *im, struct tc_map *ret)
 {
-    struct tc_map m = {.im = im, .arch = tc_arch_for(im->elf->machine)};
+    struct tc_map m = {.im = im, .arch = tc_arch_for(im->elf->machine), .memo_bytes = MEMO_BYTES};
     int r = m.arch != NULL ? 0 : -ENOTSUP;
 
     m.absolute = im->elf->type == ET_EXEC;
@@ -498,5 +499,7 @@ void tc_map_close(struct tc_map *m)
     free(m->tls);
     free(m->taken);
     free(m->versions);
+    tc_memo_free(m->memo[0]);
+    tc_memo_free(m->memo[1]);
     *m = (struct tc_map){0};
 }

@@ -89,6 +89,8 @@ struct tc_map {
     /* Data that leads to more functions than are followed, wherever it comes up. */
     struct tc_piece crowded[8];
     size_t crowded_count;
+    struct tc_source_memo *memo[2]; /* by enum tc_source_mode; NULL: not asked yet */
+    size_t memo_bytes;              /* one that is larger is given up, and another one begun */
     struct tc_hash128 file;
     int has_file; /* the digest of the whole file, made when first asked for */
 };

@@ -17,21 +17,8 @@ int tc_work_in_image(const struct tc_source_work *w, uint64_t vaddr)
 
 static void add_import(struct tc_source_work *w, const struct tc_dynamic_symbol *s)
 {
-    struct tc_source_import *one;
-
-    if (w->import_count == w->imports_allocated) {
-        size_t allocated = w->imports_allocated != 0 ? 2 * w->imports_allocated : 32;
-        struct tc_source_import *imports = reallocarray(w->imports, allocated, sizeof *imports);
-        if (imports == NULL) {
-            w->r = -ENOMEM;
-            return;
-        }
-        w->imports = imports;
-        w->imports_allocated = allocated;
-    }
-    one = &w->imports[w->import_count++];
-    *one = (struct tc_source_import){s->name, s->version, s->library, s->defined ? s->vaddr : 0,
-                                     s->is_function};
+    tc_work_import(w, &(struct tc_source_import){s->name, s->version, s->library,
+                                                 s->defined ? s->vaddr : 0, s->is_function});
 }
 
 /* The whole of a piece of code, and where in it. */

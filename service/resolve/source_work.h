@@ -1,11 +1,12 @@
 /*
- * A digest at work: shared by source_walk.c (code), source_refs.c (what is referred to) and
- * source_data.c (contents). Not for others.
+ * A digest at work: shared by source_make.c (from item to item), source_items.c (which ones there
+ * are), source_walk.c (code), source_refs.c (what is referred to) and source_data.c (contents). Not
+ * for others.
  */
 #ifndef TC_SERVICE_RESOLVE_SOURCE_WORK_H
 #define TC_SERVICE_RESOLVE_SOURCE_WORK_H
 
-#include "service/resolve/source.h"
+#include "service/resolve/source_memo.h"
 
 /* What a reference is, in the digest: never renumber, raise the algorithm instead. */
 enum tc_mark {
@@ -54,14 +55,23 @@ struct tc_listing {
 struct tc_work_item {
     struct tc_source_item item;
     struct tc_listing code;
-    uint32_t region; /* of TC_ITEM_REST */
+    uint32_t entry;  /* of the memo; TC_NO_ITEM: a region's rest, of which that has parts */
+    uint32_t before; /* of TC_ITEM_REST: the one that was met before; 0: none */
     uint64_t done;   /* of TC_ITEM_REST: hashed from here on; its end: nothing yet */
-    int finished;
+    int is_borrowed; /* `code` is the memo's */
 };
 
 struct tc_source_work {
     struct tc_map *m;
     enum tc_source_mode mode;
+    struct tc_source_memo *memo;
+    uint32_t walk;                /* number in the memo */
+    struct tc_memo_event *events; /* of the item at work, while `is_noting` */
+    size_t event_count, events_allocated;
+    int is_noting;
+    int is_cut; /* a limit kept something out: not what another walk would find */
+    uint64_t bytes_before;
+    size_t calls_before;
     struct tc_work_item *items;
     size_t count, allocated;
     struct tc_source_ref *refs;
@@ -75,9 +85,10 @@ struct tc_source_work {
     int whole_file;
     int too_many; /* TC_SOURCE_MAX_CLOSURE */
     uint32_t functions;
-    uint8_t access; /* enum tc_source_access, of what is being referred to */
-    int depth;      /* of stubs and resolvers that lead to others */
-    int r;          /* the first error */
+    uint32_t last_rest; /* 0: none */
+    uint8_t access;     /* enum tc_source_access, of what is being referred to */
+    int depth;          /* of stubs and resolvers that lead to others */
+    int r;              /* the first error */
 };
 
 /* How an address came up. */
@@ -93,11 +104,12 @@ enum tc_by {
 int tc_work_list(struct tc_map *m, uint64_t vaddr, uint64_t bytes, struct tc_listing *ret);
 void tc_work_free_list(struct tc_listing *l);
 
-/* source_walk.c */
-/* The item, made if it isn't there. TC_NO_ITEM: an error. */
+/* source_walk.c: the code of the item at work */
+void tc_work_code(struct tc_source_work *w);
+
+/* source_items.c */
+/* The item, made if it isn't there. TC_NO_ITEM: an error, or too many. */
 uint32_t tc_work_item(struct tc_source_work *w, uint8_t kind, uint64_t begin, uint64_t end);
-/* Data that is known to lead to too many functions ends the walk. */
-void tc_work_check_crowd(struct tc_source_work *w, uint64_t begin, uint64_t end);
 void tc_work_mark(struct tc_source_work *w, enum tc_mark mark);
 void tc_work_number(struct tc_source_work *w, uint64_t n);
 void tc_work_text(struct tc_source_work *w, const char *text);
@@ -105,8 +117,14 @@ void tc_work_bytes(struct tc_source_work *w, const void *data, size_t bytes);
 /* An edge of the tree. `coarse` NULL: it isn't. */
 void tc_work_ref(struct tc_source_work *w, uint32_t to, uint64_t place, const char *coarse,
                  const char *format, ...) __attribute__((format(printf, 5, 6)));
+void tc_work_import(struct tc_source_work *w, const struct tc_source_import *one);
+/* All from `from` to the end of its region; `vaddr` is what is meant. 0: an error, or too many. */
+int tc_work_extend(struct tc_source_work *w, uint64_t from, uint64_t vaddr, const char *why);
 /* Too little is known: the whole file enters the digest. */
 void tc_work_give_up(struct tc_source_work *w, const char *why);
+int tc_work_is_crowded(const struct tc_map *m, uint64_t begin, uint64_t end);
+/* What the item at work does, which is known from another walk. */
+void tc_work_again(struct tc_source_work *w, uint32_t entry);
 
 /* source_refs.c */
 void tc_work_code_ref(struct tc_source_work *w, uint64_t vaddr);
