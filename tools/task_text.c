@@ -78,21 +78,42 @@ static const char *why_not(const char *text, const char *close)
     return close ? NULL : "a prototype has parentheses: write int f(int x)@libx*";
 }
 
+/* The '=' of `SYMBOL = PROTOTYPE`, with blanks around: a prototype has none (`==` is one word), nor
+ * has a symbol (`operator=` begins with a letter). */
+static const char *equals_sign(const char *text)
+{
+    for (const char *p = text; (p = strchr(p, '=')) != NULL; p++)
+        if (p > text && isspace((unsigned char)p[-1]) && (!p[1] || isspace((unsigned char)p[1])))
+            return p;
+    return NULL;
+}
+
+static const char *why_no_symbol(const char *symbol)
+{
+    return !*symbol ? "no symbol stands before the '='"
+           : strchr(symbol, '@') || strchr(symbol, '\n') != NULL
+               ? "'@OBJECT' stands behind the prototype, not in the symbol"
+               : NULL;
+}
+
 int tc_task_text_split(const char *text, struct tc_task_text *ret, const char **ret_why)
 {
-    const char *close = strrchr(text, ')');
+    const char *equals = equals_sign(text), *begin = equals ? equals + 1 : text;
+    const char *close = strrchr(begin, ')');
     *ret_why = why_not(text, close);
     if (*ret_why)
         return -EINVAL;
     const char *at = strrchr(close, '@');
     TC_CLEANUP(tc_free_text)
-    char *prototype = trimmed(text, at ? (size_t)(at - text) : strlen(text));
+    char *prototype = trimmed(begin, at ? (size_t)(at - begin) : strlen(begin));
     TC_CLEANUP(tc_free_text) char *object = at ? trimmed(at + 1, strlen(at + 1)) : NULL;
-    TC_CLEANUP(tc_free_text) char *symbol = function_name(prototype);
-    *ret_why = !symbol                          ? "no function's name stands before the parameters"
-               : object && !*object             ? "no object's name stands behind the '@'"
-               : object && strchr(object, '\n') ? "the object's name goes over several lines"
-                                                : NULL;
+    TC_CLEANUP(tc_free_text)
+    char *symbol = equals ? trimmed(text, (size_t)(equals - text)) : function_name(prototype);
+    *ret_why = !symbol                           ? "no function's name stands before the parameters"
+               : equals && why_no_symbol(symbol) ? why_no_symbol(symbol)
+               : object && !*object              ? "no object's name stands behind the '@'"
+               : object && strchr(object, '\n')  ? "the object's name goes over several lines"
+                                                 : NULL;
     if (*ret_why)
         return -EINVAL;
     *ret = (struct tc_task_text){.prototype = prototype, .object = object, .symbol = symbol};

@@ -1,5 +1,5 @@
 /*
- * `--task 'PROTOTYPE@OBJECT'` and `--plugin NAME`, turned into a config. Pure functions.
+ * `--task '[SYMBOL =] PROTOTYPE@OBJECT'` and `--plugin NAME`, turned into a config. Pure functions.
  */
 #ifndef TC_TOOLS_TASK_TEXT_H
 #define TC_TOOLS_TASK_TEXT_H
@@ -10,11 +10,12 @@
 struct tc_task_text {
     char *prototype; /* without "@OBJECT", trimmed */
     char *object;    /* NULL: in any object */
-    char *symbol;    /* the function's name */
+    char *symbol;    /* as written, else the function's name in the prototype */
 };
 
-/* Splits at the last '@' behind the last closing parenthesis. -EINVAL: no function's name, no
- * parenthesis, nothing behind the '@', or a control character; `*ret_why` says which. */
+/* Splits at the last '@' behind the last closing parenthesis, and at the first '=' with blanks
+ * around it. -EINVAL: no function's name, no parenthesis, nothing behind the '@' or before the '=',
+ * or a control character; `*ret_why` says which. */
 int tc_task_text_split(const char *text, struct tc_task_text *ret, const char **ret_why);
 void tc_task_text_free(struct tc_task_text *t);
 

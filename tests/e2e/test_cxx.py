@@ -168,6 +168,22 @@ def test_task_on_the_command_line(t):
         equal(names(t), expected)
 
 
+def test_overloads_on_the_command_line(t):
+    p = program(t)
+    bare = t.bare([p])
+    names(t)
+    options = ("--task", "ns::f(int) = int f(int x)@program", "--task", "ns::twice<int>(int) = int twice(int x)")
+    for expected in (ALL, ["f(double)", "get", "hidden", "length", "plain", "set", "twice"]):
+        r = t.run([p], options=options)
+        equal(r.out, bare.out)
+        equal(names(t), expected)
+    r = t.run([p], options=("--task", "int ns::f(int x)@program"))  # which one?
+    equal(r.out, bare.out)
+    contains(r.errors, "ambiguous-name")
+    r = t.run([p], options=("--task", "ns::f(int)@program = int f(int x)"), status=125)
+    contains(r.errors, "'@OBJECT' stands behind the prototype")
+
+
 def test_init_by_name(t):
     p = program(t, "-g")
     r = t.ctl("init", p, "ns::f(const double *, unsigned long)", "ns::S::get")

@@ -45,13 +45,22 @@ static void splits_a_task_at_the_last_at_behind_the_parameters(void **state)
                 "void g(out char t[min(a, b)], int a, int b)", "g", "prog");
     check_split("static(4 * sizeof) double *table(int k)@l",
                 "static(4 * sizeof) double *table(int k)", "table", "l");
+    check_split("ns::f(int) = int f(int x)@libx*", "int f(int x)", "ns::f(int)", "libx*");
+    check_split(" S::operator==(S const&) const = bool f(in S *a, in S *b)",
+                "bool f(in S *a, in S *b)", "S::operator==(S const&) const", NULL);
+    check_split("S::operator=(int)\t=\nint f(const int x[n == 2 ? 1 : n], int n) @p",
+                "int f(const int x[n == 2 ? 1 : n], int n)", "S::operator=(int)", "p");
+    check_split("int f(const int x[n == 2 ? 1 : n], int n)",
+                "int f(const int x[n == 2 ? 1 : n], int n)", "f", NULL);
+    check_split("a.c:g = int f(int x)@p", "int f(int x)", "a.c:g", "p");
 }
 
 static void says_why_a_task_cannot_be_read(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"f",          "",         "(int x)@lib", "int f(int x)@",
-                                        "int f(x)@ ", "int 3(x)", "f(x\001)"};
+    static const char *const wrong[] = {"f",          "",         "(int x)@lib",   "int f(int x)@",
+                                        "int f(x)@ ", "int 3(x)", "f(x\001)",      " = int f(x)",
+                                        "f(int) = ",  "f = int",  "f@p = int f(x)"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct tc_task_text t;
         const char *why = NULL;
