@@ -10,6 +10,8 @@
 #define BREAKER_NS 1000000000ll
 /* No request takes longer. */
 #define LONGEST_NS 1000000000ll
+/* How often somebody who waits for its turn looks whether it was left. */
+#define LOOK_NS    25000000ll
 
 /* One to the service of each storage. */
 struct link {
@@ -130,21 +132,6 @@ static int is_gone(uint32_t tid)
     return TC_SYS(SYS_tgkill, tc_state.pid, tid, 0, 0, 0, 0) == -ESRCH;
 }
 
-/* Tests on a busy machine wait longer than programs would, unless they are about the waiting. */
-static int64_t patient(int64_t deadline_ns)
-{
-#ifdef TC_TEST_CLOCK
-    const char *ms = tc_env(tc_state.env, "TASKCACHE_TEST_DEADLINE_MS");
-    int64_t ns = 0;
-
-    for (; ms != NULL && *ms >= '0' && *ms <= '9'; ms++)
-        ns = ns * 10 + (*ms - '0') * 1000000ll;
-    return ns > deadline_ns ? ns : deadline_ns;
-#else
-    return deadline_ns;
-#endif
-}
-
 /* A turn that a cancelled thread or a jump out of a signal handler left never ends by itself: it is
  * over when its thread is gone or has noticed (tc_client_left()), or when it has taken longer than
  * any may. */
@@ -152,11 +139,13 @@ static int is_over(struct link *l, uint32_t owner)
 {
     int64_t since = __atomic_load_n(&l->locked_ns, __ATOMIC_ACQUIRE);
 
-    return is_gone(owner) || (since != 0 && tc_monotonic_ns() - since > 2 * patient(LONGEST_NS));
+    return is_gone(owner) || (since != 0 && tc_monotonic_ns() - since > 2 * tc_patient(LONGEST_NS));
 }
 
 /* Nobody waits for a turn of its own thread: that is what this one has interrupted. Who waits in
- * vain opens the breaker, so that the next ones don't wait too. */
+ * vain opens the breaker, so that the next ones don't wait too. A turn that ends wakes the next
+ * one; to look by itself is for turns that were left. Many threads that look often would take all
+ * the time from the service that they wait for. */
 static int lock_link(struct link *l, int64_t until_ns)
 {
     uint32_t me = (uint32_t)tc_sys_gettid(), owner = 0;
@@ -172,7 +161,7 @@ static int lock_link(struct link *l, int64_t until_ns)
             open_breaker(l);
             return -ETIMEDOUT;
         }
-        struct timespec t = {0, left < 1000000 ? left : 1000000};
+        struct timespec t = {0, left < LOOK_NS ? left : LOOK_NS};
         TC_SYS(SYS_futex, &l->lock, FUTEX_WAIT_PRIVATE, owner, &t, 0, 0);
         owner = 0;
     }
@@ -316,7 +305,7 @@ static int say_hello(struct link *l, int64_t until_ns)
 static int with_link(struct link *l, const struct tc_outgoing *m, int64_t deadline_ns, int even_so,
                      struct tc_reply *ret)
 {
-    int64_t now = tc_monotonic_ns(), until = now + patient(deadline_ns);
+    int64_t now = tc_monotonic_ns(), until = now + tc_patient(deadline_ns);
     int r = may_talk();
 
     if (r < 0)

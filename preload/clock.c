@@ -123,3 +123,20 @@ int64_t tc_now_ns(void)
 #endif
     return read_clock(CLOCK_REALTIME);
 }
+
+#ifdef TC_TEST_CLOCK
+int64_t tc_patient(int64_t deadline_ns)
+{
+    const char *ms = tc_env(tc_state.env, "TASKCACHE_TEST_DEADLINE_MS");
+    int64_t ns = 0;
+
+    for (; ms != NULL && *ms >= '0' && *ms <= '9'; ms++)
+        ns = ns * 10 + (*ms - '0') * 1000000ll;
+    return ns > deadline_ns ? ns : deadline_ns;
+}
+#else
+int64_t tc_patient(int64_t deadline_ns)
+{
+    return deadline_ns;
+}
+#endif

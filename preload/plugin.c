@@ -108,7 +108,7 @@ static uint32_t take(struct tc_context *x, struct tc_call *c, struct tc_loaded_p
 
         if (owner == x->owner || is_gone(owner))
             return switch_off(x, c, p, "its code", "was left by a jump");
-        until = until == 0 ? now + WAIT_NS : until;
+        until = until == 0 ? now + tc_patient(WAIT_NS) : until;
         if (now > until)
             return TC_R_PLUGIN_BUSY;
         __atomic_fetch_add(&p->waiters, 1, __ATOMIC_RELAXED);
@@ -163,7 +163,7 @@ static uint32_t ready(struct tc_context *x, struct tc_call *c, struct tc_loaded_
 
     if (state == TC_PLUGIN_READY)
         return 0;
-    until = tc_monotonic_ns() + WAIT_NS;
+    until = tc_monotonic_ns() + tc_patient(WAIT_NS);
     state = TC_PLUGIN_NEW;
 
     if (__atomic_compare_exchange_n(&p->state, &state, TC_PLUGIN_LOADING, 0, __ATOMIC_ACQUIRE,

@@ -22,10 +22,14 @@ enum {
 /* What the service may know of the environment: where things lie. */
 static void choose_environment(const char *ret[MAX_ENV])
 {
-    static const char *const kept[] = {
-        "TASKCACHE_DIR=",  "TASKCACHE_CLOCK_FILE=", "XDG_RUNTIME_DIR=",
-        "XDG_CACHE_HOME=", "XDG_CONFIG_HOME=",      "HOME=",
-        "CACHE_DIRECTORY="};
+    static const char *const kept[] = {"TASKCACHE_DIR=",
+                                       "TASKCACHE_CLOCK_FILE=",
+                                       "TASKCACHE_TEST_DEADLINE_MS=",
+                                       "XDG_RUNTIME_DIR=",
+                                       "XDG_CACHE_HOME=",
+                                       "XDG_CONFIG_HOME=",
+                                       "HOME=",
+                                       "CACHE_DIRECTORY="};
     int n = 0;
 
     for (char *const *e = tc_state.env; *e != NULL && n + 1 < MAX_ENV; e++)

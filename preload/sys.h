@@ -101,6 +101,9 @@ int tc_sys_readable(uint64_t address, uint64_t bytes);
 /* Nanoseconds since the epoch, as tests may set them; and a clock for durations. */
 int64_t tc_now_ns(void);
 int64_t tc_monotonic_ns(void);
+/* So long is it waited for others: tests on a busy machine wait longer than programs would, unless
+ * they are about the waiting. */
+int64_t tc_patient(int64_t deadline_ns);
 void tc_clock_init(const void *vdso, char *const *env);
 
 void tc_sleep_ns(int64_t ns);

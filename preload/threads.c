@@ -167,7 +167,7 @@ static int look(uint64_t thread, struct made *ret)
 enum tc_thread_origin tc_threads_origin(struct tc_flow *ret)
 {
     uint64_t thread = tc_arch_thread_pointer();
-    int64_t until_ns = tc_monotonic_ns() + WAIT_NS, left;
+    int64_t until_ns = tc_monotonic_ns() + tc_patient(WAIT_NS), left;
     struct made m;
     int found;
 
@@ -179,7 +179,7 @@ enum tc_thread_origin tc_threads_origin(struct tc_flow *ret)
         left = until_ns - tc_monotonic_ns();
         if (found >= 0 || left <= 0)
             break;
-        struct timespec t = {0, left};
+        struct timespec t = {left / 1000000000, left % 1000000000};
         TC_SYS(SYS_futex, &ends, FUTEX_WAIT_PRIVATE, seen, &t, 0, 0);
     }
     if (found != 1)

@@ -50,3 +50,15 @@ int64_t tc_monotonic_ms(void)
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
+
+int64_t tc_patient_ms(int64_t ms)
+{
+#ifdef TC_TEST_CLOCK
+    const char *text = getenv("TASKCACHE_TEST_DEADLINE_MS");
+    int64_t least = text != NULL ? strtoll(text, NULL, 10) : 0;
+
+    if (least > ms)
+        return least;
+#endif
+    return ms;
+}

@@ -10,5 +10,7 @@
 
 int64_t tc_wall_ns(void);
 int64_t tc_monotonic_ms(void);
+/* So long is it waited for others: tests on a busy machine set $TASKCACHE_TEST_DEADLINE_MS. */
+int64_t tc_patient_ms(int64_t ms);
 
 #endif

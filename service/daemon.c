@@ -26,6 +26,7 @@ static const char *const kept[] = {
     "CACHE_DIRECTORY",
 #ifdef TC_TEST_CLOCK
     "TASKCACHE_CLOCK_FILE",
+    "TASKCACHE_TEST_DEADLINE_MS",
     "ASAN_OPTIONS",
     "UBSAN_OPTIONS",
     "LSAN_OPTIONS",

@@ -609,7 +609,7 @@ static void use(struct tc_remotes *list, const struct tc_flat *f, const struct t
     *self = (struct tc_remote){.owner = list,
                                .id = s->remote,
                                .kind = s->kind,
-                               .timeout_ms = (s->timeout_ns + 999999) / 1000000,
+                               .timeout_ms = tc_patient_ms((s->timeout_ns + 999999) / 1000000),
                                .fd = -1,
                                .child_fd = -1};
     self->source = (struct tc_source){TC_SOURCE_REMOTE, self};
