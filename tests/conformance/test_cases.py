@@ -19,6 +19,7 @@ from harness import Failure, Later, ROOT
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE / "functions.c"
 CLOCK_START_S = 1_800_000_000
+PATIENCE_S = 120
 VARYING = {"nth"}  # whose result depends on more than its arguments
 REASONS = set(re.findall(r'^TC_REASON\(\w+, "([a-z0-9-]+)"', (ROOT / "cache/reasons.def").read_text(), re.M))
 PROTOTYPES = {re.search(r"(\w+)\(", p)[1]: p for p in re.findall(r"(?:/\*| \*): (.*) \*/", SOURCE.read_text())}
@@ -150,9 +151,9 @@ class Process:
             return None
         answer = b""
         while not answer.endswith(b"\n"):
-            if not select.select([self.p.stdout], [], [], 20)[0]:
+            if not select.select([self.p.stdout], [], [], PATIENCE_S)[0]:
                 self.p.kill()
-                raise Failure(f"no answer to '{line}' within 20 s")
+                raise Failure(f"no answer to '{line}' within {PATIENCE_S} s")
             part = os.read(self.p.stdout.fileno(), 4096)
             if not part:
                 return None
@@ -162,7 +163,7 @@ class Process:
     def end(self):
         self.p.stdin.close()
         try:
-            status = self.p.wait(20)
+            status = self.p.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.p.kill()
             raise Failure("the program doesn't end")
@@ -401,7 +402,7 @@ def run_case(t, case):
         reasons = json.loads(t.ctl("stats", *config, "--json").out)["bypass_reasons"]
         must("bypasses", {k: reasons.get(k, 0) for k in case.counts}, case.counts)
     said = run.messages()
-    until = time.monotonic() + 2  # what targets tell the service isn't waited for
+    until = time.monotonic() + 20  # what targets tell the service isn't waited for
     while len(said) < sum(case.says.values()) and time.monotonic() < until:
         time.sleep(0.02)
         said = run.messages()

@@ -99,8 +99,8 @@ def test_one_of_two_machines_runs(t):
     t.env["SLOW_MS"] = "3000"
     first = start(t, program, one)
     t.wait(lambda: logged(t) == 1 and held(t) == 1, "the first one to be inside", 20)
-    equal(t.run([program, 7], config=two, timeout=60).out, bare)
-    equal(first.communicate(timeout=60)[0], bare)
+    equal(t.run([program, 7], config=two, timeout=300).out, bare)
+    equal(first.communicate(timeout=300)[0], bare)
     equal(t.bodies(), 1, "the second one waited and found the first one's result")
     t.wait(lambda: held(t) == 0, "the lock to be given back", 20)
 
@@ -116,7 +116,7 @@ def test_a_killed_holder_lets_go(t):
     first.send_signal(signal.SIGKILL)
     first.wait()
     t.env["SLOW_MS"] = "0"
-    equal(t.run([program, 7], config=two, timeout=60).out, bare)
+    equal(t.run([program, 7], config=two, timeout=300).out, bare)
     equal(t.bodies(), 2)
     equal(t.run([program, 7], config=two).out, bare)
     equal(t.bodies(), 0)
@@ -128,8 +128,8 @@ def test_a_lock_is_renewed(t):
     program, one, two = t.cc(PROGRAM), files(t, "one"), files(t, "two")
     first = start(t, program, one)
     t.wait(lambda: logged(t) == 1 and held(t) == 1, "the first one to be inside", 20)
-    equal(t.run([program, 7], config=two, timeout=60).out, b"22\n")
-    equal(first.communicate(timeout=60)[0], b"22\n")
+    equal(t.run([program, 7], config=two, timeout=300).out, b"22\n")
+    equal(first.communicate(timeout=300)[0], b"22\n")
     equal(t.bodies(), 1)
 
 
@@ -141,7 +141,7 @@ def misbehave(t, acquire, start="return 0;", said=""):
     bare = t.bare([program, 1]).out
     t.bodies()
     for _ in range(2):
-        equal(t.run([program, 1], config=config, timeout=30).out, bare)
+        equal(t.run([program, 1], config=config, timeout=300).out, bare)
         equal(t.bodies(), 1, "without the lock it runs and isn't stored")
     contains(t.ctl("log", "-c", config).text, "lock manager bad.locks: " + said if said else "bad.locks")
     contains(t.ctl("stats", "-c", config).text, "no-lock")
@@ -152,6 +152,7 @@ def test_a_crash(t):
 
 
 def test_a_hang(t):
+    t.env["TASKCACHE_TEST_DEADLINE_MS"] = "2000"
     misbehave(t, "for (;;) pause();", said="its code crashed, or took longer than 5 s")
 
 
@@ -160,6 +161,7 @@ def test_an_error(t):
 
 
 def test_an_open_that_hangs(t):
+    t.env["TASKCACHE_TEST_DEADLINE_MS"] = "2000"
     misbehave(t, "return 0;", "for (;;) pause();", said="its code crashed, or took longer than 5 s")
 
 

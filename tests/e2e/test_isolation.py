@@ -81,7 +81,7 @@ def test_many_processes_one_body(t):
     program, config = ready(t)
     anew(t)
     running = [start(t, program, config, "once") for _ in range(8)]
-    outputs = [p.communicate(timeout=60)[0] for p in running]
+    outputs = [p.communicate(timeout=300)[0] for p in running]
     equal(outputs, ["once: 70\n"] * 8)
     equal(t.bodies(), 1)
     equal(reasons(t, config), {})
@@ -93,7 +93,7 @@ def test_memory_is_of_one_process(t):
     first = start(t, program, config, "lingers")
     until_marked(t, "f-runs")
     equal(t.run([program, "once"], config).text, "once: 70\n")
-    equal(first.communicate(timeout=60)[0], "first: 70\nother: 70\n")
+    equal(first.communicate(timeout=300)[0], "first: 70\nother: 70\n")
     equal(t.bodies(), 2)
 
 
@@ -159,7 +159,7 @@ def test_a_stopped_process_holds_nothing_for_ever(t):
                 os.kill(int(name), signal.SIGCONT)
         except OSError:
             pass
-    equal(first.communicate(timeout=60)[0], "once: 70\n")
+    equal(first.communicate(timeout=300)[0], "once: 70\n")
     equal(len(t.records(config)), 1)
 
 
@@ -173,8 +173,8 @@ def test_a_killed_process_holds_nothing(t):
     begun = time.monotonic()
     first.kill()
     first.wait()
-    equal(second.communicate(timeout=60)[0], "once: 70\n")
-    if time.monotonic() - begun > 20:
+    equal(second.communicate(timeout=300)[0], "once: 70\n")
+    if time.monotonic() - begun > 45:
         raise Failure("the lock of a dead process was waited for")
     equal(t.bodies(), 2)
 
@@ -186,7 +186,7 @@ def test_a_fork_owns_no_lock_and_waits_for_none(t, manager):
     anew(t)
     r = t.run([program, "forks"], config)
     equal(r.text, "child: 70\nparent: 70\n", manager)
-    if seconds(r) > 20:
+    if seconds(r) > 45:
         raise Failure("parent and child waited for each other")
     equal(t.bodies(), 2, manager)
     equal(t.run([program, "once"], config).text, "once: 70\n")
@@ -202,7 +202,7 @@ def test_a_circle_of_two_threads(t, manager):
     anew(t)
     r = t.run([program, "circle"], config)
     equal(r.text, bare.text, manager)
-    if seconds(r) > 20:
+    if seconds(r) > 45:
         raise Failure("two threads waited for each other")
     equal(reasons(t, config).get("lock-cycle"), MANAGERS.index(manager) + 1)
 
@@ -212,8 +212,8 @@ def test_a_circle_of_two_processes(t):
     anew(t)
     running = [start(t, program, config, "half-circle", str(i)) for i in range(2)]
     begun = time.monotonic()
-    equal([p.communicate(timeout=100)[0] for p in running], ["half: 70\n", "half: 7\n"])
-    if time.monotonic() - begun > 20:
+    equal([p.communicate(timeout=300)[0] for p in running], ["half: 70\n", "half: 7\n"])
+    if time.monotonic() - begun > 45:
         raise Failure("two processes waited for each other")
     equal(reasons(t, config), {"lock-cycle": 1})
 
@@ -235,7 +235,7 @@ def test_without_the_service(t):
     until_marked(t, "f-runs")
     time.sleep(0.3)
     t.kill_services()
-    equal(running.communicate(timeout=60)[0], "first: 70\nother: 70\n")
+    equal(running.communicate(timeout=300)[0], "first: 70\nother: 70\n")
     equal(t.bodies(), 2)
 
 
@@ -247,7 +247,7 @@ def test_a_new_service_knows_no_locks(t):
     time.sleep(0.3)
     t.kill_services()
     t.execute([t.taskcached, "--config", config])
-    equal(running.communicate(timeout=60)[0], "first: 70\nother: 70\n")
+    equal(running.communicate(timeout=300)[0], "first: 70\nother: 70\n")
     equal(t.bodies() in (1, 2), True)
     equal(t.run([program, "once"], config).text, "once: 70\n")
     equal(t.bodies(), 0)
@@ -273,7 +273,7 @@ def test_locks_of_a_storage(t):
     equal(r.text.split(), ["first:", "70"] + ["other:", "70"] * 10)
     equal(t.bodies(), 1)
     running = [start(t, program, config, "half-circle", str(i)) for i in range(2)]
-    equal([p.communicate(timeout=100)[0] for p in running], ["half: 70\n", "half: 7\n"])
+    equal([p.communicate(timeout=300)[0] for p in running], ["half: 70\n", "half: 7\n"])
 
 
 def test_doctor_says_which_isolation(t):

@@ -278,6 +278,7 @@ def test_one_thread_at_a_time_unless_it_claims_more(t):
 
 
 def test_who_waits_for_long_goes_by(t):
+    t.env["TASKCACHE_TEST_DEADLINE_MS"] = "50"
     plugin(t, key="usleep(400000); " + GOOD_KEY)
     calls(t, ["1", "threads"], "2\n12\n", None)
     if bypassed(t, "plugin-busy") == 0:

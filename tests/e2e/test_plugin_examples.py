@@ -30,7 +30,7 @@ def test_tiny_stands_alone(t):
     (here / "meson.build").write_text("project('tiny', 'c')\n" + text +
         f"test('tiny', find_program('test.sh'), args: [find_program('{t.cachectl}').full_path(), tiny, tiny_program])\n")
     for argv in (["meson", "setup", "alone/build", "alone"], ["meson", "test", "-C", "alone/build"]):
-        r = subprocess.run(argv, cwd=t.dir, env=t.env, capture_output=True, text=True, timeout=110, check=False)
+        r = subprocess.run(argv, cwd=t.dir, env=t.env, capture_output=True, text=True, timeout=600, check=False)
         if r.returncode != 0:
             raise Failure(f"{argv}\n{r.stdout[-3000:]}{r.stderr[-2000:]}")
 

@@ -51,7 +51,7 @@ def test_a_plugin_that_others_may_write(t):
 
 
 def meson(t, *argv):
-    r = subprocess.run(["meson", *argv], cwd=t.dir, env=t.env, capture_output=True, text=True, timeout=110, check=False)
+    r = subprocess.run(["meson", *argv], cwd=t.dir, env=t.env, capture_output=True, text=True, timeout=600, check=False)
     if r.returncode != 0:
         raise Failure(f"meson {' '.join(argv)}\n{r.stdout[-3000:]}\n{r.stderr[-2000:]}")
 

@@ -121,7 +121,7 @@ class Talk:
 
     def end(self):
         self.p.stdin.close()
-        return self.p.wait(20)
+        return self.p.wait(120)
 
 
 def begin(t, extra=""):
@@ -196,7 +196,7 @@ def test_exit_inside_drops(t):
     a.tell("flow 1")
     a.ask("f 1")
     a.tell("exit")
-    equal(a.p.wait(20), 0)
+    equal(a.p.wait(120), 0)
     equal(kept(t, config), 0)
 
 
@@ -207,7 +207,7 @@ def test_the_program_is_killed(t):
     a.ask("f 1")
     a.ask("f 2")
     a.p.kill()
-    a.p.wait(20)
+    a.p.wait(120)
     b = Talk(t, program, config)
     equal(b.ask("f 1"), ("10", 1))
     equal(b.ask("f 2"), ("20", 1))
@@ -221,7 +221,7 @@ def test_the_program_is_killed(t):
         a.tell("end 0")
         time.sleep(0.0003 * i)
         a.p.kill()
-        a.p.wait(20)
+        a.p.wait(120)
         t.ctl("ls", "-c", config)  # whose greeting is answered when all that was sent is stored
         landed = kept(t, config) - before
         if landed not in (0, 8):

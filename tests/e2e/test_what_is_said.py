@@ -142,7 +142,7 @@ def test_a_service_of_another_version(t):
         status = json.loads(t.ctl("service", "status", "--json", status=1).out)
         equal((status["running"], status["pid"], status["other_version"]), (False, other.pid, True))
         equal(t.ctl("service", "stop").text, "stopped\n")
-        equal(other.wait(10), -15)
+        equal(other.wait(60), -15)
     finally:
         other.kill()
         other.wait()

@@ -2,7 +2,7 @@
 import os
 import subprocess
 
-from harness import TESTS, equal
+from harness import Failure, TESTS, equal
 
 INCLUDE = f"-I{TESTS}/programs"
 TASK = r"""
@@ -297,7 +297,6 @@ static void cancel(void *(*f)(void *), int us)
 int main(int argc, char **argv)
 {
     pid_t service = (pid_t)argument(argc, argv, 1, 0);
-    struct timespec a, b;
     long sum = 0;
 
     cancel(idle, 1000); /* loads what cancelling needs */
@@ -305,13 +304,10 @@ int main(int argc, char **argv)
     kill(service, SIGSTOP);
     cancel(work, 20000); /* while it waits for the reply */
     kill(service, SIGCONT);
-    sleep(2);
-    clock_gettime(CLOCK_MONOTONIC, &a);
     for (int i = 1000; i < 1040; i++)
         sum += task(i);
-    clock_gettime(CLOCK_MONOTONIC, &b);
     printf("%ld\n", sum);
-    return (b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000 > 1000;
+    return 0;
 }
 """
 
@@ -320,7 +316,10 @@ def test_a_thread_cancelled_while_it_waits_for_the_service(t):
     p = build(t, CANCELLED, "-pthread")
     config = t.config(CONFIG)
     t.execute([t.taskcached, "--config", config])
-    equal(t.run([p, t.service_pids()[0]], config, env={"TASKCACHE_TEST_DEADLINE_MS": 50}).text, "122380\n")
+    equal(t.run([p, t.service_pids()[0]], config).text, "122380\n")
+    stored = len(t.records(config))
+    if stored < 41:
+        raise Failure(f"{stored} of 41 results were stored: the connection stayed the cancelled thread's")
 
 
 UNMAPS = r"""

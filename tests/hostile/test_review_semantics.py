@@ -398,9 +398,15 @@ tasks:
       int h(int x)
     cache_policy: INPUTS
 """)
-    r = t.run([p], config)
+    for last in (False, False, True):  # a busy machine can hold it up, too
+        r = t.run([p], config)
+        bodies = t.body_log.read_text().split()
+        if r.text == "in time\n" or last:
+            break
+        t.bodies()
+        t.ctl("rm", "-c", config, "--all")
     equal((r.out, r.err), (b"in time\n", b""))
-    equal(t.body_log.read_text().split(), ["f", "h", "f"])
+    equal(bodies, ["f", "h", "f"])
 
 
 LEAVING = BODY + r"""
@@ -430,7 +436,7 @@ int main(void)
     f(0);
     say("ready");
     if (sigsetjmp(out, 1) == 0) {
-        ualarm(300000, 0);
+        alarm(3); /* less than the test's deadline for a reply */
         f(1);
         puts("not interrupted");
     }
@@ -463,7 +469,7 @@ tasks:
     finally:
         t.kill_services(signal.SIGCONT)
     q.stdin.write("\n")
-    equal((q.stdout.read(), q.wait(30)), ("", 0))
+    equal((q.stdout.read(), q.wait(120)), ("", 0))
     equal(len(t.records(config)), 3)
 
 
