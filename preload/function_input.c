@@ -14,17 +14,25 @@ enum {
     MAX_PASSES = 4,
 };
 
-/* The object's code segment that `address` is in, by its program headers, which may be gone. */
-static int holds_code(const struct tc_known_object *o, uint64_t address, struct tc_known_code *ret)
+/* Copies what is there, which another thread may be unmapping. */
+static int read_memory(uint64_t address, void *to, size_t bytes)
 {
-    const Elf64_Ehdr *e = (const void *)(uintptr_t)o->header;
-    const Elf64_Phdr *ph;
+    struct iovec here = {to, bytes}, there = {(void *)(uintptr_t)address, bytes};
 
-    if (tc_sys_readable(o->header, sizeof *e) < 0 || memcmp(e, ELFMAG, SELFMAG) != 0 ||
-        e->e_phentsize != sizeof *ph)
-        return 0;
-    ph = (const void *)(uintptr_t)(o->header + e->e_phoff);
-    if (tc_sys_readable((uint64_t)(uintptr_t)ph, e->e_phnum * sizeof *ph) < 0)
+    return TC_SYS(SYS_process_vm_readv, tc_state.pid, &here, 1, &there, 1, 0) == (long)bytes;
+}
+
+/* The object's code segment that `address` is in, by its program headers. The object may be gone:
+ * the pointer needn't lead into it. */
+static int holds_code(struct tc_context *x, const struct tc_known_object *o, uint64_t address,
+                      struct tc_known_code *ret)
+{
+    Elf64_Ehdr *e = (void *)x->scratch;
+    Elf64_Phdr *ph = (void *)(e + 1);
+
+    if (!read_memory(o->header, e, sizeof *e) || memcmp(e, ELFMAG, SELFMAG) != 0 ||
+        e->e_phentsize != sizeof *ph || e->e_phnum > (TC_SCRATCH_BYTES - sizeof *e) / sizeof *ph ||
+        !read_memory(o->header + e->e_phoff, ph, e->e_phnum * sizeof *ph))
         return 0;
     for (int i = 0; i < e->e_phnum; i++) {
         ret->low = o->base + ph[i].p_vaddr;
@@ -51,10 +59,7 @@ static size_t text_bytes(const struct tc_known_code *k, uint64_t pointer)
 
 static int read_text(uint64_t pointer, struct place *p)
 {
-    size_t n = text_bytes(&p->code, pointer);
-    struct iovec here = {p->text, n}, there = {(void *)(uintptr_t)pointer, n};
-
-    return TC_SYS(SYS_process_vm_readv, tc_state.pid, &here, 1, &there, 1, 0) == (long)n;
+    return read_memory(pointer, p->text, text_bytes(&p->code, pointer));
 }
 
 /* Is what was seen there still there? The loader may have put another object in its place without
@@ -103,13 +108,14 @@ static int look(struct tc_context *x, uint64_t pointer, struct place *ret)
     struct tc_known_code *k = &ret->code;
     struct tc_known_object o;
 
-    if (!tc_object_below(pointer, &o) || !holds_code(&o, pointer, k) || !read_text(pointer, ret))
+    if (!tc_object_below(pointer, &o) || !holds_code(x, &o, pointer, k) || !read_text(pointer, ret))
         return 0;
     k->base = o.base;
     k->build_id_bytes = tc_build_id_place(o.header, o.base, &build_id);
     k->id = o.id;
+    /* Nothing in its memory says which one it is. */
     if (k->build_id_bytes == 0)
-        return o.id.ino != 0;
+        return o.id.ino != 0 && (o.stays || tc_objects_are_sure());
     k->build_id_at = (uint64_t)(uintptr_t)build_id;
     memcpy(k->build_id, build_id, k->build_id_bytes);
     x->code[x->next_code++ % TC_KNOWN_CODE] = *k;
@@ -123,13 +129,6 @@ static int locate(struct tc_context *x, uint64_t *pointer, struct place *ret)
         return 1;
     *pointer = behind_stub(*pointer);
     return look(x, *pointer, ret);
-}
-
-static int read_slot(uint64_t slot, uint64_t *ret)
-{
-    struct iovec here = {ret, sizeof *ret}, there = {(void *)(uintptr_t)slot, sizeof *ret};
-
-    return TC_SYS(SYS_process_vm_readv, tc_state.pid, &here, 1, &there, 1, 0) == (long)sizeof *ret;
 }
 
 /* Does the slot of an entry in `from`'s procedure linkage table still lead back there? */
@@ -155,7 +154,7 @@ static uint32_t find_code(struct tc_context *x, uint64_t *pointer, struct place 
         slot = tc_arch_passes_on(*pointer, ret->text);
         if (slot == 0)
             return 0;
-        if (!read_slot(slot, &to))
+        if (!read_memory(slot, &to, sizeof to))
             return TC_R_UNKNOWN_CODE;
         if (is_unbound(ret, to)) {
             ret->unbound = 1;

@@ -76,8 +76,10 @@ void tc_watch_loader(void)
     const struct r_debug *r = tc_loader();
     const char *path = r != NULL ? loader_path(r) : NULL;
 
-    if (path == NULL || r->r_brk == 0 || !patch_notification(r, path))
-        tc_log_reason(TC_LOG_WARN, tc_state.program, TC_R_DEBUGGER, "");
+    if (path != NULL && r->r_brk != 0 && patch_notification(r, path))
+        return;
+    tc_objects_missed();
+    tc_log_reason(TC_LOG_WARN, tc_state.program, TC_R_DEBUGGER, "");
 }
 
 /* As a task's call would, so that a signal handler that calls one goes by, and doesn't take the
@@ -98,8 +100,12 @@ void tc_notified(void)
     const struct r_debug *r = tc_loader();
     struct tc_context *x;
 
-    if (tc_is_sandboxed() || r->r_state != RT_CONSISTENT || !enter(&x))
+    if (r->r_state != RT_CONSISTENT)
         return;
+    if (tc_is_sandboxed() || !enter(&x)) {
+        tc_objects_missed();
+        return;
+    }
     tc_scan_objects();
     if (x != NULL)
         tc_context_exit(x);

@@ -54,8 +54,19 @@ static struct {
 #define UNUSED UINT64_MAX
 static struct {
     struct tc_known_object entry[TABLE / 2];
-    uint32_t count; /* atomic */
+    uint32_t count;  /* atomic */
+    uint32_t missed; /* atomic */
 } known;
+
+void tc_objects_missed(void)
+{
+    __atomic_store_n(&known.missed, 1, __ATOMIC_RELAXED);
+}
+
+int tc_objects_are_sure(void)
+{
+    return !__atomic_load_n(&known.missed, __ATOMIC_RELAXED);
+}
 
 static void remember(const struct link_map *m, const struct tc_file_id *id)
 {
@@ -71,6 +82,7 @@ static void remember(const struct link_map *m, const struct tc_file_id *id)
     __atomic_thread_fence(__ATOMIC_RELEASE);
     k->header = m->l_addr != 0 ? m->l_addr : tc_program_header();
     k->id = *id;
+    k->stays = objects.scan == 1;
     __atomic_store_n(&k->base, m->l_addr, __ATOMIC_RELEASE);
     if (i == count)
         __atomic_store_n(&known.count, count + 1, __ATOMIC_RELEASE);
@@ -127,8 +139,8 @@ int tc_objects_digest(struct tc_hash128 *ret)
     uint32_t count = __atomic_load_n(&known.count, __ATOMIC_ACQUIRE);
     struct tc_hash128 h = {0, 0};
 
-    if (count == TABLE / 2)
-        return 0; /* there may be more */
+    if (count == TABLE / 2 || !tc_objects_are_sure())
+        return 0; /* there may be more, or others */
     for (uint32_t i = 0; i < count; i++) {
         struct tc_known_object o;
         uint64_t base = __atomic_load_n(&known.entry[i].base, __ATOMIC_ACQUIRE);

@@ -24,11 +24,17 @@ struct tc_known_object {
     uint64_t base;        /* load bias */
     uint64_t header;      /* where its ELF header should be mapped: not verified */
     struct tc_file_id id; /* when it was loaded; ino 0: it has no file */
+    uint32_t stays;       /* it came with the program, and isn't unloaded */
 };
 
 /* The object with the greatest load bias not above `address`: if the address is in an object, then
  * in this one. 0: there is none. Any context. */
 int tc_object_below(uint64_t address, struct tc_known_object *ret);
+
+/* The loader told of something that nobody listened to, or tells nothing: what is mapped somewhere
+ * may be another object than the one that is known there. For the rest of the process. */
+void tc_objects_missed(void);
+int tc_objects_are_sure(void);
 
 /* Of all of them, by their files, in the order in which they came. 0: it can't be told, or is just
  * changing. Any context. */
