@@ -50,6 +50,16 @@ struct tc_function {
                      takes the same parameters, debug information knows */
 };
 
+/* Is it the address of code of the function? */
+static inline int tc_function_holds(const struct tc_function *f, uint64_t vaddr)
+{
+    for (size_t i = 0; i < f->piece_count; i++) {
+        if (vaddr - f->pieces[i].vaddr < f->pieces[i].bytes)
+            return 1;
+    }
+    return 0;
+}
+
 /* Fills all of `ret`. `file` "" is any; it compares with the basename of STT_FILE. 1: this object
  * has something of that name (be it refused), 0: it has nothing (`reason` not-found or stripped).
  */

@@ -11,6 +11,7 @@
 
 #include "cache/object_glob.h"
 #include "service/resolve/plans_parts.h"
+#include "service/resolve/window_tables.h"
 
 /* The function as symbol tables have it. */
 static const char *symbol_of(const struct tc_plan_object *o, uint32_t index)
@@ -208,6 +209,21 @@ static int got_helps(uint32_t reason)
            reason == TC_R_BRANCH_TO_ENTRY || reason == TC_R_UNSUPPORTED_INSN;
 }
 
+/* Refuses the windows that somebody jumps into. */
+static int check_windows(struct tc_plan_object *o, struct tc_candidate **all, size_t count)
+{
+    struct tc_map map;
+    int r = tc_windows_check(&o->im, all, count);
+
+    if (r == 0)
+        r = tc_map_open(&o->im, &map);
+    if (r < 0)
+        return r == -ENOTSUP ? 0 : r; /* of another processor: refused already */
+    r = tc_windows_check_tables(&map, all, count);
+    tc_map_close(&map);
+    return r;
+}
+
 /* Whose entry has no room for a jump may have padding in front of it, and room for a short one. */
 static int find_short_windows(struct tc_plan_object *o, struct tc_candidate **all)
 {
@@ -222,7 +238,7 @@ static int find_short_windows(struct tc_plan_object *o, struct tc_candidate **al
             all[count++] = c;
         }
     }
-    return count != 0 ? tc_windows_check(&o->im, all, count) : 0;
+    return count != 0 ? check_windows(o, all, count) : 0;
 }
 
 static void choose_hook(const struct tc_task *task, struct tc_candidate *c)
@@ -399,7 +415,7 @@ static int find_all(struct tc_plan_object *o, struct tc_flat_builder *out)
             all[count++] = &o->candidates[i];
     }
     if (r == 0 && count != 0)
-        r = tc_windows_check(&o->im, all, count);
+        r = check_windows(o, all, count);
     if (r == 0 && count != 0)
         r = find_short_windows(o, all);
     for (uint32_t i = 0; i < o->t->count; i++)

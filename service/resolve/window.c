@@ -146,19 +146,10 @@ static int is_branch(const struct scan *s, uint64_t field)
     return code.at == NULL || s->arch->is_branch(&code, field);
 }
 
-static int is_own(const struct tc_function *f, uint64_t vaddr)
-{
-    for (size_t i = 0; i < f->piece_count; i++) {
-        if (vaddr - f->pieces[i].vaddr < f->pieces[i].bytes)
-            return 1;
-    }
-    return 0;
-}
-
 static void check_one(const struct scan *s, struct tc_candidate *c, const struct tc_branch *b)
 {
     struct tc_window *w = &c->window;
-    int own = is_own(&c->function, b->field);
+    int own = tc_function_holds(&c->function, b->field);
 
     if (w->reason != 0)
         return;

@@ -1,7 +1,8 @@
 /*
  * Can this function's entry be taken over? First each function by itself (tc_window_find), then, in
  * one pass over the object's code for all of them, whether a branch from anywhere goes into a
- * window or, from inside the function, back to its entry (tc_windows_check).
+ * window or, from inside the function, back to its entry (tc_windows_check); then the tables by
+ * which code jumps (window_tables.h).
  *
  * Refusals are results, in the window's `reason`; nothing fails but for want of memory. Host code;
  * one thread.
