@@ -10,26 +10,22 @@
 static const char *const changed[] = {".isra.", ".constprop.",   ".part.",     ".cold",
                                       ".llvm.", ".specialized.", ".simdclone."};
 
-/*
- * gcc renames a function before it moves a caller's constant into it; LLVM doesn't: with one
- * caller `g(x, 5)`, the 5 is in `g` alone, and `g` is still called `g`. So a local name stands for
- * a local function only where all of the object is known to be gcc's.
- */
-int tc_map_names_hold(const struct tc_image *im)
+/* How gcc's front ends call their files. Other compilers' languages may be LLVM's. */
+static const char endings[] = " c i C cc cp cxx cpp CPP c++ ii f F for FOR ftn FTN fpp FPP f90 F90 "
+                              "f95 F95 f03 F03 f08 F08 m mi mm mii ads adb s S sx ";
+
+static int contains(const struct tc_symbol *s, const char *word)
 {
-    const struct tc_elf *e = im->elf;
-    const struct tc_section *s = tc_elf_section(e, ".comment", 0);
-    const unsigned char *text;
+    return memmem(s->name, s->name_bytes, word, strlen(word)) != NULL;
+}
+
+/* All words of the section are gcc's, or its linkers'. */
+static int is_said_by_gcc(const struct tc_elf *e, const struct tc_section *s)
+{
+    const unsigned char *text = s->type != SHT_NOBITS ? tc_elf_bytes(e, s->offset, s->bytes) : NULL;
     size_t at = 0, words = 0;
 
-    if (s == NULL && im->debug.file != NULL) {
-        e = im->debug.file;
-        s = tc_elf_section(e, ".comment", 0);
-    }
-    text = s != NULL ? tc_elf_bytes(e, s->offset, s->bytes) : NULL;
-    if (text == NULL || s->type == SHT_NOBITS)
-        return 0;
-    while (at < s->bytes) {
+    while (text != NULL && at < s->bytes) {
         size_t bytes = strnlen((const char *)text + at, s->bytes - at);
         const char *word = (const char *)text + at;
         int linker = bytes > 8 && memcmp(word, "Linker: ", 8) == 0;
@@ -41,9 +37,83 @@ int tc_map_names_hold(const struct tc_image *im)
     return words != 0;
 }
 
-static int contains(const struct tc_symbol *s, const char *word)
+/* Names that LLVM gives to what it makes: gcc's have numbers behind the dot. */
+static int is_made_by_llvm(const struct tc_symbol *s)
 {
-    return memmem(s->name, s->name_bytes, word, strlen(word)) != NULL;
+    const char *dot = memchr(s->name, '.', s->name_bytes);
+
+    if (!(s->flags & TC_SYMBOL_LOCAL))
+        return 0;
+    return contains(s, ".llvm.") || (s->name_bytes > 9 && memcmp(s->name, "reltable.", 9) == 0) ||
+           /* a function's own static variable, `f.counter`, where gcc has `counter.0` */
+           (s->type == STT_OBJECT && dot != NULL && dot != s->name &&
+            dot + 1 < s->name + s->name_bytes && (dot[1] == '_' || (dot[1] | 32) >= 'a') &&
+            (dot[1] | 32) <= 'z' && !contains(s, ".lto_priv."));
+}
+
+static int has_text(const struct tc_elf *e, const char *section, const char *text)
+{
+    const struct tc_section *s = tc_elf_section(e, section, SHT_PROGBITS);
+    const unsigned char *at = s != NULL ? tc_elf_bytes(e, s->offset, s->bytes) : NULL;
+
+    return at != NULL && memmem(at, s->bytes, text, strlen(text)) != NULL;
+}
+
+/* Debug information names its compilers, unless they were told to be silent; then gcc's name is
+ * missing, or there are tables that gcc makes for split files alone. Compressed it says nothing. */
+static int is_debugged_by_llvm(const struct tc_elf *e)
+{
+    static const char *const sections[] = {".debug_str", ".debug_line_str", ".debug_info"};
+    static const char *const words[] = {"clang version", "rustc version", "LLVM"};
+    int gnu = 0;
+
+    if (tc_elf_section(e, ".debug_info", SHT_PROGBITS) == NULL ||
+        tc_elf_section(e, ".debug_str", SHT_PROGBITS) == NULL)
+        return 0;
+    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
+        for (size_t k = 0; k < sizeof words / sizeof words[0]; k++)
+            if (has_text(e, sections[i], words[k]))
+                return 1;
+        gnu |= has_text(e, sections[i], "GNU ");
+    }
+    return !gnu || tc_elf_section(e, ".debug_addr", 0) != NULL ||
+           tc_elf_section(e, ".debug_str_offsets", 0) != NULL;
+}
+
+/*
+ * gcc renames a function before it moves a caller's constant into it; LLVM doesn't: with one
+ * caller `g(x, 5)`, the 5 is in `g` alone, and `g` is still called `g`. So a local name stands for
+ * a local function only where all says that the object is gcc's. What .comment says isn't enough:
+ * start files are gcc's, and other compilers may say nothing.
+ */
+int tc_map_names_hold(const struct tc_image *im)
+{
+    const struct tc_elf *e = im->elf;
+    const struct tc_section *s = tc_elf_section(e, ".comment", 0);
+
+    if (s == NULL && im->debug.file != NULL) {
+        e = im->debug.file;
+        s = tc_elf_section(e, ".comment", 0);
+    }
+    if (s == NULL || !is_said_by_gcc(e, s) || is_debugged_by_llvm(im->elf) ||
+        (im->debug.file != NULL && is_debugged_by_llvm(im->debug.file)))
+        return 0;
+    for (size_t i = 0; i < im->symbols.count; i++)
+        if (is_made_by_llvm(&im->symbols.all[i]))
+            return 0;
+    return 1;
+}
+
+/* A file of gcc's languages. What is in no file may be anybody's, or what link-time optimization
+ * made of several. */
+static int is_gcc_file(const char *file)
+{
+    const char *dot = file != NULL ? strrchr(file, '.') : NULL;
+    char ending[16];
+
+    return dot != NULL && dot[1] != 0 && strchr(dot, ' ') == NULL &&
+           snprintf(ending, sizeof ending, " %s ", dot + 1) < (int)sizeof ending &&
+           strstr(endings, ending) != NULL;
 }
 
 static int is_changed(const struct tc_symbol *s)
@@ -83,6 +153,11 @@ static int is_ambiguous(const struct tc_symbols *all, const struct tc_symbol *s)
     return 0;
 }
 
+static int is_data(const struct tc_symbol *s)
+{
+    return s->type != STT_FUNC && s->type != STT_GNU_IFUNC;
+}
+
 /* 3: the loader's name, 2: one in the whole object, 1: local; 0: it doesn't hold. */
 static int rank_of(const struct tc_symbols *all, const struct tc_symbol *s, int locals)
 {
@@ -90,7 +165,10 @@ static int rank_of(const struct tc_symbols *all, const struct tc_symbol *s, int 
         return (s->flags & TC_SYMBOL_EXPORTED) && !is_inner(s) ? 3 : 0;
     if (!(s->flags & TC_SYMBOL_LOCAL))
         return is_changed(s) || is_inner(s) ? 0 : 2;
-    return locals && !is_changed(s) && !is_inner(s) && !is_ambiguous(all, s) ? 1 : 0;
+    return locals && !is_changed(s) && !is_inner(s) && !is_ambiguous(all, s) &&
+                   (is_data(s) || is_gcc_file(s->file))
+               ? 1
+               : 0;
 }
 
 static void print_name(const struct tc_map *m, const struct tc_symbol *s, int rank, char *ret,

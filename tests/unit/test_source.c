@@ -382,6 +382,47 @@ static void constants_that_moved_into_a_local_callee(void **state)
     }
 }
 
+/* A static callee's change is its caller's where gcc is sure to have compiled it, and not else: the
+ * start files are gcc's in any case. */
+static void local_names_that_hold(void **state)
+{
+    static const struct {
+        const char *command; /* with %s for the flags */
+        const char *tool;
+        int holds;
+    } cases[] = {
+        {"gcc -O2 -fPIC -shared %s -o a.so n.c", "gcc", 1},
+        {"gcc -O0 -g -fPIC -shared %s -o a.so n.c", "gcc", 1},
+        {"gcc -O2 -fPIC -shared %s -o a.so n.c -fuse-ld=gold", "ld.gold", 1},
+        {"gcc -O2 -fPIC -shared %s -o a.so n.c -fuse-ld=lld", "ld.lld", 1},
+        {"gcc -O2 %s -c -o n.o n.c && clang -O2 -c -o m.o m.c && gcc -shared -o a.so n.o m.o",
+         "clang", 0},
+        /* Says nothing, but leaves a trace each. */
+        {"clang -Qn -O2 -fPIC -shared %s -g -o a.so n.c", "clang", 0},
+        {"clang -Qn -O2 -fPIC -shared %s -DSTATIC -o a.so n.c", "clang", 0},
+        {"clang -Qn -O2 -fPIC -shared %s -gdwarf-4 -o a.so n.c", "clang", 0},
+        /* Another language of LLVM's. */
+        {"gcc -O2 -fPIC %s -S -o - n.c | sed 's/n.c\"/n.0-cgu.0\"/' >n.s && gcc -shared -o a.so "
+         "n.s",
+         "gcc", 0},
+    };
+    const struct elf_dir *d = *state;
+
+    elf_write(d, "m.c", "int m(int x) { return x + 1; }\n");
+    elf_write(d, "n.c",
+              "__attribute__((noinline)) static int g(int x) { __asm__(\"\"); return x * K; }\n"
+              "int f(int x) { return g(x) + g(x + 1); }\n"
+              "#ifdef STATIC\nint h(void) { static int calls = 3; return calls++; }\n#endif\n");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char first[512], second[512];
+        if (!elf_have(cases[i].tool))
+            continue;
+        (void)snprintf(first, sizeof first, cases[i].command, "-DK=5");
+        (void)snprintf(second, sizeof second, cases[i].command, "-DK=7");
+        check_pair(d, first, second, "f", cases[i].holds);
+    }
+}
+
 /* gcc makes tab-4 of tab[i-1], which here is another datum, or the end or the middle of one. */
 static void addresses_in_front_of_what_is_meant(void **state)
 {
@@ -506,6 +547,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(stripped_copies, elf_dir_setup, elf_dir_teardown),
         cmocka_unit_test_setup_teardown(constants_that_moved_into_a_local_callee, elf_dir_setup,
                                         elf_dir_teardown),
+        cmocka_unit_test_setup_teardown(local_names_that_hold, elf_dir_setup, elf_dir_teardown),
         cmocka_unit_test_setup_teardown(addresses_in_front_of_what_is_meant, elf_dir_setup,
                                         elf_dir_teardown),
         cmocka_unit_test_setup_teardown(real_libraries, elf_dir_setup, elf_dir_teardown),
