@@ -16,7 +16,7 @@
 #include "cache/task.h"
 
 #define TC_WIRE_MAGIC   0x5443u
-#define TC_WIRE_VERSION 9u
+#define TC_WIRE_VERSION 10u
 #define TC_WIRE_MAX_BYTES \
     (128u * 1024u) /* longest packet; more goes by memfd (SCM_RIGHTS, one descriptor) */
 
@@ -45,6 +45,8 @@ enum tc_message_type {
     TC_MSG_UNLOCK, /* struct tc_lock_request: gives up what the call holds or waits for */
     TC_MSG_FETCH,  /* struct tc_fetch_request: from a far storage into the cache. 0: it lies there
                       now;  -ENOENT: the far one has nothing; else it can't be had now */
+    TC_MSG_FAR,    /* struct tc_far_request: what tools want of far storages. The reply comes when
+                      all is through that was to be handed on before */
     TC_MSG_REPLY = 64,
 };
 
@@ -123,6 +125,38 @@ struct tc_fetch_request {
     struct tc_message head;
     uint64_t remote; /* struct tc_storage */
     uint64_t key_low, key_high;
+};
+
+enum tc_far_op {
+    TC_FAR_EXISTS = 1, /* 0: it is there; -ENOENT */
+    TC_FAR_REMOVE,     /* 0: it is gone; -ENOENT: it wasn't there */
+    TC_FAR_LIST,       /* into the memfd that comes along: struct tc_key[]; value = how many */
+    TC_FAR_NUMBERS,    /* likewise: struct tc_far_numbers[], of all that the service has */
+};
+struct tc_far_request {
+    struct tc_message head;
+    uint64_t remote; /* but for TC_FAR_NUMBERS */
+    uint64_t key_low, key_high;
+    uint32_t op; /* enum tc_far_op */
+    uint32_t pad;
+};
+
+enum tc_far_state {
+    TC_FAR_AWAY = 0, /* its child process failed, and is begun again after a pause */
+    TC_FAR_OPENING,
+    TC_FAR_READY,
+};
+struct tc_far_numbers {
+    uint64_t remote;
+    uint32_t kind;  /* enum tc_storage_kind: TC_STORAGE_FAR or TC_STORAGE_LOCKS */
+    uint32_t state; /* enum tc_far_state */
+    int64_t since_ns;
+    uint64_t found, missed, handed_on, removed;
+    uint64_t granted, busy;          /* of a lock manager */
+    uint64_t lost, errors, failures; /* failures: ends of its child process */
+    uint64_t waiting, waiting_bytes; /* to be handed on */
+    char name[64];
+    char trouble[160]; /* the last one, as the log has it; "" */
 };
 
 /*

@@ -35,6 +35,7 @@ struct claim {
     uint64_t link, serial; /* the client's, see struct tc_lock_owner */
     struct tc_remote_lock lock;
     int is_asked; /* the child has something to answer */
+    int is_held;  /* the plugin has granted it */
     int64_t next_ms, until_ms;
 };
 
@@ -92,6 +93,7 @@ static void locked(void *ctx, struct tc_key key, const char *owner, uint32_t op,
         c->state = FREE;
     } else if (c->state == WANTED && op == TC_REMOTE_ACQUIRE) {
         c->state = status == 0 ? HELD : status == -EBUSY ? WANTED : FAILED;
+        c->is_held = status == 0;
         c->next_ms = tc_monotonic_ms() + (status == 0 ? RENEW_MS : AGAIN_MS);
         if (status == -EBUSY)
             return;
@@ -176,19 +178,26 @@ static void forget(void *state, const struct tc_connection *link)
             leave(f, c);
 }
 
+/* Also while what it guarded is still to be handed on. If that can't be, it lapses; the holder
+ * stores all the same. */
+static void renew(struct far *f, struct claim *c, int64_t now)
+{
+    if (!c->is_held || c->is_asked || now < c->next_ms)
+        return;
+    c->next_ms = now + RENEW_MS;
+    (void)tell(f, c, TC_REMOTE_RENEW);
+}
+
 void tc_lock_far_tick(const struct tc_lock_manager *m)
 {
     struct far *f = m->state;
     int64_t now = tc_monotonic_ms();
 
     for (struct claim *c = f->claims; c < f->claims + CAPACITY; c++) {
-        if (c->state == LEAVING || (c->state != FREE && c->state < LEAVING && now >= c->until_ms)) {
+        if (c->state == LEAVING || (c->state != FREE && c->state < LEAVING && now >= c->until_ms))
             leave(f, c);
-        } else if (c->state == HELD && !c->is_asked && now >= c->next_ms) {
-            c->next_ms = now + RENEW_MS;
-            (void)tell(f, c,
-                       TC_REMOTE_RENEW); /* if not, it lapses; the holder stores all the same */
-        }
+        if (c->state == HELD || c->state == LEAVING)
+            renew(f, c, now);
     }
 }
 

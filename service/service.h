@@ -98,6 +98,9 @@ void tc_batch_cancel(struct tc_service *s);
  * has it. */
 int tc_transaction_join(struct tc_service *s, struct tc_connection *c,
                         const struct tc_store_request *m);
+/* When it has landed, the far storage gets its result of this key. */
+void tc_transaction_notes(struct tc_service *s, const struct tc_connection *c,
+                          const uint64_t transaction[2], struct tc_key key, uint64_t remote);
 /* struct tc_transaction_request in s->packet. */
 int tc_transaction_handle(struct tc_service *s, struct tc_connection *c, struct tc_pending *p);
 /* Drops the staged results of processes that have ended; about once a second. */

@@ -70,6 +70,59 @@ static int get(struct serving *s, uint64_t *ret_bytes)
     return r < 0 ? r : -EOVERFLOW;
 }
 
+static int nibble(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static int parse_key(const char *text, struct tc_key *ret)
+{
+    uint64_t half[2] = {0, 0};
+
+    for (unsigned i = 0; i < 32; i++) {
+        int n = nibble(text[i]); /* a NUL isn't one */
+
+        if (n < 0)
+            return -EINVAL;
+        half[i / 16] = half[i / 16] << 4 | (uint64_t)n;
+    }
+    if (text[32] != 0)
+        return -EINVAL;
+    *ret = (struct tc_key){.low = half[1], .high = half[0]};
+    return 0;
+}
+
+struct listing {
+    struct serving *s;
+    uint64_t used;
+    int error;
+};
+
+/* What isn't a key is none of ours: a place may hold other things, too. */
+static void add_key(void *to, const char *text)
+{
+    struct listing *l = to;
+    struct tc_key key;
+
+    if (l->error < 0 || text == NULL || parse_key(text, &key) < 0)
+        return;
+    if (l->used + sizeof key > l->s->room)
+        l->error = make_room(l->s, l->s->room < FIRST_ROOM ? FIRST_ROOM : 2 * l->s->room);
+    if (l->error < 0)
+        return;
+    memcpy(l->s->buffer + l->used, &key, sizeof key);
+    l->used += sizeof key;
+}
+
+static int list(struct serving *s, uint64_t *ret_bytes)
+{
+    struct listing l = {.s = s};
+    int r = s->storage->list(s->storage->data, add_key, &l, &s->error);
+
+    *ret_bytes = l.used;
+    return r != 0 ? r : l.error;
+}
+
 static int lock(struct serving *s, const struct tc_remote_head *q)
 {
     const struct taskcache_lock_manager *to = s->locks;
@@ -104,6 +157,10 @@ static int carry_out(struct serving *s, const struct tc_remote_head *q, uint64_t
                                : to->put(to->data, s->key, s->buffer, q->bytes, &s->error);
     case TC_REMOTE_REMOVE:
         return to->remove == NULL ? -ENOTSUP : to->remove(to->data, s->key, &s->error);
+    case TC_REMOTE_EXISTS:
+        return to->exists == NULL ? -ENOTSUP : to->exists(to->data, s->key, &s->error);
+    case TC_REMOTE_LIST:
+        return to->list == NULL ? -ENOTSUP : list(s, ret_bytes);
     default:
         return -ENOSYS;
     }
@@ -112,10 +169,10 @@ static int carry_out(struct serving *s, const struct tc_remote_head *q, uint64_t
 static int answer(struct serving *s, const struct tc_remote_head *q, int status, uint64_t bytes)
 {
     struct tc_remote_head a = *q;
-    char text[600] = "";
+    char text[TC_REMOTE_TEXT_BYTES] = "";
     const void *data = s->buffer;
 
-    a.status = status <= 0 ? status : -EPROTO;
+    a.status = status <= 0 && status >= -TC_REMOTE_MAX_ERRNO ? status : -EPROTO;
     a.bytes = bytes;
     if (a.status < 0) {
         tc_plugin_causes(&s->error, text, sizeof text);

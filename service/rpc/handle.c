@@ -119,6 +119,15 @@ static void store_inline(struct tc_service *s, const struct tc_store_request *m,
         tc_batch_add(s, p, tc_store_last_record(s->store));
 }
 
+static void hand_on(struct tc_service *s, const struct tc_connection *c,
+                    const struct tc_store_request *m)
+{
+    if ((m->flags & TC_STORE_STAGE) != 0)
+        tc_far_hand_on_later(s, c, m);
+    else
+        tc_far_hand_on(s, m);
+}
+
 static int handle_store(struct tc_service *s, struct tc_connection *c, struct tc_pending *p)
 {
     const struct tc_store_request *m = (const void *)s->packet.data;
@@ -137,13 +146,13 @@ static int handle_store(struct tc_service *s, struct tc_connection *c, struct tc
     if ((m->flags & TC_STORE_MEMFD) == 0) {
         if (m->draft < sizeof *m || !fits(&s->packet, m->draft, m->draft_bytes, 1))
             return -EBADMSG;
-        tc_far_hand_on(s, m);
+        hand_on(s, c, m);
         store_inline(s, m, p);
         return 0;
     }
     if (s->packet.fd < 0)
         return -EBADMSG;
-    tc_far_hand_on(s, m);
+    hand_on(s, c, m);
     d.only_if_missing = s->salvage_pid != 0 && c->pid == s->salvage_pid;
     add_heads(s, m, &d);
     r = tc_upload_begin(&s->uploads, c, s->packet.fd, m, &d, p);
@@ -288,6 +297,8 @@ static int dispatch(struct tc_service *s, struct tc_connection *c, unsigned type
     case TC_MSG_TRANSACTION:
         return tc_transaction_handle(s, c, p);
     case TC_MSG_FETCH:
+        return tc_far_handle_fetch(s, p);
+    case TC_MSG_FAR:
         return tc_far_handle(s, p);
     case TC_MSG_LOCK:
     case TC_MSG_UNLOCK:

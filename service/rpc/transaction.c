@@ -8,6 +8,14 @@
 
 #include "service/service.h"
 
+#define MAX_NOTES 1000000u
+
+/* A result that a far storage is to get. */
+struct note {
+    struct tc_key key;
+    uint64_t remote;
+};
+
 struct tc_transaction {
     struct tc_transaction *next;
     uint64_t id[2];
@@ -17,6 +25,8 @@ struct tc_transaction {
     uint32_t sender_pid;
     int ended; /* whatever is left of it goes */
     char program[32];
+    struct note *notes;
+    size_t note_count, note_room;
 };
 
 static struct tc_transaction *find(struct tc_service *s, const struct tc_connection *c,
@@ -82,6 +92,51 @@ int tc_transaction_join(struct tc_service *s, struct tc_connection *c,
     return r;
 }
 
+/* Without memory the far storage doesn't get it: what counts is here. */
+static void add_note(struct tc_transaction *t, const struct note *n)
+{
+    if (t->note_count == t->note_room) {
+        size_t room = t->note_room > 0 ? 2 * t->note_room : 16;
+        struct note *grown = room <= MAX_NOTES ? realloc(t->notes, room * sizeof *grown) : NULL;
+
+        if (grown == NULL)
+            return;
+        t->notes = grown;
+        t->note_room = room;
+    }
+    t->notes[t->note_count++] = *n;
+}
+
+void tc_transaction_notes(struct tc_service *s, const struct tc_connection *c,
+                          const uint64_t transaction[2], struct tc_key key, uint64_t remote)
+{
+    struct tc_transaction *t = find(s, c, transaction);
+    struct note n = {key, remote};
+
+    if (t != NULL)
+        add_note(t, &n);
+}
+
+static void hand_on(struct tc_service *s, const struct tc_transaction *t)
+{
+    for (size_t i = 0; i < t->note_count; i++) {
+        struct tc_remote *remote = tc_remote_of(&s->remotes, t->notes[i].remote);
+
+        if (remote != NULL)
+            tc_remote_put_later(remote, t->notes[i].key);
+    }
+}
+
+static int merge(struct tc_service *s, const struct tc_transaction *t,
+                 struct tc_transaction *parent, uint64_t *ret_count)
+{
+    int r = tc_store_merge_staged(s->store, t->id, parent->id, ret_count);
+
+    for (size_t i = 0; r == 0 && i < t->note_count; i++)
+        add_note(parent, &t->notes[i]);
+    return r;
+}
+
 /* In the round's LMDB transaction: all of it is there after the round, or nothing. */
 static int carry_out(struct tc_service *s, const struct tc_connection *c, struct tc_transaction *t,
                      const struct tc_transaction_request *m, uint64_t *ret_count)
@@ -91,12 +146,15 @@ static int carry_out(struct tc_service *s, const struct tc_connection *c, struct
 
     switch (m->op) {
     case TC_TRANSACTION_COMMIT:
-        return tc_store_keep_staged(s->store, t->id, t->sender_pid, t->program, ret_count);
+        r = tc_store_keep_staged(s->store, t->id, t->sender_pid, t->program, ret_count);
+        if (r == 0)
+            hand_on(s, t);
+        return r;
     case TC_TRANSACTION_MERGE:
         if (memcmp(m->parent, t->id, sizeof t->id) == 0)
             return -EBADMSG;
         r = take(s, c, m->parent, m->begins != 0, &parent);
-        return r < 0 ? r : tc_store_merge_staged(s->store, t->id, m->parent, ret_count);
+        return r < 0 ? r : merge(s, t, parent, ret_count);
     case TC_TRANSACTION_DROP:
         return tc_store_drop_staged(s->store, t->id);
     default:
@@ -152,6 +210,7 @@ static void forget(struct tc_transaction *t)
 {
     if (t->pidfd >= 0)
         (void)close(t->pidfd);
+    free(t->notes);
     free(t);
 }
 

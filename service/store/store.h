@@ -105,6 +105,11 @@ int tc_store_merge_staged(struct tc_store *s, const uint64_t transaction[2],
                           const uint64_t parent[2], uint64_t *ret_moved);
 int tc_store_drop_staged(struct tc_store *s, const uint64_t transaction[2]);
 
+/* The record of this key with its outputs behind it, whatever their size, as a draft is; allocated.
+ * -ENOENT, -EFBIG: it is longer; -EBADMSG, -EPROTONOSUPPORT. */
+int tc_store_read(struct tc_store *s, struct tc_key key, size_t most_bytes, unsigned char **ret,
+                  size_t *ret_bytes);
+
 /* 1: removed, 0: there was none. */
 int tc_store_remove(struct tc_store *s, struct tc_key key);
 int tc_store_remove_all(struct tc_store *s, uint64_t *ret_removed);

@@ -133,6 +133,26 @@ def test_a_lock_is_renewed(t):
     equal(t.bodies(), 1)
 
 
+def test_a_killed_services_lock_lapses(t):
+    """Nobody renews it: after its 10 s another machine gets it; the first one's program goes on."""
+    t.env["SLOW_MS"] = "0"
+    program, one, two = t.cc(PROGRAM), files(t, "one"), files(t, "two")
+    bare = t.bare([program, 7]).out
+    t.bodies()
+    t.env["SLOW_MS"] = "30000"
+    first = start(t, program, one)
+    t.wait(lambda: logged(t) == 1 and held(t) == 1, "the first one to be inside", 20)
+    t.kill_services()
+    begun = time.monotonic()
+    t.env["SLOW_MS"] = "0"
+    equal(t.run([program, 7], config=two, timeout=60).out, bare)
+    equal(t.bodies(), 2, "the second one got the lock, and ran")
+    took = time.monotonic() - begun
+    if first.poll() is not None or took < 5:
+        raise AssertionError(f"it didn't wait for the lock's time: {took} s")
+    equal(first.communicate(timeout=60)[0], bare)
+
+
 def misbehave(t, acquire, start="return 0;", said=""):
     t.env["SLOW_MS"] = "0"
     program = t.cc(PROGRAM)

@@ -1,6 +1,7 @@
 """Storages of plugins behind the cache: what one cache computed another one replays; whatever the plugin does, the program goes on."""
 import os
 import struct
+import subprocess
 
 from harness import ROOT, contains, equal, lacks
 
@@ -324,6 +325,85 @@ def test_removing_removes_there_too(t):
     t.bodies()
     t.run([program, 50, 1, 2], config=one)
     equal(t.bodies(), 1)
+
+
+FLOW = PROGRAM.replace("int main(int argc, char **argv)", """
+__attribute__((noinline, noclone)) int inner(size_t n)
+{
+    fill(100, out, n);
+    fwrite(out, 1, n, stdout);
+    return (int)n;
+}
+__attribute__((noinline, noclone)) int flow(int end, size_t n)
+{
+    for (int i = 1; i < 3; i++) {
+        fill(i, out, n);
+        if (fwrite(out, 1, n, stdout) != n)
+            return -1;
+    }
+    inner(n);
+    fprintf(stderr, "inside\\n");
+    while (getchar() != '\\n')
+        ;
+    return end;
+}
+int main(int argc, char **argv)
+{
+    return argc != 3 || flow(atoi(argv[1]), strtoul(argv[2], NULL, 10)) < 0;
+}
+int unused(int argc, char **argv)""")
+FLOWS = """
+flows:
+  - symbol: flow
+    prototype: |
+      int flow(int end, size_t n)
+    transaction: true
+    success: 'return >= 0'
+  - symbol: inner
+    prototype: |
+      int inner(size_t n)
+    transaction: true
+"""
+
+
+def in_a_flow(t, config, program, end, n):
+    """What it prints; whether anything lay in the far storage before the flow ended."""
+    before = len(far(t))
+    with open(t.dir / "printed", "wb") as printed:
+        p = subprocess.Popen([t.cachectl, "run", "-c", config, "--", program, str(end), str(n)], env=t.env, cwd=t.dir,
+                             stdin=subprocess.PIPE, stdout=printed, stderr=subprocess.PIPE)
+    line = p.stderr.readline()
+    while line and line != b"inside\n":
+        line = p.stderr.readline()
+    equal(line, b"inside\n")
+    equal(len(far(t)), before, "nothing is handed on before it lands")
+    p.communicate(b"\n", timeout=60)
+    equal(p.returncode, int(end < 0))
+    return (t.dir / "printed").read_bytes()
+
+
+def test_a_transaction_is_handed_on_when_it_lands(t):
+    program = t.cc(FLOW)
+    one, two = (t.config(open(files_config(t, c)).read() + FLOWS, c + ".yaml") for c in ("one", "two"))
+    for n in (100, 300000, 3999999):
+        bare = t.bare([program, 1, n], stdin=b"\n").out
+        t.bodies()
+        before = len(far(t))
+        equal(in_a_flow(t, one, program, 1, n), bare)
+        equal(t.bodies(), 3)
+        t.wait(lambda: len(far(t)) == before + 3, "three files more", 20)
+        equal(in_a_flow(t, two, program, 1, n), bare)
+        equal(t.bodies(), 0, f"{n} bytes come from the other cache")
+
+
+def test_a_transaction_that_comes_to_nothing_isnt_handed_on(t):
+    program = t.cc(FLOW)
+    one = t.config(open(files_config(t, "one")).read() + FLOWS, "one.yaml")
+    in_a_flow(t, one, program, -1, 1000)
+    equal(t.bodies(), 3)
+    stop(t, one)
+    t.wait(lambda: not t.service_pids(), "the service to leave", 20)
+    equal(far(t), [])
 
 
 def test_private_tasks_need_a_secret(t):
