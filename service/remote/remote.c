@@ -218,17 +218,10 @@ static void use(struct tc_remotes *list, const struct tc_flat *f, const struct t
 
     if (tc_remote_of(list, s->remote) != NULL || (self = calloc(1, sizeof *self)) == NULL)
         return;
-<<<<<<< HEAD
     *self = (struct tc_remote){.owner = list,
-                               .id = s->remote,
-                               .kind = s->kind,
                                .timeout_ms = tc_patient_ms((s->timeout_ns + 999999) / 1000000),
                                .fd = -1,
                                .child_fd = -1};
-=======
-    *self = (struct tc_remote){
-        .owner = list, .timeout_ms = (s->timeout_ns + 999999) / 1000000, .fd = -1, .child_fd = -1};
->>>>>>> 0ec1b40 (Answer far storages' children by number, test them with ones that lie)
     self->source = (struct tc_source){TC_SOURCE_REMOTE, self};
     n = &self->numbers;
     *n = (struct tc_far_numbers){.remote = s->remote, .kind = s->kind, .since_ns = tc_wall_ns()};

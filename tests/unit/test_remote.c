@@ -37,6 +37,11 @@ int64_t tc_monotonic_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 + skew_ms;
 }
 
+int64_t tc_patient_ms(int64_t ms)
+{
+    return ms;
+}
+
 int64_t tc_wall_ns(void)
 {
     return 1;
