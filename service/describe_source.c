@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "service/resolve/purity.h"
 #include "service/resolve/source.h"
 
 #define MAX_LIBRARIES 512u
@@ -23,6 +24,7 @@ struct description {
     struct tc_map m;
     struct library libraries[MAX_LIBRARIES];
     size_t library_count;
+    char *stop; /* the task's deep_stop; NULL: the usual ones */
     FILE *to;
 };
 
@@ -111,23 +113,31 @@ static int defines(const struct library *l, const char *name)
     return 0;
 }
 
+static const char *name_of(const struct library *l)
+{
+    return l->elf->soname != NULL ? l->elf->soname : tc_basename(l->path);
+}
+
 /* As the loader does it at the start of a program, as far as the files tell: by names, in the
  * order of the objects. */
 static void print_imports(const struct description *d, const struct tc_source *s)
 {
+    const char *stop = d->stop != NULL ? d->stop : "";
+
     for (size_t i = 0; i < s->import_count && d->library_count != 0; i++) {
         const struct tc_source_import *one = &s->imports[i];
-        const char *found = "";
-        if (one->library != NULL && tc_deep_stops(one->library, ""))
+        const struct library *found = NULL;
+        if (one->library != NULL && tc_deep_stops(one->library, stop))
             continue;
         for (size_t k = d->library_count; k > 0; k--)
             if (defines(&d->libraries[k - 1], one->name))
-                found = d->libraries[k - 1].path;
+                found = &d->libraries[k - 1];
         (void)fputs("import\t", d->to);
         print_text(d->to, one->name);
         (void)fputc('\t', d->to);
         print_text(d->to, one->version != NULL ? one->version : "");
-        (void)fprintf(d->to, "\t%s\n", found);
+        (void)fprintf(d->to, "\t%s\t%d\n", found != NULL ? found->path : "",
+                      found != NULL && tc_deep_stops(name_of(found), stop));
     }
 }
 
@@ -147,10 +157,9 @@ static void describe(struct description *d, struct tc_piece code, enum tc_source
 }
 
 /* "NAME" or "file.c:NAME". */
-static void describe_name(struct description *d, char *name, enum tc_source_mode mode)
+static int find_named(struct description *d, char *name, struct tc_function *ret)
 {
     char *colon = strchr(name, ':');
-    struct tc_function f;
     const char *file = "";
 
     if (colon != NULL && colon[1] != ':' && colon != name) {
@@ -158,11 +167,52 @@ static void describe_name(struct description *d, char *name, enum tc_source_mode
         file = name;
         name = colon + 1;
     }
-    (void)tc_function_find(d->im, name, file, &f);
-    if (f.reason != 0)
-        refuse(d->to, f.reason, f.detail);
-    else
+    (void)tc_function_find(d->im, name, file, ret);
+    if (ret->reason != 0)
+        refuse(d->to, ret->reason, ret->detail);
+    return ret->reason == 0;
+}
+
+static void describe_name(struct description *d, char *name, enum tc_source_mode mode)
+{
+    struct tc_function f;
+
+    if (find_named(d, name, &f))
         describe(d, (struct tc_piece){f.vaddr, f.bytes}, mode);
+}
+
+static void print_effects(const struct description *d, const struct tc_source *s)
+{
+    struct tc_effect list[TC_MAX_PURITY];
+    uint32_t count = tc_purity_find(s, list);
+    char path[1024];
+
+    for (uint32_t i = 0; i < count; i++) {
+        (void)fprintf(d->to, "effect\t%s\t", tc_reason_info(list[i].reason)->id);
+        for (size_t k = 0; k < list[i].bytes; k++)
+            (void)fputc((unsigned char)list[i].what[k] < 32 ? '?' : list[i].what[k], d->to);
+        (void)fputc('\t', d->to);
+        tc_purity_path(s, list[i].item, path, sizeof path);
+        print_text(d->to, path);
+        (void)fputc('\n', d->to);
+    }
+}
+
+static void describe_effects(struct description *d, char *name)
+{
+    struct tc_function f;
+    struct tc_source s;
+
+    if (!find_named(d, name, &f))
+        return;
+    if (tc_source_make(&d->m, (struct tc_piece){f.vaddr, f.bytes}, TC_SOURCE_DEEP, &s) < 0) {
+        refuse(d->to, TC_R_RESOLVER_FAILED, "");
+        return;
+    }
+    (void)fprintf(d->to, "reach\t%zu\t%d\t%d\n", s.indirect_calls, s.whole, f.is_ifunc);
+    print_effects(d, &s);
+    print_imports(d, &s);
+    tc_source_free(&s);
 }
 
 /* Of what is damaged nothing is followed: the range must be code. */
@@ -256,6 +306,11 @@ static void answer(struct description *d, char *line)
         add_library(d, field[1]);
         return;
     }
+    if (field[1] != NULL && strcmp(field[0], "stop") == 0) {
+        free(d->stop);
+        d->stop = strdup(field[1]);
+        return;
+    }
     mode = field[1] != NULL && strcmp(field[1], "deep") == 0 ? TC_SOURCE_DEEP : TC_SOURCE_OWN;
     if (d->im->reason != 0)
         refuse(d->to, d->im->reason, "");
@@ -263,6 +318,8 @@ static void answer(struct description *d, char *line)
         list(d, mode);
     else if (strcmp(field[0], "tree") == 0 && field[2] != NULL)
         describe_name(d, field[2], mode);
+    else if (strcmp(field[0], "effects") == 0 && field[1] != NULL)
+        describe_effects(d, field[1]);
     else if (strcmp(field[0], "at") == 0 && field[3] != NULL)
         describe_range(d, field[2], field[3], mode);
     (void)fputs("end\n", d->to);
@@ -293,6 +350,8 @@ static int answer_all(const struct tc_image *im, FILE *from, FILE *to)
     }
     if (d != NULL && d->m.im != NULL)
         tc_map_close(&d->m);
+    if (d != NULL)
+        free(d->stop);
     free(d);
     free(line);
     return r;

@@ -10,12 +10,15 @@
 /*
  * Requests are lines of fields between tabs; MODE is "own" or "deep":
  *   library PATH          (no answer) where imports are looked for, in the loader's order
+ *   stop GLOBS            (no answer) the task's deep_stop, from now on
  *   list MODE             "function NAME DIGEST" for each function that has a name
  *   tree MODE [FILE.C:]NAME, at MODE VADDR BYTES
  *                         "digest HEX INDIRECT-CALLS WHOLE", "item KIND BEGIN END DIGEST LABEL" in
  *                         order, "ref FROM TO WHY LABEL" (TO -1: the name is all; WHY "": it isn't
- *                         coarse), with libraries "import NAME VERSION PATH" (PATH "": none has it)
- * or "refused REASON DETAIL". A line "end" ends each answer.
+ *                         coarse), with libraries "import NAME VERSION PATH ENDS" (PATH "": none
+ * has it; ENDS 1: it is one at which following ends) effects [FILE.C:]NAME "reach INDIRECT-CALLS
+ * WHOLE IFUNC", "effect REASON WHAT CALL-PATH" of what its closure in this file does beside its
+ * arguments, and "import" as above or "refused REASON DETAIL". A line "end" ends each answer.
  *
  * The exit status: 1 if the file can't be read.
  */

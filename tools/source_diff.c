@@ -189,40 +189,59 @@ static void diff_all(struct difference *d, bool deep)
     tc_tree_free(&is);
 }
 
-/* Those of the config's tasks that both files have, each in the ways that its policies ask for. */
+/* Each once. A function under `depends:` counts by itself. */
+static void diff_once(struct difference *d, struct tc_words *told, const struct tc_tree lists[2],
+                      const char *name, bool deep)
+{
+    const struct tc_tree_function *now = find_function(&lists[1], name);
+    for (size_t k = 0; k < told->count; k++)
+        if (strcmp(told->word[k], name) == 0)
+            return;
+    if (!find_function(&lists[0], name) || !now)
+        return;
+    diff_function(d, name, deep);
+    tc_words_add(told, now->name);
+}
+
+static char *function_name(const struct tc_flat *config, struct tc_str file, struct tc_str name)
+{
+    const char *in = tc_flat_str(config, file);
+    return tc_format("%s%s%s", in, *in ? ":" : "", tc_flat_str(config, name));
+}
+
+/* Those of the config's tasks that both files have, each in the ways that its policies ask for, and
+ * what they depend on. */
 static void diff_tasks(struct difference *d, const struct tc_source_wish *w)
 {
     struct tc_session s = {.client.fd = -1};
     struct tc_cause cause = {.reason = 0};
-    struct tc_tree was, is = {0};
-    struct tc_words told = {0};
+    struct tc_tree lists[2] = {{.digest = NULL}};
+    struct tc_words told = {0}, helped = {0};
     uint32_t count = 0;
     int e = tc_chosen_config(&s, w->config, &w->tasks, &w->plugins,
                              TC_WANT_CONFIG | TC_WANT_SERVICE | TC_WANT_LOCAL, &cause);
     bool ok = tc_session_print_problems(&s) == 0 && e == 0;
     if (e < 0 && cause.reason)
         tc_problem(&cause);
-    ok = ok && list(&d->was, false, &was) && list(&d->is, false, &is);
+    ok = ok && list(&d->was, false, &lists[0]) && list(&d->is, false, &lists[1]);
     const struct tc_task *tasks = ok ? tc_session_tasks(&s, &count) : NULL;
     for (uint32_t i = 0; tasks && i < count; i++) {
-        const char *file = tc_flat_str(&s.config_flat, tasks[i].file);
-        TC_CLEANUP(tc_free_text)
-        char *name = tc_format("%s%s%s", file, *file ? ":" : "",
-                               tc_flat_str(&s.config_flat, tasks[i].symbol));
-        bool deep = w->deep || tasks[i].policy & TC_POLICY_SOURCE_DEEP, known = false;
-        for (size_t k = 0; k < told.count; k++)
-            known |= strcmp(told.word[k], name) == 0;
-        if (known || !find_function(&was, name) || !find_function(&is, name))
-            continue;
-        diff_function(d, name, deep);
-        tc_words_add(&told, find_function(&is, name)->name);
+        const struct tc_flat *config = &s.config_flat;
+        const struct tc_span span = tasks[i].depends;
+        const struct tc_depend *depends = tc_flat_at(config, span.off, span.count, sizeof *depends);
+        TC_CLEANUP(tc_free_text) char *name = function_name(config, tasks[i].file, tasks[i].symbol);
+        diff_once(d, &told, lists, name, w->deep || tasks[i].policy & TC_POLICY_SOURCE_DEEP);
+        for (uint32_t k = 0; depends && k < span.count; k++) {
+            TC_CLEANUP(tc_free_text)
+            char *helper = function_name(config, depends[k].file, depends[k].name);
+            diff_once(d, &helped, lists, helper, false);
+        }
     }
     d->failed += !ok;
     tc_words_free(&told);
-    if (ok) {
-        tc_tree_free(&was);
-        tc_tree_free(&is);
-    }
+    tc_words_free(&helped);
+    tc_tree_free(&lists[0]);
+    tc_tree_free(&lists[1]);
     tc_session_close(&s);
 }
 

@@ -4,7 +4,9 @@
 #ifndef TC_TOOLS_SOURCE_FORMS_H
 #define TC_TOOLS_SOURCE_FORMS_H
 
+#include "tools/json.h"
 #include "tools/options.h"
+#include "tools/plans.h"
 #include "tools/session.h"
 
 /* What the command line says. */
@@ -25,6 +27,11 @@ int tc_source_tasks(const struct tc_source_wish *w);
 /* Is PROGRAM TASK meant, rather than FILE FUNCTION? Where no config was given, the one that would
  * be found must have such a task, and the file be a program. */
 bool tc_source_means_tasks(const struct tc_source_wish *w);
+
+/* source_depends.c: what a hookable task's `depends:` adds; a field of an object that is open. */
+void tc_source_depends_text(const struct tc_session *s, const struct tc_finding *f);
+void tc_source_depends_json(const struct tc_session *s, const struct tc_finding *f,
+                            struct tc_json *j);
 
 /* A config is asked for in so many words. */
 bool tc_source_has_config(const struct tc_source_wish *w);

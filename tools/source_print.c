@@ -42,8 +42,9 @@ static void print_imports(const struct tc_tree *t, int depth)
         const char *bound = t->imports[i].bound, *comma = "";
         if (is_bound_before(t, i))
             continue;
-        printf("%*s%s: ", 2 * depth, "",
-               *bound ? bound : "in no library that the program starts with");
+        printf("%*s%s%s: ", 2 * depth, "",
+               *bound ? bound : "in no library that the program starts with",
+               t->imports[i].ends ? ", where following ends: only its name enters" : "");
         for (size_t k = i; k < t->import_count; k++) {
             if (strcmp(t->imports[k].bound, bound) != 0)
                 continue;
@@ -75,6 +76,7 @@ static void json_imports(const struct tc_tree *t, struct tc_json *j)
         tc_json_text(j, "name", t->imports[i].name);
         tc_json_text(j, "version", *t->imports[i].version ? t->imports[i].version : NULL);
         tc_json_text(j, "found_in", *t->imports[i].bound ? t->imports[i].bound : NULL);
+        tc_json_bool(j, "ends_here", t->imports[i].ends);
         tc_json_close_object(j);
     }
     tc_json_close_array(j);

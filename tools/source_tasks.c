@@ -43,44 +43,38 @@ static bool asks_for(const struct tc_task *task, bool deep)
     return task->policy & (deep ? TC_POLICY_SOURCE_DEEP : TC_POLICY_SOURCE);
 }
 
-static void show_tree(struct shown *s, struct tc_tree *t, bool deep)
+static void show_tree(struct shown *s, struct tc_tree *t, bool deep, const char *stop)
 {
     if (s->wish->json) {
         tc_json_object(&s->json, NULL);
         tc_json_text(&s->json, "member", modes[deep]);
+        if (deep)
+            tc_json_text(&s->json, "deep_stop", *stop ? stop : NULL);
         tc_tree_json(t, &s->json);
         tc_json_close_object(&s->json);
     } else {
         printf("  %s: %s\n", modes[deep], t->digest);
+        if (deep && *stop)
+            printf("    it ends at: %s\n", stop);
         tc_tree_print(t, 2);
     }
 }
 
-/* The program's objects come first, in the loader's order, then what the task's own brings. */
-static void name_libraries(const struct shown *s, struct tc_source_child *c, const char *path)
-{
-    struct tc_libraries l = {0};
-    for (size_t i = 0; i < s->libraries.count; i++)
-        if (s->libraries.library[i].origin == TC_LIBRARY_LISTED)
-            (void)tc_libraries_add(&l, s->libraries.library[i].path, TC_LIBRARY_LISTED);
-    (void)tc_libraries_list(&l, s->program.elf.interpreter, path);
-    for (size_t i = 0; i < l.count; i++)
-        tc_source_child_library(c, l.library[i].path);
-    tc_libraries_free(&l);
-}
-
 static void show_source(struct shown *s, const struct tc_finding *f, const char *subject)
 {
+    const char *stop = tc_flat_str(f->in, f->task->deep_stop);
     struct tc_source_child child;
     struct tc_tree t;
     tc_source_child_open(&child, f->path);
-    if (asks_for(f->task, true))
-        name_libraries(s, &child, f->path);
+    if (asks_for(f->task, true)) {
+        tc_source_child_libraries(&child, &s->libraries, s->program.elf.interpreter);
+        tc_source_child_stop(&child, stop);
+    }
     for (int deep = 0; deep < 2; deep++) {
         if (!asks_for(f->task, deep))
             continue;
         if (tc_tree_of_range(&child, subject, f->plan->entry_vaddr, f->plan->entry_bytes, deep, &t))
-            show_tree(s, &t, deep);
+            show_tree(s, &t, deep, stop);
         else
             s->failed = true;
         tc_tree_free(&t);
@@ -99,6 +93,7 @@ static void show_text(struct shown *s, const struct tc_finding *f, const char *s
         if (!asks_for(f->task, false) && !asks_for(f->task, true))
             puts("  its policy has no TASK_SOURCE: nothing of its code is in its keys");
         show_source(s, f, subject);
+        tc_source_depends_text(&s->session, f);
         return;
     }
     tc_finding_cause(&s->session, &s->plans, f, &cause);
@@ -117,6 +112,7 @@ static void show_json(struct shown *s, const struct tc_finding *f, const char *s
     if (hookable)
         show_source(s, f, subject);
     tc_json_close_array(&s->json);
+    tc_source_depends_json(&s->session, f, &s->json);
     tc_json_close_object(&s->json);
 }
 

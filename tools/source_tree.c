@@ -63,6 +63,12 @@ void tc_source_child_library(struct tc_source_child *c, const char *path)
         fprintf(c->to, "library\t%s\n", path);
 }
 
+void tc_source_child_stop(struct tc_source_child *c, const char *globs)
+{
+    if (c->to && !strpbrk(globs, "\t\n"))
+        fprintf(c->to, "stop\t%s\n", globs);
+}
+
 /* Counts what the text's lines will give, so that the arrays needn't grow. */
 static size_t count_lines(const struct tc_text *text)
 {
@@ -91,8 +97,16 @@ static void take_line(struct tc_tree *t, char *line)
     } else if (n == 5 && strcmp(field[0], "ref") == 0) {
         t->refs[t->ref_count++] = (struct tc_tree_ref){
             strtoul(field[1], NULL, 10), strtol(field[2], NULL, 10), field[3], field[4]};
-    } else if (n == 4 && strcmp(field[0], "import") == 0) {
-        t->imports[t->import_count++] = (struct tc_tree_import){field[1], field[2], field[3]};
+    } else if (n == 5 && strcmp(field[0], "import") == 0) {
+        t->imports[t->import_count++] =
+            (struct tc_tree_import){field[1], field[2], field[3], field[4][0] == '1'};
+    } else if (n == 4 && strcmp(field[0], "reach") == 0) {
+        t->indirect = field[1];
+        t->whole = field[2][0] == '1';
+        t->is_ifunc = field[3][0] == '1';
+    } else if (n == 4 && strcmp(field[0], "effect") == 0) {
+        t->effects[t->effect_count++] =
+            (struct tc_tree_effect){tc_reason_by_id(field[1]), field[2], field[3]};
     } else if (n == 3 && strcmp(field[0], "function") == 0) {
         t->functions[t->function_count++] = (struct tc_tree_function){field[1], field[2]};
     } else if (n >= 3 && strcmp(field[0], "refused") == 0) {
@@ -108,6 +122,7 @@ static void take_text(struct tc_tree *t)
     t->refs = tc_alloc(lines * sizeof *t->refs);
     t->imports = tc_alloc(lines * sizeof *t->imports);
     t->functions = tc_alloc(lines * sizeof *t->functions);
+    t->effects = tc_alloc(lines * sizeof *t->effects);
     for (char *line = t->text.data, *end; line && (end = strchr(line, '\n')); line = end + 1) {
         *end = 0;
         take_line(t, line);
@@ -183,12 +198,33 @@ bool tc_tree_of_all(struct tc_source_child *c, bool deep, struct tc_tree *ret)
     return finish(c, "", ret);
 }
 
+bool tc_tree_ask_name(struct tc_source_child *c, const char *name, struct tc_tree *ret)
+{
+    *ret = (struct tc_tree){0};
+    if (!c->to || strpbrk(name, "\t\n"))
+        return false;
+    fprintf(c->to, "tree\town\t%s\n", name);
+    (void)fflush(c->to);
+    return read_answer(c, ret) && ret->digest && ret->item_count > 0;
+}
+
+bool tc_tree_ask_effects(struct tc_source_child *c, const char *name, struct tc_tree *ret)
+{
+    *ret = (struct tc_tree){0};
+    if (!c->to || strpbrk(name, "\t\n"))
+        return false;
+    fprintf(c->to, "effects\t%s\n", name);
+    (void)fflush(c->to);
+    return read_answer(c, ret) && ret->indirect;
+}
+
 void tc_tree_free(struct tc_tree *t)
 {
     free(t->items);
     free(t->refs);
     free(t->imports);
     free(t->functions);
+    free(t->effects);
     tc_text_free(&t->text);
 }
 

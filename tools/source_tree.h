@@ -10,6 +10,7 @@
 
 #include "tools/base.h"
 #include "tools/json.h"
+#include "tools/libraries.h"
 
 struct tc_source_child {
     pid_t pid;
@@ -22,6 +23,11 @@ void tc_source_child_open(struct tc_source_child *c, const char *path);
 void tc_source_child_close(struct tc_source_child *c);
 /* Imports are looked for in this library, after those that were named before. */
 void tc_source_child_library(struct tc_source_child *c, const char *path);
+/* Those that a program starts with, and what the child's own object needs (source_depends.c). */
+void tc_source_child_libraries(struct tc_source_child *c, const struct tc_libraries *all,
+                               const char *interpreter);
+/* Where following ends from now on: a task's `deep_stop`. */
+void tc_source_child_stop(struct tc_source_child *c, const char *globs);
 
 /* The strings are the text's. */
 struct tc_tree_item {
@@ -35,6 +41,11 @@ struct tc_tree_ref {
 };
 struct tc_tree_import {
     const char *name, *version, *bound; /* the last two may be "" */
+    bool ends;                          /* following does there */
+};
+struct tc_tree_effect {
+    enum tc_reason reason;
+    const char *what, *path;
 };
 struct tc_tree_function {
     const char *name, *digest;
@@ -42,12 +53,13 @@ struct tc_tree_function {
 struct tc_tree {
     struct tc_text text;
     const char *digest, *indirect;
-    bool whole;
+    bool whole, is_ifunc;
     struct tc_tree_item *items;
     struct tc_tree_ref *refs;
     struct tc_tree_import *imports; /* none unless libraries were named */
     struct tc_tree_function *functions;
-    size_t item_count, ref_count, import_count, function_count;
+    struct tc_tree_effect *effects;
+    size_t item_count, ref_count, import_count, function_count, effect_count;
     char *refused[2]; /* a reason's id, and more about it; NULL */
 };
 void tc_tree_free(struct tc_tree *t);
@@ -58,6 +70,12 @@ bool tc_tree_of_range(struct tc_source_child *c, const char *name, uint64_t vadd
                       bool deep, struct tc_tree *ret);
 /* All functions that have names, in `functions`. */
 bool tc_tree_of_all(struct tc_source_child *c, bool deep, struct tc_tree *ret);
+
+/* These say nothing where they fail: it may be no function. */
+bool tc_tree_ask_name(struct tc_source_child *c, const char *name, struct tc_tree *ret);
+/* What it does beside its arguments, with calls followed inside of the file: `effects`, `imports`,
+ * `indirect`, `whole` and `is_ifunc` alone. */
+bool tc_tree_ask_effects(struct tc_source_child *c, const char *name, struct tc_tree *ret);
 
 /* Is this reference the same as one before it? */
 bool tc_tree_is_repeated(const struct tc_tree *t, size_t ref);

@@ -98,21 +98,20 @@ static uint32_t parent_of(const struct tc_source *s, uint32_t item)
 }
 
 /* "f > helper > inner" */
-static struct tc_str add_path(const struct tc_source *s, uint32_t item, struct tc_flat_builder *out)
+void tc_purity_path(const struct tc_source *s, uint32_t item, char *ret, size_t bytes)
 {
     uint32_t chain[MAX_DEPTH];
-    char path[1024] = "";
     size_t depth = 0, n = 0;
 
+    ret[0] = 0;
     for (; depth < MAX_DEPTH - 1 && item != 0; item = parent_of(s, item))
         chain[depth++] = item;
     chain[depth++] = 0;
-    while (depth > 0 && n < sizeof path) {
+    while (depth > 0 && n < bytes) {
         const char *label = s->items[chain[--depth]].label;
-        n += (size_t)snprintf(path + n, sizeof path - n, "%s%.200s", n > 0 ? " > " : "",
+        n += (size_t)snprintf(ret + n, bytes - n, "%s%.200s", n > 0 ? " > " : "",
                               label != NULL ? label : "?");
     }
-    return tc_flat_add_str(out, path);
 }
 
 static enum tc_reason reason_of(const struct tc_source_ref *ref, size_t *ret_name_bytes)
@@ -130,12 +129,32 @@ static enum tc_reason reason_of(const struct tc_source_ref *ref, size_t *ret_nam
 }
 
 /* NULL: it isn't there yet. */
-static struct tc_purity *find(struct tc_purity *list, uint32_t count, struct tc_str name)
+static struct tc_effect *find(struct tc_effect *list, uint32_t count, const struct tc_effect *e)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (list[i].what.off == name.off) /* equal strings are one */
+        if (list[i].bytes == e->bytes && memcmp(list[i].what, e->what, e->bytes) == 0)
             return &list[i];
     return NULL;
+}
+
+uint32_t tc_purity_find(const struct tc_source *s, struct tc_effect list[TC_MAX_PURITY])
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < s->ref_count && count < TC_MAX_PURITY; i++) {
+        struct tc_effect e = {.what = s->refs[i].label, .item = s->refs[i].from}, *before;
+
+        e.reason = reason_of(&s->refs[i], &e.bytes);
+        if (e.reason == TC_R_NONE)
+            continue;
+        before = find(list, count, &e);
+        /* Who writes it is what matters. */
+        if (before != NULL && before->reason == TC_R_USES_GLOBAL && e.reason == TC_R_WRITES_GLOBAL)
+            *before = e;
+        if (before == NULL)
+            list[count++] = e;
+    }
+    return count;
 }
 
 /* "grid", "mesh.c:grid", "grid@@V1" */
@@ -158,26 +177,20 @@ static int is_named(const struct tc_flat *config, const struct tc_task *task, co
 struct tc_span tc_purity_add(const struct tc_source *s, const struct tc_flat *config,
                              const struct tc_task *task, struct tc_flat_builder *out)
 {
+    struct tc_effect found[TC_MAX_PURITY];
     struct tc_purity list[TC_MAX_PURITY];
-    uint32_t count = 0;
+    uint32_t count = 0, n = tc_purity_find(s, found);
+    char path[1024];
 
-    for (size_t i = 0; i < s->ref_count && count < TC_MAX_PURITY; i++) {
-        size_t bytes = 0;
-        enum tc_reason reason = reason_of(&s->refs[i], &bytes);
-        struct tc_str name;
-        struct tc_purity *before;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct tc_effect *e = &found[i];
 
-        if (reason == TC_R_NONE || ((reason == TC_R_USES_GLOBAL || reason == TC_R_WRITES_GLOBAL) &&
-                                    is_named(config, task, s->refs[i].label, bytes)))
+        if ((e->reason == TC_R_USES_GLOBAL || e->reason == TC_R_WRITES_GLOBAL) &&
+            is_named(config, task, e->what, e->bytes))
             continue;
-        name = tc_flat_add_strn(out, s->refs[i].label, bytes);
-        before = find(list, count, name);
-        /* Who writes it is what matters. */
-        if (before != NULL && before->reason == TC_R_USES_GLOBAL && reason == TC_R_WRITES_GLOBAL)
-            *before = (struct tc_purity){name, add_path(s, s->refs[i].from, out), reason, 0};
-        if (before != NULL)
-            continue;
-        list[count++] = (struct tc_purity){name, add_path(s, s->refs[i].from, out), reason, 0};
+        tc_purity_path(s, e->item, path, sizeof path);
+        list[count++] = (struct tc_purity){tc_flat_add_strn(out, e->what, e->bytes),
+                                           tc_flat_add_str(out, path), e->reason, 0};
     }
     return tc_flat_add(out, list, count, sizeof list[0]);
 }

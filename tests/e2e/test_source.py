@@ -148,3 +148,46 @@ def test_the_tasks_of_two_builds(t):
     contains(text, "own: the same\ndeep: differs\n")
     contains(text, "helper, referred to by deep")
     lacks(text, "\nhelper: ")
+
+
+DEPENDS = r"""
+#include <stdio.h>
+extern int twice(int);
+int table[4] = {1, 2, 3, 4};
+__attribute__((noinline, noclone)) int helper(int x) { puts("help"); return x * HELPER; }
+int (*volatile hidden)(int);
+__attribute__((noinline, noclone)) int deep(int x) { puts("deep"); return twice(x) + hidden(table[x & 3]); }
+int main(int c, char **v) { (void)v; hidden = helper; return deep(c); }
+"""
+
+
+def test_what_a_task_depends_on_and_where_it_ends(t):
+    t.cc(LIBRARY, "libtwice.so", ("-O2", "-shared", "-fPIC", "-Wl,-soname,libtwice.so"))
+    build = lambda name, helper: t.cc(t.write("depends.c", DEPENDS), name, (
+        "-O2", f"-DHELPER={helper}", f"-L{t.dir}", f"-Wl,-rpath,{t.dir}", "-ltwice"))
+    old, new = build("old", 3), build("new", 4)
+    t.write("t.bin", "table")
+    task = "tasks:\n  - symbol: deep\n    prototype: 'int deep(int x)'\n    cache_policy: INPUTS + TASK_SOURCE_DEEP\n"
+    plain = t.config(task, "plain.yaml")
+    config = t.config(task + "    deep_stop: [ default, 'libtw*' ]\n    depends: [ helper, table, ./t.bin ]\n")
+    text = t.ctl("source", "-c", plain, old).text
+    lacks(text, "depends on")
+    lacks(text, "where following ends")
+    text = t.ctl("source", "-c", config, old).text
+    contains(text, "    it ends at: default|libtw*\n")
+    contains(text, "libtwice.so, where following ends: only its name enters: twice\n")
+    contains(text, "  depends on helper: ")
+    contains(text, "    help\n")
+    contains(text, "  depends on table: a variable, by what is in it at each call\n")
+    contains(text, "t.bin: a file, by what is in it at each call\n")
+    found = json.loads(t.ctl("source", "--json", "-c", config, old).out)["tasks"][0]
+    equal([(d["name"].rpartition("/")[2], d["kind"]) for d in found["depends"]],
+          [("helper", "function"), ("table", "variable"), ("t.bin", "file")])
+    equal(found["depends"][0]["digest"] in text, True, "the helper's digest")
+    equal((found["sources"][0]["deep_stop"], [(i["name"], i["ends_here"]) for i in found["sources"][0]["imports"]]),
+          ("default|libtw*", [("twice", True)]))
+    # Another helper is another key, which the two builds' comparison has to say.
+    text = t.ctl("source", "--diff", "-c", config, old, new, status=1).text
+    contains(text, "deep: the same\n")
+    contains(text, "helper: differs\n")
+    equal(t.ctl("source", "--diff", "-c", plain, old, new).text, "deep: the same\n")
