@@ -12,20 +12,6 @@
 #define MAX_MEMBERS 4096u
 #define MAX_GAP     4096u
 
-static char *print(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static char *print(const char *format, ...)
-{
-    va_list args;
-    char *text = NULL;
-
-    va_start(args, format);
-    if (vasprintf(&text, format, args) < 0)
-        text = NULL;
-    va_end(args);
-    return text;
-}
-
 static int refuse(struct tc_dwarf_types *t, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -93,7 +79,8 @@ static char *tell_array(struct tc_dwarf_types *t, Dwarf_Die *array, const char *
             n = 0;
         all *= n != 0 ? n : 1;
         all = all > TC_MAX_LAYOUT_BYTES ? TC_MAX_LAYOUT_BYTES : all;
-        more = n != 0 ? print("%s[%llu]", text, (unsigned long long)n) : print("%s[]", text);
+        more = n != 0 ? tc_dwarf_print("%s[%llu]", text, (unsigned long long)n)
+                      : tc_dwarf_print("%s[]", text);
         all = n != 0 ? all : 0;
         free(text);
         text = more;
@@ -130,8 +117,8 @@ static char *tell_named(struct tc_dwarf_types *t, Dwarf_Die *die, const char *in
     if (told == NULL)
         return NULL;
     *ret = told->size;
-    return print("%s%s%s%s", told->is_typedef ? "" : "struct ", told->tag, inner[0] != 0 ? " " : "",
-                 inner);
+    return tc_dwarf_print("%s%s%s%s", told->is_typedef ? "" : "struct ", told->tag,
+                          inner[0] != 0 ? " " : "", inner);
 }
 
 /* Which member counts, the program alone knows: what reads or writes it will be refused by the
@@ -141,8 +128,8 @@ static char *tell_union(Dwarf_Die *die, const char *inner, struct tc_dwarf_size 
     uint64_t bytes = tc_dwarf_number(die, DW_AT_byte_size, 1);
 
     *ret = (struct tc_dwarf_size){bytes, bytes % 8 == 0 ? 8 : bytes % 4 == 0 ? 4 : 1, 0};
-    return print("union { char bytes[%llu]; } %s", (unsigned long long)bytes,
-                 inner[0] != 0 ? inner : "unnamed_union");
+    return tc_dwarf_print("union { char bytes[%llu]; } %s", (unsigned long long)bytes,
+                          inner[0] != 0 ? inner : "unnamed_union");
 }
 
 char *tc_dwarf_tell_member(struct tc_dwarf_types *t, Dwarf_Die *type, const char *inner, FILE *to,
@@ -160,7 +147,7 @@ char *tc_dwarf_tell_member(struct tc_dwarf_types *t, Dwarf_Die *type, const char
     case DW_TAG_reference_type:
     case DW_TAG_rvalue_reference_type:
         *ret = (struct tc_dwarf_size){8, 8, 0};
-        return print("void *%s", inner);
+        return tc_dwarf_print("void *%s", inner);
     case DW_TAG_array_type:
         return tell_array(t, &p.die, inner, to, depth, ret);
     case DW_TAG_base_type:
@@ -169,7 +156,8 @@ char *tc_dwarf_tell_member(struct tc_dwarf_types *t, Dwarf_Die *type, const char
     case DW_TAG_string_type: {
         uint64_t bytes = tc_dwarf_number(&p.die, DW_AT_byte_size, 0);
         *ret = (struct tc_dwarf_size){bytes, 1, 0};
-        return bytes != 0 ? print("char %s[%llu]", inner, (unsigned long long)bytes) : NULL;
+        return bytes != 0 ? tc_dwarf_print("char %s[%llu]", inner, (unsigned long long)bytes)
+                          : NULL;
     }
     case DW_TAG_structure_type:
     case DW_TAG_class_type:
@@ -243,7 +231,9 @@ static int add_member(struct tc_dwarf_record *r, Dwarf_Die *die, FILE *to, int d
         return 1;
     if (r->count == MAX_MEMBERS || !tc_dwarf_type(die, &type))
         return refuse(r->t, "a member has no type");
-    name = is_base ? print("base%zu", r->count) : own != NULL ? tc_dwarf_name(own, 0) : strdup("");
+    name = is_base       ? tc_dwarf_print("base%zu", r->count)
+           : own != NULL ? tc_dwarf_name(own, 0)
+                         : strdup("");
     if (name != NULL)
         m.text = tc_dwarf_tell_member(r->t, &type, name, to, depth, &m.size);
     free(name);
@@ -439,9 +429,9 @@ static char *make_tag(const struct tc_dwarf_types *t, Dwarf_Die *die)
 
     if (t->wanted != NULL)
         return strdup(own);
-    tag = own != NULL ? tc_dwarf_name(own, 0) : print("unnamed%u", t->told_count);
+    tag = own != NULL ? tc_dwarf_name(own, 0) : tc_dwarf_print("unnamed%u", t->told_count);
     while (tag != NULL && is_taken(t, tag)) {
-        char *more = print("%s_", tag);
+        char *more = tc_dwarf_print("%s_", tag);
         free(tag);
         tag = more;
     }

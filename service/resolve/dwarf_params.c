@@ -2,27 +2,12 @@
 #include <ctype.h>
 #include <dwarf.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "service/resolve/dwarf_proto.h"
 #include "service/resolve/dwarf_text.h"
-
-static char *print(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static char *print(const char *format, ...)
-{
-    va_list args;
-    char *text = NULL;
-
-    va_start(args, format);
-    if (vasprintf(&text, format, args) < 0)
-        text = NULL;
-    va_end(args);
-    return text;
-}
 
 static int is_integer(struct tc_dwarf_peeled *p)
 {
@@ -60,7 +45,7 @@ static char *as_count(struct tc_dwarf_function *f, uint32_t index)
     if (!is_integer(&t) || p->artificial)
         return NULL;
     name = tc_dwarf_name(p->name, index);
-    text = name != NULL ? print("%s%s", p->by_reference ? "*" : "", name) : NULL;
+    text = name != NULL ? tc_dwarf_print("%s%s", p->by_reference ? "*" : "", name) : NULL;
     free(name);
     return text;
 }
@@ -111,7 +96,7 @@ static char *propose_pointers(struct tc_dwarf_function *f, uint32_t index,
     tc_dwarf_peel(&next, tc_dwarf_type(&pointer->die, &next), &to);
     if (is_char(&to) && to.is_const) {
         count = guess_count(f, index);
-        text = count != NULL ? print("in [%s]", count) : NULL;
+        text = count != NULL ? tc_dwarf_print("in [%s]", count) : NULL;
         free(count);
         return text;
     }
@@ -139,9 +124,9 @@ static char *propose(struct tc_dwarf_function *f, uint32_t index, struct tc_dwar
     if (is_char(to) && to->is_const)
         return strdup("in");
     if (is_one_thing(p, to))
-        return print("%s [1]", way);
+        return tc_dwarf_print("%s [1]", way);
     count = guess_count(f, index);
-    text = count != NULL ? print("%s [%s]", way, count) : NULL;
+    text = count != NULL ? tc_dwarf_print("%s [%s]", way, count) : NULL;
     free(count);
     return text;
 }
@@ -162,8 +147,9 @@ static int split(const char *config, char **ret_words, const char **ret_brackets
 
 static char *with_words(const char *words, char *declared)
 {
-    char *text =
-        declared != NULL ? print("%s%s%s", words, words[0] != 0 ? " " : "", declared) : NULL;
+    char *text = declared != NULL
+                     ? tc_dwarf_print("%s%s%s", words, words[0] != 0 ? " " : "", declared)
+                     : NULL;
 
     free(declared);
     return text;
@@ -179,9 +165,10 @@ static char *declare_pointer(struct tc_dwarf_param *p, const char *name, const c
     if (!points)
         return tc_dwarf_declare(&p->type, p->has_type, name);
     if (brackets[0] == 0 && (to.tag == DW_TAG_subroutine_type || to.tag == DW_TAG_array_type))
-        inner = print("(*%s)", name);
+        inner = tc_dwarf_print("(*%s)", name);
     else
-        inner = brackets[0] == 0 ? print("*%s", name) : print("%s%s", name, brackets);
+        inner =
+            brackets[0] == 0 ? tc_dwarf_print("*%s", name) : tc_dwarf_print("%s%s", name, brackets);
     text = inner != NULL ? tc_dwarf_declare(&type, has_type, inner) : NULL;
     free(inner);
     return text;
@@ -216,7 +203,7 @@ static char *write_param(struct tc_dwarf_function *f, uint32_t index, struct tc_
     char *words = NULL, *text = NULL;
 
     if (is_hidden(f, index))
-        return print("hidden %s", t->declared);
+        return tc_dwarf_print("hidden %s", t->declared);
     if (t->unused)
         return with_words("ignore", strdup(t->declared));
     if (t->config == NULL)

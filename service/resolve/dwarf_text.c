@@ -11,9 +11,7 @@
 
 static char *declare(Dwarf_Die *type, int has_type, const char *inner, int depth);
 
-static char *print(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static char *print(const char *format, ...)
+char *tc_dwarf_print(const char *format, ...)
 {
     va_list args;
     char *text = NULL;
@@ -30,7 +28,7 @@ char *tc_dwarf_name(const char *name, uint32_t number)
     char *copy = name != NULL && name[0] != 0 ? strndup(name, 200) : NULL;
 
     if (copy == NULL)
-        return print("arg%u", number + 1);
+        return tc_dwarf_print("arg%u", number + 1);
     for (char *c = copy; *c != 0; c++)
         if (!isalnum((unsigned char)*c))
             *c = '_';
@@ -161,7 +159,8 @@ static char *declare_array(Dwarf_Die *die, const char *inner, int depth)
             continue;
         if (n == UINT64_MAX)
             n = tc_dwarf_number(&dim, DW_AT_upper_bound, UINT64_MAX) + 1;
-        more = n != 0 ? print("%s[%llu]", text, (unsigned long long)n) : print("%s[]", text);
+        more = n != 0 ? tc_dwarf_print("%s[%llu]", text, (unsigned long long)n)
+                      : tc_dwarf_print("%s[]", text);
         free(text);
         text = more;
         count++;
@@ -184,7 +183,7 @@ static char *declare_params(Dwarf_Die *die, int depth)
         int has_type = tc_dwarf_type(&param, &type);
         /* Functions that take functions fan out: few levels of them are told. */
         char *one = declare(&type, has_type, "", depth + 8);
-        more = one != NULL ? print("%s%s%s", list, count++ > 0 ? ", " : "", one) : NULL;
+        more = one != NULL ? tc_dwarf_print("%s%s%s", list, count++ > 0 ? ", " : "", one) : NULL;
         free(one);
         free(list);
         list = more;
@@ -204,8 +203,9 @@ static char *declare_pointer(Dwarf_Die *die, const char *inner, int depth)
     char *star, *text;
 
     tc_dwarf_peel(&to, has_type, &p);
-    star = p.tag == DW_TAG_array_type || p.tag == DW_TAG_subroutine_type ? print("(*%s)", inner)
-                                                                         : print("*%s", inner);
+    star = p.tag == DW_TAG_array_type || p.tag == DW_TAG_subroutine_type
+               ? tc_dwarf_print("(*%s)", inner)
+               : tc_dwarf_print("*%s", inner);
     text = star != NULL ? declare(&to, has_type, star, depth + 1) : NULL;
     free(star);
     return text;
@@ -216,7 +216,7 @@ static char *declare_function(Dwarf_Die *die, const char *inner, int depth)
     Dwarf_Die result;
     int has_type = tc_dwarf_type(die, &result);
     char *params = declare_params(die, depth);
-    char *head = params != NULL ? print("%s(%s)", inner, params) : NULL;
+    char *head = params != NULL ? tc_dwarf_print("%s(%s)", inner, params) : NULL;
     char *text = head != NULL ? declare(&result, has_type, head, depth + 1) : NULL;
 
     free(params);
@@ -226,7 +226,7 @@ static char *declare_function(Dwarf_Die *die, const char *inner, int depth)
 
 static char *word(const char *type, const char *inner)
 {
-    return print("%s%s%s", type, inner[0] != 0 && inner[0] != '[' ? " " : "", inner);
+    return tc_dwarf_print("%s%s%s", type, inner[0] != 0 && inner[0] != '[' ? " " : "", inner);
 }
 
 static char *declare_record(Dwarf_Die *die, int tag, const char *inner)
@@ -237,8 +237,8 @@ static char *declare_record(Dwarf_Die *die, int tag, const char *inner)
         free(name);
         name = strdup("unnamed");
     }
-    text = name != NULL ? print("%s %s%s%s", tag == DW_TAG_union_type ? "union" : "struct", name,
-                                inner[0] != 0 ? " " : "", inner)
+    text = name != NULL ? tc_dwarf_print("%s %s%s%s", tag == DW_TAG_union_type ? "union" : "struct",
+                                         name, inner[0] != 0 ? " " : "", inner)
                         : NULL;
     free(name);
     return text;
@@ -255,7 +255,7 @@ static char *declare_const(Dwarf_Die *die, const char *inner, int depth)
     tc_dwarf_peel(&to, has_type, &p);
     if (text == NULL || is_pointer(p.tag) || strncmp(text, "const ", 6) == 0)
         return text;
-    whole = print("const %s", text);
+    whole = tc_dwarf_print("const %s", text);
     free(text);
     return whole;
 }

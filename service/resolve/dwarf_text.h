@@ -27,6 +27,8 @@ char *tc_dwarf_declare(Dwarf_Die *type, int has_type, const char *inner);
 int tc_dwarf_points_at(struct tc_dwarf_param *p, struct tc_dwarf_peeled *ret, Dwarf_Die *ret_type,
                        int *ret_has_type);
 
+char *tc_dwarf_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* The characters of `name` that C takes; NULL or "": "arg" and the number. */
 char *tc_dwarf_name(const char *name, uint32_t number);
 
