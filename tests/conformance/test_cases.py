@@ -128,8 +128,10 @@ def build(flags, text):
             source = place / "conformance" / SOURCE.name  # one path in debug information: relative, by cd
             source.parent.mkdir(parents=True)
             source.write_text((text + "\n" if text else "") + SOURCE.read_text())
+            for name in ("functions.h", "calls.c"):
+                shutil.copy(HERE / name, source.parent)
             shutil.copytree(HERE.parent / "programs", place / "programs", ignore=lambda d, n: [f for f in n if not f.endswith(".h")])
-            command = ["gcc", "-O2", *flags.split(), "-o", "../functions", SOURCE.name, "-lm", "-pthread"]
+            command = ["gcc", "-O2", *flags.split(), "-o", "../functions", SOURCE.name, "calls.c", "-lm", "-pthread"]
             r = subprocess.run(command, cwd=source.parent, capture_output=True, text=True)
             if r.returncode != 0:
                 raise Failure(f"{' '.join(command)}\n{r.stderr}")
