@@ -1,5 +1,6 @@
 """Where function pointers lead to that aren't simply a library's function: code that comes and goes, is made, chosen, hooked, or looked at
 in a signal handler or a forked child. What another code would have given must never be replayed."""
+import json
 import shutil
 
 from harness import Failure, contains, equal
@@ -290,3 +291,128 @@ def test_where_the_loader_tells_nothing(t):
                            "-ex", f"set environment TASKCACHE_CONFIG {config}", "-ex", "run", "--args", *arguments])
             found = [line for line in r.text.splitlines() if line in bare.text.splitlines()]
             equal(found, bare.text.splitlines(), str(flags))
+
+
+CALLBACKS = r"""
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static void body(const char *name)
+{
+    FILE *f = fopen(getenv("BODY_LOG"), "a");
+    fprintf(f, "%s\n", name);
+    fclose(f);
+}
+
+__attribute__((noinline, noclone)) double integrate(double (*f)(double, void *), void *arg, double lo, double hi)
+{
+    double s = 0;
+    body("integrate");
+    for (int i = 0; f != NULL && i < 100; i++)
+        s += f(lo + (hi - lo) * (i + 0.5) / 100, arg);
+    return s * (hi - lo) / 100;
+}
+
+static double square(double x, void *arg) { (void)arg; return x * x; }
+static double cube(double x, void *arg) { (void)arg; return x * x * x; }
+
+int main(void)
+{
+    static const unsigned char code[] = {0xf3, 0x0f, 0x1e, 0xfa, 0xf2, 0x0f, 0x58, 0xc0, 0xc3}; /* x + x */
+    double (*made)(double, void *) = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *m = dlopen("libm.so.6", RTLD_NOW);
+    double (*root)(double, void *);
+    *(void **)&root = dlsym(m, "cbrt");
+    memcpy((void *)made, code, sizeof code);
+    mprotect((void *)made, 4096, PROT_READ | PROT_EXEC);
+    for (int i = 0; i < 2; i++) {
+        printf("%.17g %.17g %.17g\n", integrate(square, NULL, 0, 1), integrate(cube, &m, 0, 1), integrate(NULL, NULL, 0, 1));
+        printf("%.17g\n", integrate(root, NULL, 0, 1));
+        printf("%.17g\n", integrate(made, NULL, 0, 1));
+    }
+    return 0;
+}
+"""
+
+INTEGRATE = """
+tasks:
+  - symbol: integrate
+    prototype: |
+      double integrate(double (*f)(double, void *), ignore void *arg, double lo, double hi)
+    cache_policy: INPUTS
+"""
+
+
+def test_functions_are_inputs_by_their_code(t):
+    config = t.config(INTEGRATE)
+    for name, flags in (("pie", ("-O1", "-pie", "-fPIE", "-ldl")), ("nopie", ("-O1", "-no-pie", "-fno-pie", "-ldl")),
+                        ("anonymous", ("-O1", "-Wl,--build-id=none", "-ldl"))):
+        p = t.cc(CALLBACKS, name, flags)
+        bare = t.bare([p])
+        t.bodies()
+        for bodies in (6, 2, 2):
+            r = t.run([p], config, env={"TASKCACHE_LOG": "error"})
+            equal(r.out, bare.out, name)
+            equal(t.bodies(), bodies, name)
+            contains(r.errors, "unknown-code")
+            contains(r.errors, "'f'")
+    s = json.dumps(t.stats(config))
+    contains(s, "unknown-code")
+    texts = "\n".join(t.ctl("show", "-c", config, r["key"]).text for r in t.records(config))
+    contains(texts, "f            code ")
+    contains(texts, "f            NULL")
+
+
+def test_another_build_of_a_function_is_another_input(t):
+    config = t.config(INTEGRATE)
+    for constant, bodies in (("x * x;", 6), ("x * x + 1;", 3), ("x * x;", 2)):
+        p = t.cc(CALLBACKS.replace("return x * x;", "return " + constant), "callbacks", ("-O1", "-ldl"))
+        bare = t.bare([p])
+        t.bodies()
+        equal(t.run([p], config).out, bare.out)
+        equal(t.bodies(), bodies, constant)
+
+
+def test_another_library_in_the_place_of_one_is_another_input(t):
+    for i in (1, 2):
+        source = t.write(f"plug{i}.c", f"double cb(double x, void *arg) {{ (void)arg; return x * {i}; }}\n")
+        t.execute(["gcc", "-O1", "-shared", "-fPIC", "-o", str(t.dir / f"plug{i}.so"), source])
+    p = t.cc(r"""
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+__attribute__((noinline, noclone)) double integrate(double (*f)(double, void *), void *arg, double lo, double hi)
+{
+    FILE *log = fopen(getenv("BODY_LOG"), "a");
+    fprintf(log, "integrate\n");
+    fclose(log);
+    return f(hi - lo, arg);
+}
+
+int main(void)
+{
+    void *place = NULL;
+    for (int i = 0; i < 6; i++) {
+        void *lib = dlopen(i % 2 ? "./plug2.so" : "./plug1.so", RTLD_NOW);
+        double (*f)(double, void *);
+        *(void **)&f = dlsym(lib, "cb");
+        if (i > 0 && place != (void *)f)
+            fprintf(stderr, "moved\n");
+        place = (void *)f;
+        printf("%g\n", integrate(f, NULL, 0, 3));
+        dlclose(lib);
+    }
+    return 0;
+}
+""", "reopens", ("-O1", "-ldl"))
+    config = t.config(INTEGRATE)
+    bare = t.bare([p])
+    t.bodies()
+    for bodies in (2, 0):
+        r = t.run([p], config)
+        equal((r.out, r.err), (bare.out, bare.err))
+        equal(t.bodies(), bodies)
