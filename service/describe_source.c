@@ -198,6 +198,16 @@ static void print_effects(const struct description *d, const struct tc_source *s
     }
 }
 
+/* Variables that may be written, of which nobody knows. */
+static size_t count_unnamed(const struct tc_source *s)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < s->ref_count; i++)
+        count += s->refs[i].coarse != NULL && strncmp(s->refs[i].coarse, "a variable", 10) == 0;
+    return count;
+}
+
 static void describe_effects(struct description *d, char *name)
 {
     struct tc_function f;
@@ -209,7 +219,8 @@ static void describe_effects(struct description *d, char *name)
         refuse(d->to, TC_R_RESOLVER_FAILED, "");
         return;
     }
-    (void)fprintf(d->to, "reach\t%zu\t%d\t%d\n", s.indirect_calls, s.whole, f.is_ifunc);
+    (void)fprintf(d->to, "reach\t%zu\t%d\t%d\t%zu\n", s.indirect_calls, s.whole, f.is_ifunc,
+                  count_unnamed(&s));
     print_effects(d, &s);
     print_imports(d, &s);
     tc_source_free(&s);

@@ -8,6 +8,7 @@
 #include "cache/policy.h"
 #include "tools/caching.h"
 #include "tools/chosen_config.h"
+#include "tools/doctor_purity.h"
 #include "tools/environment.h"
 #include "tools/json.h"
 #include "tools/options.h"
@@ -28,6 +29,7 @@ struct doctor {
     struct tc_findings findings;
     struct tc_switches switches;
     struct tc_storage_states storages;
+    struct tc_far far;
     struct tc_known_misses wrong; /* records that verifications found wrong */
 };
 
@@ -156,39 +158,6 @@ static void text_caching(const struct doctor *d, const struct tc_finding *f)
     tc_text_free(&policy);
 }
 
-/* What the function's code refers to that may matter. */
-static void text_purity(const struct doctor *d, const struct tc_plan *plan)
-{
-    const struct tc_flat *f = &d->plans.flat;
-    const struct tc_purity *p = tc_flat_at(f, plan->purity.off, plan->purity.count, sizeof *p);
-    for (uint32_t i = 0; p && i < plan->purity.count; i++) {
-        const struct tc_reason_info *info = tc_reason_info(p[i].reason);
-        printf("    %sadvice%s     %s: %s, in %s: %s\n", tc_style(stdout, TC_WARN),
-               tc_style(stdout, TC_PLAIN), info->id, tc_flat_str(f, p[i].what),
-               tc_flat_str(f, p[i].path), info->sentence);
-    }
-    if (plan->indirect_calls)
-        printf("    unseen     %u indirect %s: what they do isn't known\n", plan->indirect_calls,
-               plan->indirect_calls == 1 ? "call" : "calls");
-}
-
-static void json_purity(struct tc_json *j, const struct doctor *d, const struct tc_plan *plan)
-{
-    const struct tc_flat *f = &d->plans.flat;
-    const struct tc_purity *p =
-        plan ? tc_flat_at(f, plan->purity.off, plan->purity.count, sizeof *p) : NULL;
-    tc_json_array(j, "advice");
-    for (uint32_t i = 0; p && i < plan->purity.count; i++) {
-        tc_json_object(j, NULL);
-        tc_json_text(j, "reason", tc_reason_info(p[i].reason)->id);
-        tc_json_text(j, "what", tc_flat_str(f, p[i].what));
-        tc_json_text(j, "path", tc_flat_str(f, p[i].path));
-        tc_json_close_object(j);
-    }
-    tc_json_close_array(j);
-    tc_json_u64(j, "indirect_calls", plan ? plan->indirect_calls : 0);
-}
-
 static void text_wrong(const struct doctor *d, const char *identity)
 {
     const struct tc_known_miss *m = tc_wrong_of(&d->wrong, identity);
@@ -201,7 +170,7 @@ static void text_wrong(const struct doctor *d, const char *identity)
     tc_text_free(&t);
 }
 
-static void text_finding(const struct doctor *d, const struct tc_finding *f)
+static void text_finding(struct doctor *d, const struct tc_finding *f)
 {
     static const enum tc_style styles[] = {TC_PLAIN, TC_GOOD, TC_BAD, TC_WARN};
     TC_CLEANUP(tc_free_text) char *subject = tc_finding_subject(&d->session, &d->plans, f);
@@ -227,7 +196,7 @@ static void text_finding(const struct doctor *d, const struct tc_finding *f)
     if (!(f->task->flags & TC_TASK_FLOW))
         text_kept(d, f);
     if (f->plan && f->state == TC_FINDING_HOOKABLE)
-        text_purity(d, f->plan);
+        tc_purity_text(&d->plans.flat, f, &d->far);
     text_wrong(d, subject);
     printf("    from       %s\n", origin(d, f));
 }
@@ -261,7 +230,7 @@ static void text_storages(const struct doctor *d)
     }
 }
 
-static void print_text(const struct doctor *d)
+static void print_text(struct doctor *d)
 {
     unsigned count[4];
     const struct tc_cause *stop = &d->program.finding;
@@ -365,7 +334,7 @@ static void json_storages(struct tc_json *j, const struct doctor *d)
     tc_json_close_array(j);
 }
 
-static void json_finding(const struct doctor *d, struct tc_json *j, const struct tc_finding *f)
+static void json_finding(struct doctor *d, struct tc_json *j, const struct tc_finding *f)
 {
     TC_CLEANUP(tc_free_text) char *subject = tc_finding_subject(&d->session, &d->plans, f);
     const char *prototype = tc_flat_str(f->in, f->task->prototype);
@@ -394,7 +363,7 @@ static void json_finding(const struct doctor *d, struct tc_json *j, const struct
     tc_json_text(j, "caching_parameter", parameter);
     tc_json_text(j, "policy", off || !policy.data ? NULL : policy.data);
     tc_json_double(j, "verify", (double)active.verify / TC_ALL_HITS);
-    json_purity(j, d, f->plan);
+    tc_purity_json(j, &d->plans.flat, f, &d->far);
     json_wrong(j, d, subject);
     json_isolation(j, f->task);
     json_kept(j, d, f->task);
@@ -403,7 +372,7 @@ static void json_finding(const struct doctor *d, struct tc_json *j, const struct
     tc_text_free(&policy);
 }
 
-static void print_json(const struct doctor *d)
+static void print_json(struct doctor *d)
 {
     struct tc_json j;
     const struct tc_cause *stop = &d->program.finding;
@@ -443,6 +412,7 @@ static int diagnose(struct doctor *d)
 {
     struct tc_cause cause;
     bool refused = d->program.finding.reason;
+    d->far = (struct tc_far){.libraries = &d->libraries, .interpreter = d->program.elf.interpreter};
     if (!refused) {
         tc_gather_libraries(&d->session, &d->program, &d->libraries);
         if (tc_plan_ahead(&d->session, &d->libraries, &cause) < 0) {
@@ -498,6 +468,7 @@ static int run_doctor(const struct tc_command *self, int argc, char **argv)
     int status;
     if (tc_options_parse(self, options, TC_OPTIONS_ANYWHERE, argc, argv, &d.parsed, &status))
         status = examine(self, &d);
+    tc_far_free(&d.far);
     tc_misses_free(&d.wrong);
     tc_storages_free(&d.storages);
     tc_findings_free(&d.findings);

@@ -7,13 +7,13 @@
 
 /* The program's objects come first, in the loader's order, then what the object brings itself. */
 void tc_source_child_libraries(struct tc_source_child *c, const struct tc_libraries *all,
-                               const char *interpreter)
+                               const char *interpreter, const char *object)
 {
     struct tc_libraries l = {0};
     for (size_t i = 0; i < all->count; i++)
         if (all->library[i].origin == TC_LIBRARY_LISTED)
             (void)tc_libraries_add(&l, all->library[i].path, TC_LIBRARY_LISTED);
-    (void)tc_libraries_list(&l, interpreter, c->path);
+    (void)tc_libraries_list(&l, interpreter, object);
     for (size_t i = 0; i < l.count; i++)
         tc_source_child_library(c, l.library[i].path);
     tc_libraries_free(&l);

@@ -67,7 +67,7 @@ static void show_source(struct shown *s, const struct tc_finding *f, const char 
     struct tc_tree t;
     tc_source_child_open(&child, f->path);
     if (asks_for(f->task, true)) {
-        tc_source_child_libraries(&child, &s->libraries, s->program.elf.interpreter);
+        tc_source_child_libraries(&child, &s->libraries, s->program.elf.interpreter, f->path);
         tc_source_child_stop(&child, stop);
     }
     for (int deep = 0; deep < 2; deep++) {

@@ -100,10 +100,11 @@ static void take_line(struct tc_tree *t, char *line)
     } else if (n == 5 && strcmp(field[0], "import") == 0) {
         t->imports[t->import_count++] =
             (struct tc_tree_import){field[1], field[2], field[3], field[4][0] == '1'};
-    } else if (n == 4 && strcmp(field[0], "reach") == 0) {
+    } else if (n == 5 && strcmp(field[0], "reach") == 0) {
         t->indirect = field[1];
         t->whole = field[2][0] == '1';
         t->is_ifunc = field[3][0] == '1';
+        t->has_unnamed = strcmp(field[4], "0") != 0;
     } else if (n == 4 && strcmp(field[0], "effect") == 0) {
         t->effects[t->effect_count++] =
             (struct tc_tree_effect){tc_reason_by_id(field[1]), field[2], field[3]};

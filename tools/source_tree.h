@@ -23,9 +23,9 @@ void tc_source_child_open(struct tc_source_child *c, const char *path);
 void tc_source_child_close(struct tc_source_child *c);
 /* Imports are looked for in this library, after those that were named before. */
 void tc_source_child_library(struct tc_source_child *c, const char *path);
-/* Those that a program starts with, and what the child's own object needs (source_depends.c). */
+/* Those that a program starts with, and what `object` needs (source_depends.c). */
 void tc_source_child_libraries(struct tc_source_child *c, const struct tc_libraries *all,
-                               const char *interpreter);
+                               const char *interpreter, const char *object);
 /* Where following ends from now on: a task's `deep_stop`. */
 void tc_source_child_stop(struct tc_source_child *c, const char *globs);
 
@@ -53,7 +53,7 @@ struct tc_tree_function {
 struct tc_tree {
     struct tc_text text;
     const char *digest, *indirect;
-    bool whole, is_ifunc;
+    bool whole, is_ifunc, has_unnamed;
     struct tc_tree_item *items;
     struct tc_tree_ref *refs;
     struct tc_tree_import *imports; /* none unless libraries were named */
@@ -74,7 +74,7 @@ bool tc_tree_of_all(struct tc_source_child *c, bool deep, struct tc_tree *ret);
 /* These say nothing where they fail: it may be no function. */
 bool tc_tree_ask_name(struct tc_source_child *c, const char *name, struct tc_tree *ret);
 /* What it does beside its arguments, with calls followed inside of the file: `effects`, `imports`,
- * `indirect`, `whole` and `is_ifunc` alone. */
+ * `indirect`, `whole`, `is_ifunc` and `has_unnamed` alone. */
 bool tc_tree_ask_effects(struct tc_source_child *c, const char *name, struct tc_tree *ret);
 
 /* Is this reference the same as one before it? */

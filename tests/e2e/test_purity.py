@@ -123,3 +123,64 @@ def test_writes_of_globals_are_told_from_reads(t):
         equal(found["deep"]["through"], ("writes-global", "deep > globals.c:inner"), program)
         # What others do with an address isn't known.
         equal(found["passes"].get("passed", ("uses-global", ""))[0] in ("uses-global", "writes-global"), True, program)
+
+
+INNER = r"""
+#include <stdlib.h>
+#include <time.h>
+int calls, unread;
+static __attribute__((noinline, noclone)) int deeper(int x) { calls++; return x + (int)time(NULL); }
+__attribute__((noinline)) int inner(int x) { return deeper(x) * 3; }
+__attribute__((noinline)) int other(int x) { return rand() + x; }
+__attribute__((noinline)) int by_pointer(int (*f)(int), int x) { return f(x) + 1; }
+"""
+OUTER = r"""
+extern int inner(int);
+extern int by_pointer(int (*)(int), int);
+static __attribute__((noinline, noclone)) int step(int x) { __asm__(""); return inner(x) + 1; }
+__attribute__((noinline)) int outer(int x) { return step(x) * 5; }
+__attribute__((noinline)) int outer_by(int x) { return by_pointer(outer, x) * 5; }
+"""
+TASKS = r"""
+extern int outer(int);
+extern int outer_by(int);
+static __attribute__((noinline, noclone)) int mid(int x) { __asm__(""); return outer(x) + 2; }
+__attribute__((noinline, noclone)) int deep(int x) { return mid(x) * 7; }
+__attribute__((noinline, noclone)) int plain(int x) { return outer(x) * 9; }
+__attribute__((noinline, noclone)) int through(int x) { return outer_by(x) * 9; }
+int main(int c, char **v) { (void)v; return deep(c) + plain(c) + through(c) == 1; }
+"""
+
+
+def test_what_other_objects_do_is_told_with_the_way_there(t):
+    link = (f"-L{t.dir}", f"-Wl,-rpath,{t.dir}")
+    t.cc(INNER, "libinner.so", ("-O2", "-fPIC", "-shared", "-Wl,-soname,libinner.so"))
+    t.cc(OUTER, "libouter.so", ("-O2", "-fPIC", "-shared", "-Wl,-soname,libouter.so", *link, "-linner"))
+    program = t.cc(t.write("far.c", TASKS), "program", ("-O2", *link, "-louter", "-linner"))
+    text = "".join(f"  - symbol: {f}\n    prototype: 'int {f}(int x)'\n    cache_policy: INPUTS + {p}\n{more}" for f, p, more in (
+        ("deep", "TASK_SOURCE_DEEP", ""), ("plain", "TASK_SOURCE", ""),
+        ("through", "TASK_SOURCE_DEEP", "    deep_stop: [ default, 'libinn*' ]\n")))
+    config = t.config("tasks:\n" + text)
+    found = {f["task"].split("@")[0]: f for f in json.loads(t.ctl("doctor", "-c", config, "--json", program).out)["tasks"]}
+    way = "deep > far.c:mid > outer > inner > libinner"
+    advice = {a["reason"]: (a["what"], a["object"].rpartition("/")[2], a["path"]) for a in found["deep"]["advice"]}
+    equal(sorted(advice), ["reads-clock", "writes-global"], found["deep"])
+    equal(advice["reads-clock"][:2], ("time", "libinner.so"))
+    equal(advice["writes-global"][:2], ("calls", "libinner.so"))
+    equal(advice["reads-clock"][2].startswith("deep > far.c:mid > outer > inner > "), True, way)
+    equal(advice["reads-clock"][2].endswith("deeper"), True, advice)
+    equal(found["deep"]["not_covered"], [])
+    # Plain TASK_SOURCE doesn't look there; and where following ends nothing is said.
+    equal(found["plain"]["advice"], [])
+    equal((found["through"]["advice"], found["through"]["not_covered"]), ([], []))
+    out = t.ctl("doctor", "-c", config, program).text
+    contains(out, "advice     writes-global: calls, in deep > far.c:mid > outer > inner > ")
+    contains(out, " of libinner.so: it changes a variable of the program")
+    # What can't be followed is said, of each object once; nothing is refused.
+    config = t.config("tasks:\n" + text.replace("    deep_stop: [ default, 'libinn*' ]\n", ""))
+    out = t.ctl("doctor", "-c", config, program).text
+    contains(out, "    unseen     libinner.so: indirect calls\n")
+    t.execute(["strip", t.dir / "libinner.so"])
+    out = t.ctl("doctor", "-c", config, program).text
+    contains(out, "advice     reads-clock: time, in deep > far.c:mid > outer > inner > ")
+    lacks(out, "refused:")
