@@ -233,7 +233,7 @@ enum tc_task_flag {
     TC_TASK_FLOAT = 1u << 5,      /* a floating type occurs: the rounding mode is part of the key */
     TC_TASK_NOT_YET = 1u << 6,    /* uses a feature that could change a key or a result and isn't
                                      built: stays uncached */
-    TC_TASK_STORE_ASYNC = 1u << 7, /* reserved: `store: async` */
+    TC_TASK_STORE_ASYNC = 1u << 7, /* `store: async`: nobody waits for the acknowledgement */
     TC_TASK_FLOW = 1u << 8, /* listed under `flows:`: its calls open run scopes. TC_TASK_NOT_YET:
                                tasks inside stay uncached */
     TC_TASK_HOOK_ENTRY = 1u << 9, /* `hook: entry` */

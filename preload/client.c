@@ -23,6 +23,7 @@ struct link {
     int greeted;
     uint64_t seq;
     int64_t closed_until_ns; /* atomic */
+    struct tc_under_way under_way;
 };
 
 static struct link links[TC_MAX_STORAGES];
@@ -87,6 +88,7 @@ static int open_link(struct link *l)
         tc_sys_close(fd);
         return r;
     }
+    tc_under_way_lost(&l->under_way, l->seq);
     l->fd = fd;
     l->has_fd = 1;
     l->dev = id.dev;
@@ -237,6 +239,7 @@ static int receive_reply(struct link *l, uint64_t seq, int64_t until_ns, struct 
         long n = TC_SYS(SYS_recvfrom, l->fd, &reply, sizeof reply, MSG_DONTWAIT, 0, 0);
         if (n == (long)sizeof reply && reply.head.magic == TC_WIRE_MAGIC &&
             reply.head.type == TC_MSG_REPLY) {
+            tc_under_way_answered(&l->under_way, &reply);
             if (reply.head.seq != seq)
                 continue; /* late: nobody waits for it any more */
             *ret = reply;
@@ -255,6 +258,16 @@ static int receive_reply(struct link *l, uint64_t seq, int64_t until_ns, struct 
     }
 }
 
+/* A full socket or a late answer leaves the connection usable, but the breaker opens; anything else
+ * ends it. */
+static void end_badly(struct link *l, int r)
+{
+    if (r == -EAGAIN || r == -ETIMEDOUT)
+        open_breaker(l);
+    else
+        drop_link(l);
+}
+
 static int exchange(struct link *l, const struct tc_outgoing *m, int64_t until_ns,
                     struct tc_reply *ret)
 {
@@ -264,12 +277,8 @@ static int exchange(struct link *l, const struct tc_outgoing *m, int64_t until_n
 
     if (r == 0 && ret != NULL)
         r = receive_reply(l, seq, until_ns, ret);
-    /* A full socket or a late answer leaves the connection usable, but the breaker opens; anything
-     * else ends it. */
-    if (r == -EAGAIN || r == -ETIMEDOUT)
-        open_breaker(l);
-    else if (r < 0)
-        drop_link(l);
+    if (r < 0)
+        end_badly(l, r);
     return r;
 }
 
@@ -302,8 +311,8 @@ static int say_hello(struct link *l, int64_t until_ns)
     return r < 0 ? r : reply.status;
 }
 
-static int with_link(struct link *l, const struct tc_outgoing *m, int64_t deadline_ns, int even_so,
-                     struct tc_reply *ret)
+/* 0: it is this thread's turn, on a connection that was greeted. */
+static int take_link(struct link *l, int64_t deadline_ns, int even_so, int64_t *ret_until_ns)
 {
     int64_t now = tc_monotonic_ns(), until = now + tc_patient(deadline_ns);
     int r = may_talk();
@@ -313,13 +322,98 @@ static int with_link(struct link *l, const struct tc_outgoing *m, int64_t deadli
     r = breaker_is_open(l, now) && !even_so ? -EAGAIN : lock_link(l, until);
     if (r < 0)
         return r;
+    *ret_until_ns = until;
     r = ready_link(l);
     if (r == 0 && !l->greeted)
         r = say_hello(l, until);
-    if (r == 0 && m != NULL)
+    if (r < 0)
+        unlock_link(l);
+    return r;
+}
+
+static int with_link(struct link *l, const struct tc_outgoing *m, int64_t deadline_ns, int even_so,
+                     struct tc_reply *ret)
+{
+    int64_t until;
+    int r = take_link(l, deadline_ns, even_so, &until);
+
+    if (r < 0)
+        return r;
+    if (m != NULL)
         r = exchange(l, m, until, ret);
     unlock_link(l);
     return r;
+}
+
+/* Replies don't pile up, and there is room for one result more. */
+static int make_room(struct link *l, int large, int64_t until_ns)
+{
+    struct tc_reply reply;
+    int r = receive_reply(l, UINT64_MAX, 0, &reply);
+    uint64_t before = tc_under_way_before(&l->under_way, large);
+
+    if (r == -ETIMEDOUT)
+        r = before != 0 ? receive_reply(l, before, until_ns, &reply) : 0;
+    return r;
+}
+
+/* The service reads on while the socket is full. */
+static int send_when_possible(struct link *l, const struct tc_outgoing *m, uint64_t seq,
+                              int64_t until_ns)
+{
+    for (;;) {
+        long n = send_message(l, m, seq);
+        int64_t left = until_ns - tc_monotonic_ns();
+        if (n != -EAGAIN || left <= 0)
+            return n < 0 ? (int)n : 0;
+        struct pollfd p = {.fd = l->fd, .events = POLLOUT};
+        struct timespec t = {left / 1000000000, left % 1000000000};
+        TC_SYS(SYS_ppoll, &p, 1, &t, 0, 0, 0);
+        if (!link_is_ours(l))
+            return -ENOTCONN;
+    }
+}
+
+int tc_send_ahead(const struct tc_outgoing *m, uint64_t key_low, uint32_t hook,
+                  struct tc_refused *ret_refused)
+{
+    struct link *l = &links[m->storage];
+    struct tc_sent s = {.key_low = key_low, .hook = hook};
+    int large = m->fd >= 0;
+    int64_t until;
+    int r;
+
+    *ret_refused = (struct tc_refused){0, 0};
+    s.patience_ns = large ? LONGEST_NS : TC_REPLY_NS;
+    r = take_link(l, s.patience_ns, 0, &until);
+    if (r < 0)
+        return r;
+    r = make_room(l, large, until);
+    s.seq = ++l->seq;
+    if (r == 0)
+        r = send_when_possible(l, m, s.seq, until);
+    if (r == 0)
+        tc_under_way_add(&l->under_way, &s, large);
+    else
+        end_badly(l, r);
+    *ret_refused = l->under_way.refused;
+    l->under_way.refused.reason = 0;
+    unlock_link(l);
+    return r;
+}
+
+int tc_await_sent(uint32_t storage, uint64_t key_low)
+{
+    struct tc_message ping = {.type = TC_MSG_PING};
+    struct tc_outgoing m = {.head = &ping, .head_bytes = sizeof ping, .fd = -1, .storage = storage};
+    struct tc_reply reply;
+    int64_t patience_ns;
+
+    if (!tc_under_way_find(&links[storage].under_way, key_low, &patience_ns))
+        return 0;
+    if (patience_ns != 0)
+        (void)tc_request(&m, patience_ns, &reply);
+    return 1;
 }
 
 int tc_request(const struct tc_outgoing *m, int64_t deadline_ns, struct tc_reply *ret_reply)
@@ -366,5 +460,6 @@ void tc_client_after_fork(void)
         l->has_fd = 0;
         l->greeted = 0;
         l->closed_until_ns = 0;
+        tc_under_way_lost(&l->under_way, l->seq);
     }
 }

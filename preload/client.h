@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "cache/wire.h"
+#include "preload/under_way.h"
 
 #define TC_REPLY_NS      50000000ll   /* how long a reply is waited for */
 #define TC_FIRST_PLAN_NS 1000000000ll /* ... to the constructor's and the notifier's requests */
@@ -40,6 +41,15 @@ int tc_tell(const struct tc_outgoing *m);
 void tc_tell_at_once(const struct tc_outgoing *m);
 /* The same even after a failure, if the connection is still there: for what others wait for. */
 int tc_tell_in_any_case(const struct tc_outgoing *m);
+
+/* Sends a result that nobody waits for; waits only if too many are under way. Its key, of which
+ * tc_await_sent() is asked, and its hook. *ret_refused: one sent earlier that the service didn't
+ * store. */
+int tc_send_ahead(const struct tc_outgoing *m, uint64_t key_low, uint32_t hook,
+                  struct tc_refused *ret_refused);
+/* After a look-up that found nothing: 1, look again, as a result with this key was sent so, and is
+ * stored by now (if it ever will be). */
+int tc_await_sent(uint32_t storage, uint64_t key_low);
 
 /* Greets the service once in this process (and once more after it came back), waiting for its
  * answer. */

@@ -321,7 +321,9 @@ static uint32_t decide(struct tc_context *x, struct tc_frame *f, struct tc_hook 
     c->record_id = 0;
     c->verifying = tc_verify_chosen(x, h);
     if (!h->active.refresh &&
-        (tc_replay(x, c, &done, &why) || (tc_far_fetch(c) && tc_replay(x, c, &done, &why)))) {
+        (tc_replay(x, c, &done, &why) ||
+         (tc_await_sent(c->storage, c->key.low) && tc_replay(x, c, &done, &why)) ||
+         (tc_far_fetch(c) && tc_replay(x, c, &done, &why)))) {
         if (c->record_id == 0)
             return hit(x, c, &done);
         warm(c);

@@ -81,6 +81,13 @@ static int is_mistake(uint32_t reason)
            reason == TC_R_LOCK_RECURSION || reason == TC_R_DEPENDENCY_MISSING;
 }
 
+void tc_report_refused(struct tc_hook *h, uint32_t reason)
+{
+    tc_count_bypass(h, reason);
+    if (!(__atomic_fetch_or(&h->told, 1ull << reason % 64, __ATOMIC_RELAXED) >> reason % 64 & 1))
+        tc_log_reason(TC_LOG_ERROR, h->identity, reason, "");
+}
+
 static int tell_mistake(struct tc_call *c, uint32_t reason)
 {
     char detail[400] = "";

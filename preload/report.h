@@ -17,6 +17,8 @@ void tc_report_hit(const struct tc_call *c, const struct tc_replayed *done);
 void tc_report_miss(const struct tc_call *c, uint32_t why);
 /* 1: a person was told now, for the first time. */
 int tc_report_bypass(struct tc_call *c, uint32_t reason);
+/* A result that was sent ahead wasn't stored after all; told once a task. */
+void tc_report_refused(struct tc_hook *h, uint32_t reason);
 /* After the body: stored (reason 0), failed or not stored. */
 void tc_report_run(struct tc_call *c, uint32_t reason);
 

@@ -8,6 +8,7 @@
 #include "preload/layout.h"
 #include "preload/miss.h"
 #include "preload/owned.h"
+#include "preload/report.h"
 #include "preload/state.h"
 #include "preload/transaction.h"
 
@@ -254,6 +255,28 @@ static void add_hints(struct tc_context *x, const struct tc_call *c, const struc
     q->head_bytes = tc_miss_string_heads(c, r->kept, r->flight->kept_bytes, x->check);
 }
 
+/* `store: async`: does nobody wait for the acknowledgement? Where others go by it, it is waited
+ * for: a transaction's results and headers need the answer, who waits for a lock looks for the
+ * record when it is let go, and a record that is replaced would go on being found until then. */
+static int goes_ahead(const struct tc_call *c, const struct tc_result *result)
+{
+    const struct tc_task *t = c->hook->task;
+
+    return t->flags & TC_TASK_STORE_ASYNC && result->transaction == NULL &&
+           !result->flight->refresh && t->isolation != TC_SERIALIZABLE && c->header_storage == 0;
+}
+
+static uint32_t send_ahead(const struct tc_call *c, const struct tc_outgoing *m)
+{
+    const struct tc_reply stored = {.status = 0};
+    struct tc_refused refused;
+    int r = tc_send_ahead(m, c->key.low, c->hook->index, &refused);
+
+    if (refused.reason != 0)
+        tc_report_refused(&tc_state.hooks[refused.hook], refused.reason);
+    return reason_of(r, &stored);
+}
+
 /* `ret_id`: of the record. */
 static uint32_t send_draft(struct draft *d, uint64_t bytes, struct tc_context *x,
                            const struct tc_call *c, const struct tc_result *result,
@@ -283,6 +306,8 @@ static uint32_t send_draft(struct draft *d, uint64_t bytes, struct tc_context *x
         m.part[1] = d->buffer;
         m.part_bytes[1] = d->used;
     }
+    if (goes_ahead(c, result))
+        return send_ahead(c, &m);
     r = tc_request(&m, d->fd >= 0 ? 20 * TC_REPLY_NS : TC_REPLY_NS, &reply);
     if (r == 0 && result->transaction != NULL &&
         tc_transaction_sent(result->transaction, storage, reply.status) < 0)

@@ -15,8 +15,8 @@ struct tc_result {
     struct tc_flow *transaction; /* it is staged for, NULL: for everybody */
 };
 
-/* 0 when the service has committed the record; else an enum tc_reason. c->out holds the extents
- * after the call. */
+/* 0 when the service has committed the record (`store: async`: when it was sent); else an enum
+ * tc_reason. c->out holds the extents after the call. */
 uint32_t tc_send_result(struct tc_context *x, struct tc_call *c, const struct tc_result *result);
 
 /* The call's outputs as the record has them, run by run, into `sink`. 0, or TC_R_RESULT_OUTSIDE. */

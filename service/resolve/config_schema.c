@@ -16,7 +16,6 @@ static const char *const serializers[] = {"raw", "zstd", NULL};
 static const char *const raw[] = {"raw", NULL};
 static const char *const hooks[] = {"auto", "entry", "got", NULL};
 static const char *const stores[] = {"async", "wait", NULL};
-static const char *const built_stores[] = {"wait", NULL};
 static const char *const off[] = {"false", "no", "off", "0", NULL};
 
 const struct tc_config_key tc_task_keys[TC_TASK_KEY_COUNT + 1] = {

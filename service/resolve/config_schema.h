@@ -61,7 +61,7 @@ struct tc_config_key {
     X(ADAPTIVE, "adaptive", ANY, TC_IGNORED, NULL, off)                           \
     X(VERIFY, "verify", SHARE, TC_BUILT, NULL, NULL)                              \
     X(HOOK, "hook", WORD, TC_BUILT, hooks, NULL)                                  \
-    X(STORE, "store", WORD, TC_IGNORED, stores, built_stores)                     \
+    X(STORE, "store", WORD, TC_BUILT, stores, NULL)                               \
     X(LOCK_TIMEOUT, "lock_timeout", DURATION, TC_BUILT, NULL, NULL)
 
 enum tc_task_key {
