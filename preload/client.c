@@ -268,12 +268,30 @@ static void end_badly(struct link *l, int r)
         drop_link(l);
 }
 
+/* Results that nobody waits for may fill the socket; the service reads on meanwhile. */
+static int send_when_possible(struct link *l, const struct tc_outgoing *m, uint64_t seq,
+                              int64_t until_ns)
+{
+    for (;;) {
+        long n = send_message(l, m, seq);
+        if (n != -EAGAIN || until_ns == 0)
+            return n < 0 ? (int)n : 0;
+        int64_t left = until_ns - tc_monotonic_ns();
+        if (left <= 0)
+            return -EAGAIN;
+        struct pollfd p = {.fd = l->fd, .events = POLLOUT};
+        struct timespec t = {left / 1000000000, left % 1000000000};
+        TC_SYS(SYS_ppoll, &p, 1, &t, 0, 0, 0);
+        if (!link_is_ours(l))
+            return -ENOTCONN;
+    }
+}
+
 static int exchange(struct link *l, const struct tc_outgoing *m, int64_t until_ns,
                     struct tc_reply *ret)
 {
     uint64_t seq = ret != NULL ? ++l->seq : 0;
-    long n = send_message(l, m, seq);
-    int r = n < 0 ? (int)n : 0;
+    int r = send_when_possible(l, m, seq, tc_under_way_unanswered(&l->under_way) ? until_ns : 0);
 
     if (r == 0 && ret != NULL)
         r = receive_reply(l, seq, until_ns, ret);
@@ -355,23 +373,6 @@ static int make_room(struct link *l, int large, int64_t until_ns)
     if (r == -ETIMEDOUT)
         r = before != 0 ? receive_reply(l, before, until_ns, &reply) : 0;
     return r;
-}
-
-/* The service reads on while the socket is full. */
-static int send_when_possible(struct link *l, const struct tc_outgoing *m, uint64_t seq,
-                              int64_t until_ns)
-{
-    for (;;) {
-        long n = send_message(l, m, seq);
-        int64_t left = until_ns - tc_monotonic_ns();
-        if (n != -EAGAIN || left <= 0)
-            return n < 0 ? (int)n : 0;
-        struct pollfd p = {.fd = l->fd, .events = POLLOUT};
-        struct timespec t = {left / 1000000000, left % 1000000000};
-        TC_SYS(SYS_ppoll, &p, 1, &t, 0, 0, 0);
-        if (!link_is_ours(l))
-            return -ENOTCONN;
-    }
 }
 
 int tc_send_ahead(const struct tc_outgoing *m, uint64_t key_low, uint32_t hook,

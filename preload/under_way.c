@@ -29,6 +29,11 @@ void tc_under_way_add(struct tc_under_way *u, const struct tc_sent *s, int large
     STORE(u->count, u->count + 1);
 }
 
+int tc_under_way_unanswered(const struct tc_under_way *u)
+{
+    return u->count != 0 && u->at[(u->count - 1) % TC_UNDER_WAY].seq > u->answered;
+}
+
 static const struct tc_sent *by_seq(const struct tc_under_way *u, uint64_t seq)
 {
     for (uint32_t i = 0; i < TC_UNDER_WAY; i++)

@@ -40,6 +40,8 @@ struct tc_under_way {
  * 0: now. */
 uint64_t tc_under_way_before(const struct tc_under_way *u, int large);
 void tc_under_way_add(struct tc_under_way *u, const struct tc_sent *s, int large);
+/* Is the answer to any of them still to come? */
+int tc_under_way_unanswered(const struct tc_under_way *u);
 /* A reply came, to whatever. */
 void tc_under_way_answered(struct tc_under_way *u, const struct tc_reply *reply);
 /* The connection is another one: nothing up to `seq` will be answered any more. */

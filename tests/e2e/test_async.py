@@ -116,7 +116,7 @@ def bare(t, program, *words):
 def test_calls_go_on_while_the_service_is_stopped(t):
     """Waiting for one acknowledgement, the second call would find the breaker open and drop its result."""
     program, config = t.cc(PROGRAM, flags=("-O2", "-pthread")), t.config(CONFIG)
-    words = [100, 0, "?", *range(1, 31), "?"]
+    words = [100, 0, 0, "?", *range(1, 31), "?"]
     expected = bare(t, program, *words)
     talk = Talk(t, program, config, *words)
     talk.until_it_waits()
@@ -128,7 +128,7 @@ def test_calls_go_on_while_the_service_is_stopped(t):
     os.kill(pid, signal.SIGCONT)
     talk.go_on()
     equal(talk.end(), expected)
-    equal(t.run([program, 100, *range(31)], config=config).text, expected)
+    equal(t.run([program, 100, 0, *range(31)], config=config).text, expected)
     equal(t.bodies(), 0)
 
 
@@ -156,7 +156,7 @@ def test_many_large_results(t):
 def test_the_service_is_killed_while_results_are_under_way(t):
     """They are lost, and run again; nothing else happens."""
     program, config = t.cc(PROGRAM, flags=("-O2", "-pthread")), t.config(CONFIG)
-    words = [100, 0, "?", *range(1, 11), "?", *range(11), "?"]
+    words = [100, 0, 0, "?", *range(1, 11), "?", *range(11), "?"]  # twice: it is stored
     expected = bare(t, program, *words)
     talk = Talk(t, program, config, *words)
     talk.until_it_waits()

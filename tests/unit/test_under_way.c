@@ -45,7 +45,9 @@ static void test_found_until_overwritten(void **state)
     add(5, 1, 0);
     assert_int_equal(find(5), 7);
     assert_int_equal(find(0), -1);
+    assert_true(tc_under_way_unanswered(&u));
     answer(1, 0, 0);
+    assert_false(tc_under_way_unanswered(&u));
     assert_int_equal(find(5), 0); /* it may have been missed just before the answer */
     for (uint64_t i = 0; i < TC_UNDER_WAY; i++)
         add(100 + i, 2 + i, 0);
