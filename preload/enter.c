@@ -234,6 +234,8 @@ static uint32_t enter_flow(struct tc_context *x, struct tc_frame *f, struct tc_h
     c->bad_param = UINT32_MAX;
     c->bad_detail = NULL;
     c->probing = 0;
+    if (x->locked != 0)
+        (void)tc_flight_newest(x, f->entry); /* lets go of what was left by a jump */
     (void)choose_storage(c, 0);
     tc_capture_arguments(c);
     serial = tc_next_serial();

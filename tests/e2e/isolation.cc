@@ -156,6 +156,14 @@ static void crowd(int count)
 
 static volatile int has_run, ended_in_time;
 
+/* This thread's end would be noticed, too, and after 30 s its lock lapses. */
+static void wait_for_the_other()
+{
+    for (double end = now() + 20; !has_run && now() < end;)
+        sleep_ms(1);
+    ended_in_time = has_run;
+}
+
 /* The thread that jumps away comes back to us by another call; meanwhile another one waits. */
 static void *jump(void *)
 {
@@ -164,18 +172,33 @@ static void *jump(void *)
     await("waits");
     sleep_ms(100);
     g(1);
-    /* Its end would be noticed, too. */
-    for (double end = now() + 30; !has_run && now() < end;)
-        sleep_ms(1);
-    ended_in_time = has_run;
+    wait_for_the_other();
     return nullptr;
 }
 
-static void jumps()
+/* The thread that jumps away works on, and never calls a task again. */
+static __attribute__((noinline)) void work()
+{
+    volatile char stack[64 * 1024];
+    for (size_t i = 0; i < sizeof stack; i++)
+        stack[i] = 1;
+    await("waits");
+}
+
+static void *jump_for_good(void *)
+{
+    if (sigsetjmp(target, 1) == 0)
+        f(7);
+    work();
+    wait_for_the_other();
+    return nullptr;
+}
+
+static void jumps(void *(*how)(void *))
 {
     pthread_t thread;
     call other;
-    pthread_create(&thread, nullptr, jump, nullptr);
+    pthread_create(&thread, nullptr, how, nullptr);
     await("f-runs");
     mark("waits");
     start(&other, f);
@@ -241,7 +264,10 @@ int main(int argc, char **argv)
         crowd(2);
     } else if (scenario == "jumps") {
         how = JUMPS;
-        jumps();
+        jumps(jump);
+    } else if (scenario == "jumps-for-good") {
+        how = JUMPS;
+        jumps(jump_for_good);
     } else if (scenario == "stops") {
         how = STOPS;
         printf("once: %d\n", f(7));
