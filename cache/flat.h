@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define TC_FLAT_MAGIC   0x54414c4643540a1aull /* bytes 1a 0a "TCFLAT" */
-#define TC_FLAT_VERSION 28u
+#define TC_FLAT_VERSION 29u
 
 enum tc_flat_kind {
     TC_FLAT_CONFIG = 1, /* root: struct tc_config (cache/task.h) */

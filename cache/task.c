@@ -328,7 +328,10 @@ static int key_parts_ok(const struct tc_flat *f, const struct tc_task *task, con
     const struct tc_key_part *p = span_at(f, task->key_parts, TC_MAX_KEY_PARTS, sizeof *p);
     struct code before = {.insns = c->insns, .count = c->count, .args = c->args, .olds = 0};
 
-    if (p == NULL || ((task->policy & TC_POLICY_KEY) != 0) != (task->key_parts.count != 0))
+    int is_key = (task->policy & TC_POLICY_KEY) != 0, has_parts = task->key_parts.count != 0;
+
+    /* What is compiled when its object is there has none yet. */
+    if (p == NULL || (is_key != has_parts && !(is_key && task->texts.count != 0)))
         return 0;
     for (uint32_t i = 0; i < task->key_parts.count; i++)
         if (!str_ok(f, p[i].text) || p[i].kind > TC_PART_FLOAT ||
@@ -387,7 +390,7 @@ static int texts_ok(const struct tc_flat *f, const struct tc_task *task)
     p = span_at(f, t->params, MAX_SPAN, sizeof *p);
     excluded = span_at(f, t->excluded, MAX_SPAN, sizeof *excluded);
     if (p == NULL || excluded == NULL || !str_ok(f, t->prototype) || !str_ok(f, t->types) ||
-        !str_ok(f, t->skip) || !str_ok(f, t->success))
+        !str_ok(f, t->skip) || !str_ok(f, t->success) || !str_ok(f, t->key))
         return 0;
     for (uint32_t i = 0; i < t->params.count; i++)
         if (!str_ok(f, p[i].name) || !str_ok(f, p[i].text))

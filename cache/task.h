@@ -266,6 +266,10 @@ enum tc_function_kind {
     TC_FUNCTION_LOCKS,   /* `lock_manager: plugin.name`, likewise */
     TC_FUNCTION_STORAGE, /* `type: plugin.name` of a storage: in the service alone, of no task */
 };
+enum tc_codec_can {
+    TC_CODEC_READ = 1, /* inputs */
+    TC_CODEC_MAKE = 2, /* outputs */
+};
 #define TC_MAX_KEY_FUNCTIONS 4u
 #define TC_MAX_FUNCTIONS     16u /* of one task, of both kinds */
 struct tc_task_function {
@@ -273,6 +277,8 @@ struct tc_task_function {
     struct tc_str component; /* "=key.PLUGIN.NAME" of a key function, by which they are sorted */
     uint32_t kind;           /* enum tc_function_kind; key functions come first */
     uint32_t data_version;   /* of a codec */
+    uint32_t can;            /* of a codec: enum tc_codec_can */
+    uint32_t pad;
 };
 
 /* What the config says of one parameter under `params:`: "in [n]". */
@@ -296,8 +302,9 @@ struct tc_depend {
 /* Of a task without a written prototype, or whose prototype names types that the config doesn't
  * declare: what the resolver needs to make it with the help of debug information. */
 struct tc_task_texts {
-    struct tc_str prototype, types, skip, success; /* as written; {0,0}: not given */
-    struct tc_span params;                         /* struct tc_param_text */
+    /* As written; {0,0}: not given. `key`: the template that gives the key. */
+    struct tc_str prototype, types, skip, success, key;
+    struct tc_span params;   /* struct tc_param_text */
     struct tc_span excluded; /* struct tc_str: names behind '-' in the policy */
 };
 

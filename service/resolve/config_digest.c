@@ -27,10 +27,15 @@ static void digest_texts(struct tc_making *m)
     for (uint32_t i = 0; i < t->functions.count; i++) {
         const struct tc_task_function *f = tc_flat_builder_at(m->l->out, t->functions.off);
         digest_text(m->l, f != NULL ? tc_making_built(m, f[i].component) : NULL);
+        digest_text(m->l, f != NULL ? tc_making_built(m, f[i].plugin) : NULL);
+        digest_text(m->l, f != NULL ? tc_making_built(m, f[i].name) : NULL);
+        if (f != NULL)
+            tc_hash_add(m->l->resolve, &f[i].data_version, 2 * sizeof f[i].data_version);
     }
     digest_text(m->l, tc_making_text(m, TC_KEY_PROTOTYPE));
     digest_text(m->l, tc_making_text(m, TC_KEY_SKIP));
     digest_text(m->l, tc_making_text(m, TC_KEY_SUCCESS));
+    digest_text(m->l, m->key != NULL ? m->key->text : NULL);
     for (params = params != NULL ? params->first : NULL; params != NULL; params = params->next) {
         digest_text(m->l, params->key);
         digest_text(m->l, params->text);

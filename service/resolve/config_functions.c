@@ -164,7 +164,7 @@ static int is_meant(const struct tc_listed_plugin *p, const char *function, cons
 
 static int lacks_a_method(const struct tc_registered *f, int is_input)
 {
-    return is_input ? !f->can_digest : !f->can_encode || !f->can_decode;
+    return is_input < 0 ? 0 : is_input ? !f->can_digest : !f->can_encode || !f->can_decode;
 }
 
 /* A plugin whose code was refused may be the one that has it. */
@@ -207,9 +207,11 @@ static int find_codec(struct tc_load *l, const char *name, int is_input, struct 
                             "codec '%.60s' of plugin '%.60s' can't be used for an %s: it has no %s",
                             found->name, p->name, is_input ? "input" : "output",
                             is_input ? "digest()" : "encode() and decode()");
-    *ret = (struct tc_codec_found){p->name, found->name,
-                                   tc_config_print(l, "%s.%s", p->name, found->name),
-                                   found->data_version};
+    *ret = (struct tc_codec_found){
+        p->name, found->name, tc_config_print(l, "%s.%s", p->name, found->name),
+        found->data_version,
+        (found->can_digest ? TC_CODEC_READ : 0u) |
+            (found->can_encode && found->can_decode ? TC_CODEC_MAKE : 0u)};
     return ret->full != NULL ? 0 : tc_text_fail(e, TC_R_NO_SUCH_FUNCTION, 0, "", "out of memory");
 }
 
@@ -247,7 +249,8 @@ void tc_keep_codecs(const struct tc_codecs *c, struct tc_task *task)
             (struct tc_task_function){.plugin = tc_flat_add_str(out, c->at[i].plugin),
                                       .name = tc_flat_add_str(out, c->at[i].name),
                                       .kind = TC_FUNCTION_CODEC,
-                                      .data_version = c->at[i].data_version};
+                                      .data_version = c->at[i].data_version,
+                                      .can = c->at[i].can};
     task->functions = tc_flat_add(out, functions, c->keys + c->count, sizeof functions[0]);
 }
 

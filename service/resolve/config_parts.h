@@ -30,11 +30,12 @@ struct tc_codecs {
     uint32_t keys; /* key functions, which come before them */
     struct tc_codec_found {
         const char *plugin, *name, *full; /* last as long as the run */
-        uint32_t data_version;
+        uint32_t data_version, can;
     } at[TC_MAX_FUNCTIONS - TC_MAX_KEY_FUNCTIONS];
     uint32_t count;
 };
-/* As tc_proto_text's `codec`: PLUGIN.NAME, or NAME where one listed plugin alone has it. */
+/* As tc_proto_text's `codec`: PLUGIN.NAME, or NAME where one listed plugin alone has it. `is_input`
+ * -1: that will be seen. */
 int tc_find_codec(void *codecs, const char *name, int is_input, struct tc_proto_codec *ret,
                   struct tc_text_error *e);
 /* Adds them to the task's functions. */

@@ -71,18 +71,56 @@ static int keep_params(struct tc_making *m, struct tc_span *ret)
     return 0;
 }
 
+/* The codecs that a text names: which there are, the resolver doesn't know. */
+static void list_codecs(struct tc_codecs *c, const char *text)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.";
+
+    for (const char *at = text; at != NULL && (at = strstr(at, "codec")) != NULL;) {
+        struct tc_text_error e;
+        struct tc_proto_codec found;
+        char name[256];
+        size_t bytes;
+
+        at += strlen("codec");
+        at += strspn(at, " \t\r\n");
+        at += *at == '(';
+        at += strspn(at, " \t\r\n");
+        bytes = strspn(at, letters);
+        if (bytes == 0 || bytes >= sizeof name)
+            continue;
+        memcpy(name, at, bytes);
+        name[bytes] = 0;
+        (void)tc_find_codec(c, name, -1, &found, &e); /* what isn't there is told by its task */
+    }
+}
+
+static void list_all_codecs(struct tc_making *m, struct tc_codecs *c)
+{
+    const struct tc_yaml_node *n = tc_making_given(m, TC_KEY_PARAMS);
+
+    list_codecs(c, tc_making_text(m, TC_KEY_PROTOTYPE));
+    for (n = n != NULL ? n->first : NULL; n != NULL; n = n->next)
+        list_codecs(c, n->kind == TC_YAML_TEXT ? n->text : NULL);
+    tc_keep_codecs(c, &m->task);
+}
+
 /* The prototype, or types in it, will come from debug information, which only the resolver sees: it
  * gets all that compiling it takes. */
-static int keep_texts(struct tc_making *m)
+static int keep_texts(struct tc_making *m, struct tc_codecs *codecs)
 {
     struct tc_task_texts t = {.prototype = keep_text(m, TC_KEY_PROTOTYPE),
                               .skip = keep_text(m, TC_KEY_SKIP),
                               .success = keep_text(m, TC_KEY_SUCCESS),
+                              .key = m->key != NULL ? tc_flat_add_str(m->l->out, m->key->text)
+                                                    : (struct tc_str){0, 0},
                               .types = tc_flat_add_str(m->l->out, tc_making_types(m))};
     struct tc_str excluded[TC_POLICY_MAX_NAMES];
 
     if (keep_params(m, &t.params) < 0)
         return -EINVAL;
+    list_all_codecs(m, codecs);
     for (unsigned i = 0; i < m->policy.excluded_count; i++)
         excluded[i] =
             tc_flat_add_strn(m->l->out, m->policy.excluded[i].text, m->policy.excluded[i].bytes);
@@ -127,15 +165,8 @@ int tc_make_prototype(struct tc_making *m)
     if (r < 0)
         return r;
     text.global_count = m->globals.count;
-    if (text.prototype == NULL && m->key != NULL) {
-        tc_problem_in(m->l, TC_SEV_WARNING, TC_R_NOT_YET_KEY, m->key, 0, "write its `prototype`",
-                      "a template needs a written prototype: '%.80s' stays uncached",
-                      tc_making_called(m));
-        m->task.flags |= TC_TASK_NOT_YET;
-        m->task.policy = TC_POLICY_VOID;
-    }
     if (text.prototype == NULL)
-        return keep_texts(m);
+        return keep_texts(m, &codecs);
     if (params != NULL && params != m->l->defaults.at[TC_KEY_PARAMS]) {
         tc_problem_at(m->l, TC_SEV_ERROR, TC_R_BAD_VALUE, params->key_at,
                       "write directions and extents into the prototype",
@@ -146,15 +177,14 @@ int tc_make_prototype(struct tc_making *m)
     r = tc_proto_compile(m->l->out, &text, &m->task, &e, &field);
     if (r == -ENOMEM)
         m->l->no_memory = 1;
-    else if (r < 0 && e.reason == TC_R_UNKNOWN_TYPE && field != TC_PROTO_TYPES && m->key == NULL &&
-             strstr(text.prototype, "codec") == NULL)
-        return keep_texts(m);
+    else if (r < 0 && e.reason == TC_R_UNKNOWN_TYPE && field != TC_PROTO_TYPES)
+        return keep_texts(m, &codecs);
     else if (r < 0)
         tell_prototype(m, &e, field);
-    else
-        tc_keep_codecs(&codecs, &m->task);
     /* Which of the names are variables, which become inputs, the resolver finds out. */
-    if (r == 0 && m->task.depends.count != 0 && codecs.count == 0 && m->key == NULL)
-        return keep_texts(m);
+    if (r == 0 && m->task.depends.count != 0)
+        return keep_texts(m, &codecs);
+    if (r == 0)
+        tc_keep_codecs(&codecs, &m->task);
     return r;
 }

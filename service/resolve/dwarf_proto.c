@@ -12,6 +12,7 @@
 #include "service/resolve/arch.h"
 #include "service/resolve/dwarf_check.h"
 #include "service/resolve/dwarf_text.h"
+#include "service/resolve/listed_codecs.h"
 #include "service/resolve/proto.h"
 
 /* Above this, counting inlined copies isn't worth the time. */
@@ -88,7 +89,7 @@ static int is_named_in_rules(const struct making *m, const char *word)
         if (is_word_in(word, m->q->globals->at[i].text))
             return 1;
     return is_word_in(word, text(m, m->texts->skip)) ||
-           is_word_in(word, text(m, m->texts->success));
+           is_word_in(word, text(m, m->texts->success)) || is_word_in(word, text(m, m->texts->key));
 }
 
 static const char *config_of(const struct making *m, const char *name)
@@ -379,13 +380,17 @@ static void compile(struct making *m, struct tc_flat_builder *out)
     const struct tc_dwarf_question *q = m->q;
     const char *written = given(m, m->texts->prototype);
     char *prototype = written != NULL ? strdup(written) : declare(m, 1);
+    struct tc_listed_codecs codecs = {.flat = q->config, .task = q->task};
     struct tc_proto_text t = {.prototype = prototype,
                               .find_type = q->dwarf->dwarf != NULL ? tc_dwarf_type_text : NULL,
                               .find_arg = &m->types,
                               .types = given(m, m->texts->types),
                               .globals = m->globals,
                               .skip = given(m, m->texts->skip),
-                              .success = given(m, m->texts->success)};
+                              .success = given(m, m->texts->success),
+                              .key = given(m, m->texts->key),
+                              .codec = tc_listed_codec,
+                              .codec_ctx = &codecs};
     struct tc_text_error e = {.reason = TC_R_NONE};
     enum tc_proto_field field;
     int r;

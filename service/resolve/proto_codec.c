@@ -29,8 +29,7 @@ static void find(struct proto *p, struct proto_param *x)
     struct tc_proto_codec found;
 
     if (p->text->codec == NULL)
-        proto_fail(p, TC_R_NOT_YET, x->qualifier_at, "write its `prototype`",
-                   "codecs in what debug information says aren't built yet");
+        proto_fail(p, TC_R_NO_SUCH_FUNCTION, x->qualifier_at, "", "there are no codecs here");
     if (p->text->codec(p->text->codec_ctx, x->codec, x->direction == TC_IN, &found, &e) < 0)
         proto_fail(p, e.reason, x->qualifier_at, e.remedy, "%s", e.sentence);
     x->codec = proto_format(p, "%s", found.name);

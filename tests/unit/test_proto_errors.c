@@ -405,7 +405,7 @@ static void refused_types(void **state)
         {"int parse(file const int *@path)", TC_R_BAD_PROTOTYPE, "isn't a path",
          "file const char *path"},
         {"int parse(out @file char *path)", TC_R_BAD_PROTOTYPE, "only inputs", ""},
-        {"int f(@codec(image) void *p)", TC_R_NOT_YET, "codecs", "write its `prototype`"},
+        {"int f(@codec(image) void *p)", TC_R_NO_SUCH_FUNCTION, "no codecs", ""},
         {"int f(@struct s s)", TC_R_UNSUPPORTED_TYPE, "is empty", NULL, "struct s { };"},
         {"int f(@struct s s)", TC_R_PLACE_UNCERTAIN, "eightbyte", NULL,
          "struct s { int : 30; int a; int : 3; };"},
