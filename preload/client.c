@@ -10,6 +10,10 @@
 #define BREAKER_NS 1000000000ll
 /* No request takes longer. */
 #define LONGEST_NS 1000000000ll
+/* A turn that only sends takes less, unless its thread has to wait for a processor. */
+#define BRIEF_NS   10000000ll
+/* For what is sent while the service is late; the kernel gives what it allows (socket(7)). */
+#define SEND_BYTES (1 << 20)
 /* How often somebody who waits for its turn looks whether it was left. */
 #define LOOK_NS    25000000ll
 
@@ -17,12 +21,14 @@
 struct link {
     uint32_t lock;     /* 0 free, else the owner's tid */
     int64_t locked_ns; /* atomic: since when, 0: only just */
+    uint32_t waiters;  /* atomic: for a turn; a jump out of waiting leaves one too many */
     int has_fd;        /* 0: `fd` is nothing */
     int fd;
     uint64_t dev, ino;
     int greeted;
     uint64_t seq;
-    int64_t closed_until_ns; /* atomic */
+    int64_t closed_until_ns;   /* atomic: no answer is waited for */
+    int64_t given_up_until_ns; /* atomic: nor anything else */
     struct tc_under_way under_way;
 };
 
@@ -36,6 +42,17 @@ static void open_breaker(struct link *l)
 static int breaker_is_open(struct link *l, int64_t now_ns)
 {
     return now_ns < __atomic_load_n(&l->closed_until_ns, __ATOMIC_RELAXED);
+}
+
+/* A service that is late gets results all the same, as long as that takes nobody much time. */
+static void give_up(struct link *l)
+{
+    __atomic_store_n(&l->given_up_until_ns, tc_monotonic_ns() + BREAKER_NS, __ATOMIC_RELAXED);
+}
+
+static int is_given_up(struct link *l)
+{
+    return tc_monotonic_ns() < __atomic_load_n(&l->given_up_until_ns, __ATOMIC_RELAXED);
 }
 
 /* What has a standard stream's number would be written to by the host. */
@@ -67,6 +84,7 @@ static int open_link(struct link *l)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     struct tc_file_id id;
+    const int room = SEND_BYTES;
     int fd, r;
 
     r = tc_socket_path(tc_state.runtime_dir, tc_cache_id_of((uint32_t)(l - links)), a.sun_path,
@@ -77,6 +95,7 @@ static int open_link(struct link *l)
         (int)TC_SYS(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, 0, 0, 0);
     if (fd < 0)
         return fd;
+    TC_SYS(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room, 0);
     r = move_to_high_number(&fd);
     if (r == 0)
         r = (int)TC_SYS(SYS_connect, fd, &a, sizeof a, 0, 0, 0);
@@ -164,7 +183,9 @@ static int lock_link(struct link *l, int64_t until_ns)
             return -ETIMEDOUT;
         }
         struct timespec t = {0, left < LOOK_NS ? left : LOOK_NS};
+        __atomic_fetch_add(&l->waiters, 1, __ATOMIC_RELAXED);
         TC_SYS(SYS_futex, &l->lock, FUTEX_WAIT_PRIVATE, owner, &t, 0, 0);
+        __atomic_fetch_sub(&l->waiters, 1, __ATOMIC_RELAXED);
         owner = 0;
     }
     __atomic_store_n(&l->locked_ns, tc_monotonic_ns(), __ATOMIC_RELEASE);
@@ -375,28 +396,105 @@ static int make_room(struct link *l, int large, int64_t until_ns)
     return r;
 }
 
-int tc_send_ahead(const struct tc_outgoing *m, uint64_t key_low, uint32_t hook,
-                  struct tc_refused *ret_refused)
+/* For a service that is late: into the socket's buffer, with nobody who waits for the answer. The
+ * keys that are under way the longest may be forgotten: their calls run again. */
+static int send_late(struct link *l, const struct tc_outgoing *m, struct tc_sent *s,
+                     int64_t until_ns)
+{
+    struct tc_reply reply;
+    int large = m->fd >= 0, r = receive_reply(l, UINT64_MAX, 0, &reply);
+
+    if (r != -ETIMEDOUT)
+        return r;
+    if (large && tc_under_way_before(&l->under_way, large) != 0)
+        return -EAGAIN;
+    s->seq = ++l->seq;
+    r = send_when_possible(l, m, s->seq, is_given_up(l) ? 0 : until_ns);
+    if (r == -EAGAIN)
+        give_up(l);
+    else if (r == 0)
+        tc_under_way_add(&l->under_way, s, large);
+    return r;
+}
+
+static int send_ahead(struct link *l, const struct tc_outgoing *m, struct tc_sent *s,
+                      int64_t until_ns)
+{
+    int large = m->fd >= 0, r = make_room(l, large, until_ns);
+
+    s->seq = ++l->seq;
+    if (r == 0)
+        r = send_when_possible(l, m, s->seq, until_ns);
+    if (r == 0)
+        tc_under_way_add(&l->under_way, s, large);
+    return r;
+}
+
+/* What wasn't answered in time was sent all the same. If others wait for their turn, they get half
+ * of the time. */
+static int send_and_wait(struct link *l, const struct tc_outgoing *m, struct tc_sent *s,
+                         int64_t until_ns, struct tc_reply *ret)
+{
+    int64_t now_ns = tc_monotonic_ns();
+    int r;
+
+    s->seq = ++l->seq;
+    r = (int)send_message(l, m, s->seq);
+    r = r < 0 ? r : receive_reply(l, s->seq, now_ns + (until_ns - now_ns) / 2, ret);
+    if (r == -ETIMEDOUT && __atomic_load_n(&l->waiters, __ATOMIC_RELAXED) == 0)
+        r = receive_reply(l, s->seq, until_ns, ret);
+    if (r != -ETIMEDOUT)
+        return r;
+    tc_under_way_add(&l->under_way, s, m->fd >= 0);
+    open_breaker(l);
+    return 0;
+}
+
+/* On a turn of this thread. */
+static int store(struct link *l, const struct tc_outgoing *m, struct tc_sent *s, int64_t until_ns,
+                 struct tc_reply *ret)
+{
+    int late = breaker_is_open(l, tc_monotonic_ns()), r = ready_link(l);
+
+    if (r == 0 && !l->greeted) {
+        r = say_hello(l, late ? 0 : until_ns);
+        late |= r == -ETIMEDOUT;
+        r = r == -ETIMEDOUT ? 0 : r;
+    }
+    if (r < 0)
+        return r;
+    if (!late) {
+        r = ret != NULL ? send_and_wait(l, m, s, until_ns, ret) : send_ahead(l, m, s, until_ns);
+        late = r == -EAGAIN || r == -ETIMEDOUT;
+        if (late)
+            open_breaker(l);
+    }
+    if (late)
+        r = send_late(l, m, s, until_ns);
+    if (r < 0)
+        end_badly(l, r);
+    return r;
+}
+
+int tc_store(const struct tc_outgoing *m, uint64_t key_low, uint32_t hook,
+             struct tc_reply *ret_reply, struct tc_refused *ret_refused)
 {
     struct link *l = &links[m->storage];
     struct tc_sent s = {.key_low = key_low, .hook = hook};
-    int large = m->fd >= 0;
-    int64_t until;
-    int r;
+    int64_t now = tc_monotonic_ns(), until;
+    int r = may_talk();
 
     *ret_refused = (struct tc_refused){0, 0};
-    s.patience_ns = large ? LONGEST_NS : TC_REPLY_NS;
-    r = take_link(l, s.patience_ns, 0, &until);
     if (r < 0)
         return r;
-    r = make_room(l, large, until);
-    s.seq = ++l->seq;
-    if (r == 0)
-        r = send_when_possible(l, m, s.seq, until);
-    if (r == 0)
-        tc_under_way_add(&l->under_way, &s, large);
-    else
-        end_badly(l, r);
+    s.patience_ns = m->fd >= 0 ? LONGEST_NS : TC_REPLY_NS;
+    until = now + tc_patient(s.patience_ns);
+    r = lock_link(l, is_given_up(l) ? now + BRIEF_NS : until);
+    if (r == -ETIMEDOUT)
+        give_up(l);
+    if (r < 0)
+        return -EAGAIN;
+    r = store(l, m, &s, until, ret_reply);
     *ret_refused = l->under_way.refused;
     l->under_way.refused.reason = 0;
     unlock_link(l);
@@ -456,11 +554,11 @@ void tc_client_after_fork(void)
     for (struct link *l = links; l < links + TC_MAX_STORAGES; l++) {
         if (link_is_ours(l))
             tc_sys_close(l->fd);
-        l->lock = 0;
+        l->lock = l->waiters = 0;
         l->locked_ns = 0;
         l->has_fd = 0;
         l->greeted = 0;
-        l->closed_until_ns = 0;
+        l->closed_until_ns = l->given_up_until_ns = 0;
         tc_under_way_lost(&l->under_way, l->seq);
     }
 }

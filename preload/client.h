@@ -4,7 +4,8 @@
  * is then forgotten, never closed.
  *
  * One thread at a time; the others wait for their turn, no longer than their deadline. Never blocks
- * beyond a deadline; after a failure nothing is tried for a second. Not for the hit path.
+ * beyond a deadline; after a failure nothing is tried for a second, but for results, which are sent
+ * without waiting. Not for the hit path.
  * Async-signal-safe under the context's guard.
  */
 #ifndef TC_PRELOAD_CLIENT_H
@@ -42,11 +43,12 @@ void tc_tell_at_once(const struct tc_outgoing *m);
 /* The same even after a failure, if the connection is still there: for what others wait for. */
 int tc_tell_in_any_case(const struct tc_outgoing *m);
 
-/* Sends a result that nobody waits for; waits only if too many are under way. Its key, of which
- * tc_await_sent() is asked, and its hook. *ret_refused: one sent earlier that the service didn't
- * store. */
-int tc_send_ahead(const struct tc_outgoing *m, uint64_t key_low, uint32_t hook,
-                  struct tc_refused *ret_refused);
+/* Sends a result and waits for the reply; `ret_reply` NULL: nobody waits for it, only for room if
+ * too much is under way. A service that is late gets it all the same, into the socket's buffer: 0,
+ * and *ret_reply stays as it was. Its key, of which tc_await_sent() is asked, and its hook.
+ * *ret_refused: one sent earlier that the service didn't store. */
+int tc_store(const struct tc_outgoing *m, uint64_t key_low, uint32_t hook,
+             struct tc_reply *ret_reply, struct tc_refused *ret_refused);
 /* After a look-up that found nothing: 1, look again, as a result with this key was sent so, and is
  * stored by now (if it ever will be). */
 int tc_await_sent(uint32_t storage, uint64_t key_low);

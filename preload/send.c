@@ -255,26 +255,35 @@ static void add_hints(struct tc_context *x, const struct tc_call *c, const struc
     q->head_bytes = tc_miss_string_heads(c, r->kept, r->flight->kept_bytes, x->check);
 }
 
+/* A transaction's results and headers need the service's answer: without one they are lost. */
+static int needs_answer(const struct tc_call *c, const struct tc_result *result)
+{
+    return result->transaction != NULL || c->header_storage != 0;
+}
+
 /* `store: async`: does nobody wait for the acknowledgement? Where others go by it, it is waited
- * for: a transaction's results and headers need the answer, who waits for a lock looks for the
- * record when it is let go, and a record that is replaced would go on being found until then. */
+ * for: who waits for a lock looks for the record when it is let go, and a record that is replaced
+ * would go on being found until then. */
 static int goes_ahead(const struct tc_call *c, const struct tc_result *result)
 {
     const struct tc_task *t = c->hook->task;
 
-    return t->flags & TC_TASK_STORE_ASYNC && result->transaction == NULL &&
-           !result->flight->refresh && t->isolation != TC_SERIALIZABLE && c->header_storage == 0;
+    return t->flags & TC_TASK_STORE_ASYNC && !result->flight->refresh &&
+           t->isolation != TC_SERIALIZABLE;
 }
 
-static uint32_t send_ahead(const struct tc_call *c, const struct tc_outgoing *m)
+static int store(const struct tc_call *c, const struct tc_result *result,
+                 const struct tc_outgoing *m, struct tc_reply *ret)
 {
-    const struct tc_reply stored = {.status = 0};
     struct tc_refused refused;
-    int r = tc_send_ahead(m, c->key.low, c->hook->index, &refused);
+    int r;
 
+    if (needs_answer(c, result))
+        return tc_request(m, m->fd >= 0 ? 20 * TC_REPLY_NS : TC_REPLY_NS, ret);
+    r = tc_store(m, c->key.low, c->hook->index, goes_ahead(c, result) ? NULL : ret, &refused);
     if (refused.reason != 0)
         tc_report_refused(&tc_state.hooks[refused.hook], refused.reason);
-    return reason_of(r, &stored);
+    return r;
 }
 
 /* `ret_id`: of the record. */
@@ -284,7 +293,7 @@ static uint32_t send_draft(struct draft *d, uint64_t bytes, struct tc_context *x
 {
     struct tc_store_request q = {.head.type = TC_MSG_STORE, .draft_bytes = bytes};
     struct tc_outgoing m = {.head = &q.head, .head_bytes = sizeof q, .fd = -1, .storage = storage};
-    struct tc_reply reply = {.value = 0};
+    struct tc_reply reply = {.status = 0};
     int r;
 
     if (!(c->hook->task->flags & TC_TASK_PRIVATE)) {
@@ -306,9 +315,7 @@ static uint32_t send_draft(struct draft *d, uint64_t bytes, struct tc_context *x
         m.part[1] = d->buffer;
         m.part_bytes[1] = d->used;
     }
-    if (goes_ahead(c, result))
-        return send_ahead(c, &m);
-    r = tc_request(&m, d->fd >= 0 ? 20 * TC_REPLY_NS : TC_REPLY_NS, &reply);
+    r = store(c, result, &m, &reply);
     if (r == 0 && result->transaction != NULL &&
         tc_transaction_sent(result->transaction, storage, reply.status) < 0)
         return TC_R_TRANSACTION_LOST;
