@@ -107,7 +107,7 @@ class Fixture:
         if compiler is None:
             compiler = "g++" if source.endswith((".cc", ".cpp")) else "gcc"
         command = [compiler, *[f for f in flags if not f.startswith("-l")], "-o", out, source, *[f for f in flags if f.startswith("-l")]]
-        r = subprocess.run(command, capture_output=True, text=True)
+        r = subprocess.run(command, capture_output=True, text=True, cwd=self.dir)
         if r.returncode != 0:
             raise Failure(f"{' '.join(command)}\n{r.stderr}")
         return out
