@@ -50,14 +50,23 @@ static int status_of(struct tc_session *s, bool json)
     return e == 0 ? TC_EXIT_DONE : TC_EXIT_FOUND;
 }
 
-static int stop(struct tc_session *s)
+static int stop(struct tc_session *s, bool json)
 {
     struct tc_cause cause;
+    struct tc_json j;
     int r = tc_service_stop(s, &cause);
     if (r < 0)
         tc_problem(&cause);
-    else
+    if (json) {
+        tc_json_begin(&j, stdout);
+        tc_json_object(&j, NULL);
+        tc_json_bool(&j, "stopped", r == 1);
+        tc_json_text(&j, "cache", s->cache);
+        tc_json_close_object(&j);
+        tc_json_end(&j);
+    } else if (r >= 0) {
         puts(r == 1 ? "stopped" : "not running");
+    }
     return r < 0 ? TC_EXIT_USAGE : TC_EXIT_DONE;
 }
 
@@ -73,8 +82,8 @@ static int run_service(const struct tc_command *self, int argc, char **argv)
         return tc_usage(self, "status or stop?");
     status = TC_EXIT_USAGE;
     if (tc_session_inspect(&session, parsed.common.config, parsed.common.storage, 0))
-        status =
-            strcmp(what, "stop") == 0 ? stop(&session) : status_of(&session, parsed.common.json);
+        status = strcmp(what, "stop") == 0 ? stop(&session, parsed.common.json)
+                                           : status_of(&session, parsed.common.json);
     tc_session_close(&session);
     return status;
 }

@@ -1,5 +1,6 @@
 """What `cachectl service stop` promises: when it returns, the service has ended, with all that this means. So nothing here waits for anything after it."""
 import fcntl
+import json
 import os
 import pathlib
 import signal
@@ -83,6 +84,13 @@ def test_it_has_ended(t):
         equal(t.ctl("service", "stop", "-c", config).text, "stopped\n")
         ended(t, t.dir / "own")
         equal(t.ctl("service", "stop", "-c", config).text, "not running\n")
+
+
+def test_what_programs_read_of_it(t):
+    config = t.config("cache: { path: own }\n" + TASK)
+    start(t, config)
+    for stopped in (True, False):
+        equal(json.loads(t.ctl("service", "stop", "-c", config, "--json").out), {"stopped": stopped, "cache": str(t.dir / "own")})
 
 
 def test_all_is_handed_on_and_logged(t):
