@@ -199,8 +199,9 @@ static int is_over(const struct tc_service *s, const struct tc_transaction *t)
 {
     struct pollfd p = {.fd = t->pidfd, .events = POLLIN};
 
+    /* An upload whose connection ended may be under way still: its result goes with the rest. */
     if (t->ended)
-        return 1;
+        return !tc_uploads_have(&s->uploads, t->id);
     if (is_connected(s, t->pid) || s->uploads.first != NULL)
         return 0;
     return t->pidfd < 0 || poll(&p, 1, 0) == 1;

@@ -103,6 +103,14 @@ void tc_uploads_forget(struct tc_uploads *list, const struct tc_connection *c)
     }
 }
 
+int tc_uploads_have(const struct tc_uploads *list, const uint64_t transaction[2])
+{
+    for (const struct tc_upload *u = list->first; u != NULL; u = u->next)
+        if (u->staged && memcmp(u->transaction, transaction, sizeof u->transaction) == 0)
+            return 1;
+    return 0;
+}
+
 static struct tc_pending *take_first(struct tc_uploads *list)
 {
     struct tc_upload *u = list->first;

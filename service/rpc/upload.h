@@ -22,6 +22,9 @@ int tc_upload_begin(struct tc_uploads *u, struct tc_connection *c, int fd,
                     const struct tc_store_request *request, const struct tc_draft *how,
                     struct tc_pending *p);
 
+/* Is a result of this transaction under way? */
+int tc_uploads_have(const struct tc_uploads *u, const uint64_t transaction[2]);
+
 /* The connection is gone; its uploads go on. */
 void tc_uploads_forget(struct tc_uploads *u, const struct tc_connection *c);
 

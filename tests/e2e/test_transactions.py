@@ -1,6 +1,7 @@
 """Flows that are transactions: all of what their tasks stored lands, or nothing, whoever is killed when."""
 import json
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -291,6 +292,37 @@ def test_the_service_is_killed_while_it_commits(t):
         if landed not in (0, 8):
             raise Failure(f"{landed} of 8 results have landed")
         contains(t.ctl("verify", "-c", config).text, "0 bad")
+
+
+def test_the_disk_is_full_when_it_lands(t):
+    """All or nothing, one line says so; the program goes on, and the next one lands. (As large as files may grow, which LMDB meets like a full disk.)"""
+    program, config, a = begin(t)
+    a.tell("flow 1")
+    for n in range(300):
+        a.ask(f"f {n}")
+    [pid] = t.service_pids()
+    [data] = (t.dir / "cache").rglob("data.mdb")
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    for size in (4096, data.stat().st_size // 2):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
+        equal(a.ask("end 0"), ("0", 0))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+        landed = kept(t, config)
+        if landed not in (0, 300):
+            raise Failure(f"{landed} of 300 results have landed")
+        if size == 4096:
+            equal(landed, 0)
+            contains(t.ctl("log", "-c", config).text, "records can't be stored")
+        t.ctl("rm", "-c", config, "--all")
+        a.tell("flow 1")
+        for n in range(300):
+            a.ask(f"f {n}")
+    equal(a.ask("end 0"), ("0", 0))
+    equal(kept(t, config), 300)
+    equal(a.ask("f 299"), ("2990", 0))
+    contains(t.ctl("verify", "-c", config).text, "0 bad")
+    equal(a.end(), 0)
+    equal(t.service_pids(), [pid], "it is the same service")
 
 
 def test_rm_all_in_the_middle_takes_it_too(t):
