@@ -238,11 +238,43 @@ static void describe_range(struct description *d, const char *vaddr, const char 
         describe(d, code, mode);
 }
 
+/* Of what the function is made of without coarse parts, and what those lead to: reached from the
+ * first item alone, in the order of references. */
+static int narrow_digest(const struct tc_source *s, uint8_t ret[16])
+{
+    unsigned char *reached = calloc(s->item_count + 1, 1);
+    struct tc_hash_state *h = aligned_alloc(64, sizeof *h);
+    struct tc_hash128 sum;
+
+    if (reached == NULL || h == NULL) {
+        free(reached);
+        free(h);
+        return -ENOMEM;
+    }
+    reached[0] = 1;
+    /* An item's references come after the first one to it. */
+    for (size_t i = 0; i < s->ref_count; i++) {
+        const struct tc_source_ref *r = &s->refs[i];
+        if (r->to != TC_NO_ITEM && reached[r->from] && s->items[r->from].kind != TC_ITEM_REST)
+            reached[r->to] = 1;
+    }
+    tc_hash_begin(h, 0);
+    for (size_t i = 0; i < s->item_count; i++)
+        if (reached[i] && s->items[i].kind != TC_ITEM_REST)
+            tc_hash_add(h, s->items[i].digest, sizeof s->items[i].digest);
+    sum = tc_hash_end128(h);
+    memcpy(ret, &sum, 16);
+    free(reached);
+    free(h);
+    return 0;
+}
+
 static void list_one(struct description *d, const char *name, const char *file,
                      enum tc_source_mode mode)
 {
     struct tc_function f;
     struct tc_source s;
+    uint8_t narrow[16];
 
     (void)tc_function_find(d->im, name, file, &f);
     if (f.reason != 0 || tc_source_make(&d->m, (struct tc_piece){f.vaddr, f.bytes}, mode, &s) < 0)
@@ -254,6 +286,9 @@ static void list_one(struct description *d, const char *name, const char *file,
     print_text(d->to, name);
     (void)fputc('\t', d->to);
     print_digest(d->to, s.digest);
+    (void)fputc('\t', d->to);
+    if (narrow_digest(&s, narrow) == 0)
+        print_digest(d->to, narrow);
     (void)fputc('\n', d->to);
     tc_source_free(&s);
 }

@@ -11,9 +11,9 @@
  * Requests are lines of fields between tabs; MODE is "own" or "deep":
  *   library PATH          (no answer) where imports are looked for, in the loader's order
  *   stop GLOBS            (no answer) the task's deep_stop, from now on
- *   list MODE             "function NAME DIGEST" for each function that has a name
- *   tree MODE [FILE.C:]NAME, at MODE VADDR BYTES
- *                         "digest HEX INDIRECT-CALLS WHOLE", "item KIND BEGIN END DIGEST LABEL" in
+ *   list MODE             "function NAME DIGEST NARROW" for each function that has a name; NARROW
+ * is a digest without what is coarse, "" where there is no memory for it tree MODE [FILE.C:]NAME,
+ * at MODE VADDR BYTES "digest HEX INDIRECT-CALLS WHOLE", "item KIND BEGIN END DIGEST LABEL" in
  *                         order, "ref FROM TO WHY LABEL" (TO -1: the name is all; WHY "": it isn't
  *                         coarse), with libraries "import NAME VERSION PATH ENDS" (PATH "": none
  * has it; ENDS 1: it is one at which following ends) effects [FILE.C:]NAME "reach INDIRECT-CALLS

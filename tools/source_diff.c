@@ -9,10 +9,7 @@
 /* By what an item was first met, and from where. */
 static const struct tc_tree_ref *first_ref(const struct tc_tree *t, size_t item)
 {
-    for (size_t i = 0; i < t->ref_count; i++)
-        if (t->refs[i].to == (long)item)
-            return &t->refs[i];
-    return NULL;
+    return t->items[item].first >= 0 ? &t->refs[t->items[item].first] : NULL;
 }
 
 static const char *name_of(const struct tc_tree *t, size_t item)
@@ -21,13 +18,73 @@ static const char *name_of(const struct tc_tree *t, size_t item)
     return r ? r->label : t->items[item].label;
 }
 
-static const struct tc_tree_item *find_item(const struct tc_tree *t, const char *kind,
-                                            const char *name)
+/* A tree's items but the first, and the names that enter alone, in orders in which they are found.
+ */
+struct names {
+    struct named {
+        const char *kind, *name;
+        size_t item;
+    } * items;
+    const char **alone;
+    size_t item_count, alone_count;
+};
+
+static int by_kind_and_name(const void *a, const void *b)
 {
+    const struct named *x = a, *y = b;
+    int order = strcmp(x->kind, y->kind);
+    if (order == 0)
+        order = strcmp(x->name, y->name);
+    return order != 0 ? order : x->item < y->item ? -1 : x->item > y->item;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void names_of(const struct tc_tree *t, struct names *ret)
+{
+    *ret = (struct names){.items = tc_alloc((t->item_count + 1) * sizeof *ret->items),
+                          .alone = tc_alloc((t->ref_count + 1) * sizeof *ret->alone)};
     for (size_t i = 1; i < t->item_count; i++)
-        if (strcmp(t->items[i].kind, kind) == 0 && strcmp(name_of(t, i), name) == 0)
-            return &t->items[i];
-    return NULL;
+        ret->items[ret->item_count++] = (struct named){t->items[i].kind, name_of(t, i), i};
+    for (size_t i = 0; i < t->ref_count; i++)
+        if (t->refs[i].to < 0)
+            ret->alone[ret->alone_count++] = t->refs[i].label;
+    if (ret->item_count)
+        qsort(ret->items, ret->item_count, sizeof *ret->items, by_kind_and_name);
+    if (ret->alone_count)
+        qsort(ret->alone, ret->alone_count, sizeof *ret->alone, by_text);
+}
+
+static void names_free(struct names *n)
+{
+    free(n->items);
+    free(n->alone);
+}
+
+/* The first of those that are called so. */
+static const struct tc_tree_item *find_item(const struct tc_tree *t, const struct names *n,
+                                            const char *kind, const char *name)
+{
+    const struct named wanted = {kind, name, 0};
+    size_t low = 0;
+    for (size_t high = n->item_count; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        if (by_kind_and_name(&n->items[middle], &wanted) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool found = low < n->item_count && strcmp(n->items[low].kind, kind) == 0 &&
+                 strcmp(n->items[low].name, name) == 0;
+    return found ? &t->items[n->items[low].item] : NULL;
+}
+
+static bool has_name(const struct names *n, const char *name)
+{
+    return n->alone_count && bsearch(&name, n->alone, n->alone_count, sizeof name, by_text);
 }
 
 struct difference {
@@ -51,11 +108,12 @@ static void tell(const struct difference *d, const char *change, const char *wha
 }
 
 static void tell_parts(const struct difference *d, const struct tc_tree *was,
-                       const struct tc_tree *is, const char *change, bool compare)
+                       const struct names *then, const struct tc_tree *is, const char *change,
+                       bool compare)
 {
     for (size_t i = 1; i < is->item_count; i++) {
         const char *name = name_of(is, i);
-        const struct tc_tree_item *other = find_item(was, is->items[i].kind, name);
+        const struct tc_tree_item *other = find_item(was, then, is->items[i].kind, name);
         const struct tc_tree_ref *r = first_ref(is, i);
         const char *from = !r ? "" : r->from == 0 ? d->symbol : name_of(is, r->from);
         if (!other)
@@ -66,16 +124,13 @@ static void tell_parts(const struct difference *d, const struct tc_tree *was,
 }
 
 /* Names that enter alone: of imports, callees and variables. */
-static void tell_names(const struct difference *d, const struct tc_tree *was,
+static void tell_names(const struct difference *d, const struct names *then,
                        const struct tc_tree *is, const char *change)
 {
     for (size_t i = 0; i < is->ref_count; i++) {
-        bool had = is->refs[i].to >= 0 || tc_tree_is_repeated(is, i);
-        for (size_t k = 0; k < was->ref_count && !had; k++)
-            had = was->refs[k].to < 0 && strcmp(was->refs[k].label, is->refs[i].label) == 0;
-        if (!had)
-            tell(d, change, is->refs[i].label,
-                 is->refs[i].from == 0 ? d->symbol : name_of(is, is->refs[i].from));
+        const struct tc_tree_ref *r = &is->refs[i];
+        if (r->to < 0 && !r->repeated && !has_name(then, r->label))
+            tell(d, change, r->label, r->from == 0 ? d->symbol : name_of(is, r->from));
     }
 }
 
@@ -102,12 +157,17 @@ static void end(const struct difference *d)
 static void tell_difference(const struct difference *d, const struct tc_tree *was,
                             const struct tc_tree *is)
 {
+    struct names then, now;
+    names_of(was, &then);
+    names_of(is, &now);
     if (strcmp(was->items[0].digest, is->items[0].digest) != 0)
         tell(d, "changed", "its own code, or what it refers to by name", "");
-    tell_parts(d, was, is, "new", true);
-    tell_parts(d, is, was, "gone", false);
-    tell_names(d, was, is, "new");
-    tell_names(d, is, was, "gone");
+    tell_parts(d, was, &then, is, "new", true);
+    tell_parts(d, is, &now, was, "gone", false);
+    tell_names(d, &then, is, "new");
+    tell_names(d, &now, was, "gone");
+    names_free(&then);
+    names_free(&now);
 }
 
 static void diff_function(struct difference *d, const char *name, bool deep)
@@ -152,6 +212,16 @@ static int by_name(const void *a, const void *b)
                   ((const struct tc_tree_function *)b)->name);
 }
 
+/* The rest of a section, or the file, is another: nobody knows which part of it the function
+ * means. */
+static void diff_coarse(struct difference *d)
+{
+    d->differ++;
+    begin(d, false);
+    tell(d, "changed", "only what is coarse: keep .symtab or install the debug file", "");
+    end(d);
+}
+
 static bool list(struct tc_source_child *c, bool deep, struct tc_tree *ret)
 {
     bool ok = tc_tree_of_all(c, deep, ret);
@@ -171,7 +241,10 @@ static void diff_all(struct difference *d, bool deep)
                                       *then = find_function(&was, now->name);
         both += then != NULL;
         d->symbol = now->name;
-        if (then && strcmp(then->digest, now->digest) != 0) {
+        if (then && strcmp(then->digest, now->digest) != 0 && *now->narrow &&
+            strcmp(then->narrow, now->narrow) == 0) {
+            diff_coarse(d);
+        } else if (then && strcmp(then->digest, now->digest) != 0) {
             diff_function(d, now->name, deep);
         } else if (then) {
             d->same++;

@@ -15,7 +15,7 @@ static void print_item(struct tc_tree *t, size_t index, int depth)
     t->items[index].printed = true;
     for (size_t i = 0; i < t->ref_count; i++) {
         const struct tc_tree_ref *ref = &t->refs[i];
-        if (ref->from != index || tc_tree_is_repeated(t, i))
+        if (ref->from != index || ref->repeated)
             continue;
         printf("%*s%s", 2 * depth, "", ref->label);
         if (*ref->why)

@@ -93,10 +93,10 @@ static void take_line(struct tc_tree *t, char *line)
         t->indirect = field[2];
         t->whole = field[3][0] == '1';
     } else if (n == 6 && strcmp(field[0], "item") == 0) {
-        t->items[t->item_count++] = (struct tc_tree_item){field[1], field[4], field[5], false};
+        t->items[t->item_count++] = (struct tc_tree_item){field[1], field[4], field[5], -1, false};
     } else if (n == 5 && strcmp(field[0], "ref") == 0) {
         t->refs[t->ref_count++] = (struct tc_tree_ref){
-            strtoul(field[1], NULL, 10), strtol(field[2], NULL, 10), field[3], field[4]};
+            strtoul(field[1], NULL, 10), strtol(field[2], NULL, 10), field[3], field[4], false};
     } else if (n == 5 && strcmp(field[0], "import") == 0) {
         t->imports[t->import_count++] =
             (struct tc_tree_import){field[1], field[2], field[3], field[4][0] == '1'};
@@ -108,8 +108,8 @@ static void take_line(struct tc_tree *t, char *line)
     } else if (n == 4 && strcmp(field[0], "effect") == 0) {
         t->effects[t->effect_count++] =
             (struct tc_tree_effect){tc_reason_by_id(field[1]), field[2], field[3]};
-    } else if (n == 3 && strcmp(field[0], "function") == 0) {
-        t->functions[t->function_count++] = (struct tc_tree_function){field[1], field[2]};
+    } else if (n == 4 && strcmp(field[0], "function") == 0) {
+        t->functions[t->function_count++] = (struct tc_tree_function){field[1], field[2], field[3]};
     } else if (n >= 3 && strcmp(field[0], "refused") == 0) {
         t->refused[0] = field[1];
         t->refused[1] = field[2];
@@ -130,6 +130,39 @@ static void take_text(struct tc_tree *t)
     }
 }
 
+static int by_meaning(const void *a, const void *b)
+{
+    const struct tc_tree_ref *x = *(struct tc_tree_ref *const *)a,
+                             *y = *(struct tc_tree_ref *const *)b;
+    if (x->from != y->from)
+        return x->from < y->from ? -1 : 1;
+    if (x->to != y->to)
+        return x->to < y->to ? -1 : 1;
+    int order = strcmp(x->label, y->label);
+    return order != 0 ? order : x < y ? -1 : x > y; /* they lie in their order */
+}
+
+static void mark_repeated(struct tc_tree *t)
+{
+    struct tc_tree_ref **sorted = tc_alloc((t->ref_count + 1) * sizeof *sorted);
+    for (size_t i = 0; i < t->ref_count; i++)
+        sorted[i] = &t->refs[i];
+    if (t->ref_count)
+        qsort(sorted, t->ref_count, sizeof *sorted, by_meaning);
+    for (size_t i = 1; i < t->ref_count; i++)
+        sorted[i]->repeated = sorted[i]->from == sorted[i - 1]->from &&
+                              sorted[i]->to == sorted[i - 1]->to &&
+                              strcmp(sorted[i]->label, sorted[i - 1]->label) == 0;
+    free(sorted);
+}
+
+static void find_first(struct tc_tree *t)
+{
+    for (size_t i = t->ref_count; i > 0; i--)
+        if (t->refs[i - 1].to >= 0)
+            t->items[t->refs[i - 1].to].first = (long)i - 1;
+}
+
 /* False: it ended before its answer did. */
 static bool read_answer(struct tc_source_child *c, struct tc_tree *ret)
 {
@@ -143,6 +176,8 @@ static bool read_answer(struct tc_source_child *c, struct tc_tree *ret)
     for (size_t i = 0; i < ret->ref_count; i++)
         if (ret->refs[i].from >= ret->item_count || ret->refs[i].to >= (long)ret->item_count)
             return false;
+    mark_repeated(ret);
+    find_first(ret);
     return n > 0;
 }
 
@@ -227,14 +262,4 @@ void tc_tree_free(struct tc_tree *t)
     free(t->functions);
     free(t->effects);
     tc_text_free(&t->text);
-}
-
-bool tc_tree_is_repeated(const struct tc_tree *t, size_t ref)
-{
-    const struct tc_tree_ref *r = &t->refs[ref];
-    /* Those of an item stand together. */
-    for (size_t k = ref; k > 0 && t->refs[k - 1].from == r->from; k--)
-        if (t->refs[k - 1].to == r->to && strcmp(t->refs[k - 1].label, r->label) == 0)
-            return true;
-    return false;
 }

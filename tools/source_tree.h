@@ -32,12 +32,14 @@ void tc_source_child_stop(struct tc_source_child *c, const char *globs);
 /* The strings are the text's. */
 struct tc_tree_item {
     const char *kind, *digest, *label;
+    long first; /* the reference by which it was first met; -1: none */
     bool printed;
 };
 struct tc_tree_ref {
     size_t from;
     long to; /* -1: the name is all that enters */
     const char *why, *label;
+    bool repeated; /* the same as one before it */
 };
 struct tc_tree_import {
     const char *name, *version, *bound; /* the last two may be "" */
@@ -48,7 +50,7 @@ struct tc_tree_effect {
     const char *what, *path;
 };
 struct tc_tree_function {
-    const char *name, *digest;
+    const char *name, *digest, *narrow; /* the last without what is coarse, or "" */
 };
 struct tc_tree {
     struct tc_text text;
@@ -76,9 +78,6 @@ bool tc_tree_ask_name(struct tc_source_child *c, const char *name, struct tc_tre
 /* What it does beside its arguments, with calls followed inside of the file: `effects`, `imports`,
  * `indirect`, `whole`, `is_ifunc` and `has_unnamed` alone. */
 bool tc_tree_ask_effects(struct tc_source_child *c, const char *name, struct tc_tree *ret);
-
-/* Is this reference the same as one before it? */
-bool tc_tree_is_repeated(const struct tc_tree *t, size_t ref);
 
 /* source_print.c */
 void tc_tree_print(struct tc_tree *t, int indent);

@@ -191,3 +191,26 @@ def test_what_a_task_depends_on_and_where_it_ends(t):
     contains(text, "deep: the same\n")
     contains(text, "helper: differs\n")
     equal(t.ctl("source", "--diff", "-c", plain, old, new).text, "deep: the same\n")
+
+
+COARSE = r"""
+static const int table[64] = {1, 2, 3};
+static const int other[64] = {TAIL, 5, 6};
+__attribute__((noinline)) int looks(int i) { return table[i & 63]; }
+__attribute__((noinline)) int looks_too(int i) { return other[i & 63]; }
+__attribute__((noinline)) int adds(int i) { return i + ADDED; }
+"""
+
+
+def test_what_is_coarse_is_told_as_such_of_stripped_builds(t):
+    old, tail, code = (t.cc(COARSE, name, ("-O2", "-shared", "-fPIC", "-s", f"-DTAIL={tail}", f"-DADDED={added}"))
+                       for name, tail, added in (("old.so", 4, 3), ("tail.so", 9, 3), ("code.so", 4, 8)))
+    coarse = "  changed: only what is coarse: keep .symtab or install the debug file\n"
+    text = t.ctl("source", "--diff", old, tail, status=1).text
+    contains(text, "looks: differs\n" + coarse)
+    contains(text, "2 functions differ, ")
+    text = t.ctl("source", "--diff", old, code, status=1).text
+    contains(text, "adds: differs\n  changed: its own code, or what it refers to by name\n1 functions differ, ")
+    differ = [d for d in json.loads(t.ctl("source", "--diff", "--json", old, tail, status=1).out) if not d["same"]]
+    equal([(d["symbol"], [c["what"].split(":")[0] for c in d["differences"]]) for d in differ],
+          [("looks", ["only what is coarse"]), ("looks_too", ["only what is coarse"])])
