@@ -98,3 +98,21 @@ def test_no_paths_of_a_machine_are_in_the_tree(t):
         if str(ROOT.parent).encode() + b"/" in text and len(str(ROOT.parent)) > 4:
             raise Failure(f"{name} names {ROOT.parent}")
     assert pathlib.Path(ROOT).exists()
+
+
+def test_the_rules_name_cases_that_exist(t):
+    """In tests/conformance/RULES.md; and each case of the specification's list, and of its rules, stands there."""
+    here = ROOT / "tests" / "conformance"
+    cases = set(re.findall(r"^((?:[A-Z]\d\d|[a-z]+-\d\d)[a-z-]*) ", (here / "cases.txt").read_text(), re.M))
+    named = set()
+    for line in (here / "RULES.md").read_text().splitlines():
+        cell = re.sub(r"`[^`]*`", "", line.split("|")[2]) if line.count("|") == 3 else ""
+        named |= set(re.findall(r"\b(?:[A-Z]\d\d|[a-z]+-\d\d)[a-z-]*", cell))
+        for family, first, last in re.findall(r"\b([a-z]+-)(\d\d) to [a-z]+-(\d\d)", cell):
+            named |= {f"{family}{n:02}" for n in range(int(first), int(last) + 1)}
+    if len(named) < 150:
+        raise Failure(f"only {len(named)} ids found")
+    equal(sorted(named - cases), [], "named, but no case")
+    rest = sorted(c for c in cases - named if re.match(r"(on|ref|run|sum|key|iso|txn|hdr|async)-", c))
+    if rest:
+        raise Failure(f"cases that no rule names: {rest}")
