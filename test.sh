@@ -49,6 +49,8 @@ esac
 
 # shellcheck disable=SC2086
 need_packages $BUILD_PACKAGES $DEMO_PACKAGES $TEST_PACKAGES || exit 1
+# shellcheck disable=SC2086
+[ "$PART" != bench ] || need_packages $BENCH_PACKAGES || exit 1
 build_tree build -Dtest_clock=true -Dwerror=true || exit 1
 [ "$BUILD_ONLY" = 0 ] || exit 0
 

@@ -2,6 +2,8 @@
 BUILD_PACKAGES="build-essential meson ninja-build pkg-config liblmdb-dev libelf-dev libdw-dev liblzma-dev libiberty-dev libzydis-dev libzycore-dev libxxhash-dev libfyaml-dev python3-minimal"
 DEMO_PACKAGES="python3 python3-numpy liblapack3"
 TEST_PACKAGES="python3-scipy r-base-core octave libopenblas0-pthread libblas3 liblapack64-3 libblas64-3 libopenblas64-0-pthread squashfs-tools libbrotli1 liblz4-1 liblzo2-2 libcmocka-dev clang libclang-rt-14-dev gfortran gdb valgrind lld libjemalloc2 gpg gpg-agent openssl strace rustc"
+# What bench/run compares with.
+BENCH_PACKAGES="python3-joblib python3-diskcache"
 
 # need_packages PACKAGE...: installs those that are missing, as root or through sudo; with INSTALL=0 only says which.
 need_packages() {
