@@ -18,20 +18,26 @@ static const unsigned char *stack_argument(const struct tc_frame *f, uint32_t in
     return (const unsigned char *)(uintptr_t)(f->entry + 8 + 8ull * index);
 }
 
-/* The register or stack slot that `loc` names. */
-static uint64_t argument_at(const struct tc_frame *f, uint8_t loc, uint16_t index)
+uint32_t tc_capture_offset(uint8_t loc, uint16_t index)
 {
     static const uint8_t places[8] = {
         offsetof(struct tc_frame, rdi), offsetof(struct tc_frame, rsi),
         offsetof(struct tc_frame, rdx), offsetof(struct tc_frame, rcx),
         offsetof(struct tc_frame, r8),  offsetof(struct tc_frame, r9)};
+
+    return loc == TC_LOC_INT ? places[index % 8]
+                             : (uint32_t)offsetof(struct tc_frame, xmm) + 16u * (index % 8);
+}
+
+/* The register or stack slot that `loc` names. */
+static uint64_t argument_at(const struct tc_frame *f, uint8_t loc, uint16_t index)
+{
+    const unsigned char *at = loc == TC_LOC_STACK
+                                  ? stack_argument(f, index)
+                                  : (const unsigned char *)f + tc_capture_offset(loc, index);
     uint64_t v;
 
-    if (loc == TC_LOC_INT)
-        return *(const uint64_t *)(const void *)((const char *)f + places[index % 8]);
-    if (loc == TC_LOC_SSE)
-        return f->xmm[index % 8][0];
-    memcpy(&v, stack_argument(f, index), sizeof v);
+    memcpy(&v, at, sizeof v);
     return v;
 }
 
@@ -414,7 +420,8 @@ static uint32_t add_inputs(struct tc_call *c, struct tc_material *m)
     return r;
 }
 
-/* The last components, and the key. */
+/* The last components, and the key. (What a key says of a simple task's call, table.c compares,
+ * too.) */
 static uint32_t end_key(struct tc_call *c, struct tc_material *m)
 {
     uint32_t r = tc_prepare_odd_fp(c->hook, m);

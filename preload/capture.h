@@ -12,6 +12,8 @@
 
 /* Arguments out of the registers and the stack. */
 void tc_capture_arguments(struct tc_call *c);
+/* Where the frame has the argument in a register that `loc` names. */
+uint32_t tc_capture_offset(uint8_t loc, uint16_t index);
 
 /* A task is new for so many calls: its memory is probed before it is read. One more; and for as
  * long as that finds something, it goes on. */

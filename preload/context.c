@@ -169,16 +169,14 @@ void tc_contexts_after_fork(void)
 struct tc_context *tc_context_enter(uint64_t stack, uint32_t *ret_reason)
 {
     struct tc_context *c = mine;
-    uint64_t busy = 0;
 
     *ret_reason = TC_R_REENTERED;
     if (!tc_settle_after_fork())
         return NULL;
     if (c != NULL && c->owner == TC_OWNER_FORKED && !tc_is_sandboxed())
         c->owner = (uint32_t)tc_sys_gettid();
-    if (c != NULL && !__atomic_compare_exchange_n(&c->busy, &busy, stack, 0, __ATOMIC_ACQUIRE,
-                                                  __ATOMIC_ACQUIRE)) {
-        if (!may_be_dead(busy, stack) || !abandon(c))
+    if (c != NULL && !tc_arch_claim(&c->busy, stack)) {
+        if (!may_be_dead(__atomic_load_n(&c->busy, __ATOMIC_RELAXED), stack) || !abandon(c))
             return NULL;
         return go_on(c, make(stack, ret_reason));
     }

@@ -19,6 +19,7 @@
 #include "preload/lock.h"
 #include "preload/lookup.h"
 #include "preload/state.h"
+#include "preload/table.h"
 
 #define TC_SCRATCH_BYTES (64u * 1024u)
 #define TC_FLIGHT_BYTES  (1024u * 1024u)
@@ -146,6 +147,7 @@ struct tc_context {
     struct tc_flows flows;
     struct tc_call call;
     struct tc_store_view store; /* as the last look-up saw it */
+    struct tc_table table;
     struct tc_hash_state hash;
     struct tc_walk walk[TC_MAX_DEPTH + 1];
     struct tc_known_code code[TC_KNOWN_CODE];

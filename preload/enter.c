@@ -398,6 +398,10 @@ uint32_t tc_enter(struct tc_frame *f)
         tc_count_bypass(h, reason);
         return TC_ACTION_BYPASS;
     }
+    if (!is_flow && tc_table_replay(x, f, h)) {
+        tc_context_exit(x);
+        return TC_ACTION_RETURN;
+    }
     action = is_flow ? enter_flow(x, f, h) : decide(x, f, h);
     tc_context_exit(x);
     return action;

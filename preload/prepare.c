@@ -164,11 +164,13 @@ void tc_prepare_key(struct tc_hook *h)
     tc_material_init(&m, memory, &state, seed);
     r = begin(h, &scope, &m, &h->fpenv_at);
     h->prefix_bytes = 0;
+    h->simple.stamp = 0;
     if (r < 0 || m.bytes > sizeof h->prefix)
         return;
     memcpy(h->prefix, memory, m.bytes);
     h->prefix_bytes = (uint32_t)m.bytes;
     h->reserved = (uint32_t)m.reserved;
+    tc_table_prepare(h);
 }
 
 static uint32_t begin_call(const struct tc_hook *h, const struct scope *s, struct tc_material *m)

@@ -328,7 +328,7 @@ static int is_this_call(const struct tc_call *c, const struct tc_record_view *v)
 }
 
 /* In seccomp's strict mode the clock can't be read: the time stamp counter is switched off. */
-static int is_live(const struct tc_record *h)
+int tc_replay_is_live(const struct tc_record *h)
 {
     return h->expires_ns == TC_NEVER || (!tc_is_sandboxed() && tc_record_live(h, tc_now_ns()));
 }
@@ -338,7 +338,7 @@ int tc_replay_is_valid(struct tc_call *c, const struct tc_record_view *v)
     c->found = TC_FOUND_OTHER_KEY;
     if (!is_this_call(c, v))
         return 0;
-    if (!is_live(&v->head)) {
+    if (!tc_replay_is_live(&v->head)) {
         c->found = TC_FOUND_EXPIRED;
         c->expired_ns = v->head.expires_ns;
         return 0;
@@ -390,6 +390,8 @@ static int replay_value(struct tc_context *x, struct tc_call *c, const struct tc
         r = replay_aside(x, c, store, &s, v.head.output_bytes);
     if (r == -ENOMEM && c->hook->gives_blocks)
         *ret_why = TC_R_NO_BLOCK;
+    if (r == 0 && copied)
+        tc_table_keep(x, c, store, &v);
     if (r == 0)
         *ret = (struct tc_replayed){v.head.created_ns, v.head.duration_ns,
                                     (v.head.flags & TC_RECORD_ERRNO) != 0, v.head.err};

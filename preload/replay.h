@@ -18,6 +18,9 @@ struct tc_replayed {
  * is untouched then, but for plain `out` buffers, which the function writes whole. */
 int tc_replay(struct tc_context *x, struct tc_call *c, struct tc_replayed *ret, uint32_t *ret_why);
 
+/* Does the record count now? */
+int tc_replay_is_live(const struct tc_record *h);
+
 /* Is the record one of this call's key and not expired? Else c->found says what is wrong. */
 int tc_replay_is_valid(struct tc_call *c, const struct tc_record_view *v);
 

@@ -35,6 +35,21 @@ struct tc_named_storage {
     const struct tc_storage *far; /* behind the cache, whose page and directory it has; NULL */
 };
 
+/* Of a task whose look-ups depend on nothing but a few words, see table.h. */
+#define TC_SIMPLE_WORDS   8u
+#define TC_SIMPLE_OUTPUTS 3u
+struct tc_simple_word {
+    uint64_t mask;     /* the bits that count */
+    uint32_t on_stack; /* 1: `offset` is from the first stack argument on, 0: from the frame */
+    uint32_t offset;
+};
+struct tc_simple {
+    uint32_t stamp; /* never the same twice; 0: the task isn't simple */
+    uint8_t words, outputs;
+    uint8_t has_result, in_vector; /* in rax, or in xmm0 */
+    struct tc_simple_word word[TC_SIMPLE_WORDS], output[TC_SIMPLE_OUTPUTS];
+};
+
 /* One patched function. Constant once it is live, but for the atomic fields. */
 struct tc_hook {
     const struct tc_task *task;
@@ -82,6 +97,7 @@ struct tc_hook {
     uint32_t gives_blocks;  /* an output of its calls is owned, see owned.h */
     uint32_t in_flow;       /* cached only inside a flow that says `persist_result: true` */
     uint32_t patched;       /* 0: refused late, or its object was unloaded */
+    struct tc_simple simple;
 };
 
 struct tc_state {

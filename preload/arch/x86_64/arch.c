@@ -286,14 +286,9 @@ __attribute__((noinline)) void tc_arch_x87_peek(uint64_t *ret, uint32_t count)
 
 void tc_arch_fp_control(unsigned char ret[TC_FP_CONTROL_BYTES])
 {
-    uint32_t mxcsr;
-    uint16_t x87;
+    uint64_t word = tc_arch_fp_word();
 
-    __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
-    __asm__ volatile("fnstcw %0" : "=m"(x87));
-    mxcsr &= 0xffc0u; /* without the exception flags, which are results */
-    memcpy(ret, &mxcsr, 4);
-    memcpy(ret + 4, &x87, 2);
+    memcpy(ret, &word, TC_FP_CONTROL_BYTES);
 }
 
 uint64_t tc_arch_thread_pointer(void)

@@ -30,4 +30,27 @@ struct tc_frame {
 /* What is in x87's registers, which stays there: `count` of st0 and st1, 16 bytes each. */
 void tc_arch_x87_peek(uint64_t *ret, uint32_t count);
 
+/* See tc_arch_fp_control(): the same in one word. */
+static inline uint64_t tc_arch_fp_word(void)
+{
+    uint32_t mxcsr;
+    uint16_t x87;
+
+    __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+    __asm__ volatile("fnstcw %0" : "=m"(x87));
+    return (mxcsr & 0xffc0u) | (uint64_t)x87 << 32; /* no exception flags, which are results */
+}
+
+/* Puts `v` where 0 is, and says whether it was. One instruction: what interrupts it is a handler on
+ * the same thread, never another thread, as nobody else writes there. So it needs no lock. */
+static inline int tc_arch_claim(uint64_t *word, uint64_t v)
+{
+    uint64_t was = 0;
+
+    if (__atomic_load_n(word, __ATOMIC_RELAXED) != 0)
+        return 0;
+    __asm__ volatile("cmpxchgq %2, %1" : "+a"(was), "+m"(*word) : "r"(v) : "memory", "cc");
+    return was == 0;
+}
+
 #endif
