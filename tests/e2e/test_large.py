@@ -174,3 +174,46 @@ def test_large_debug_information(t):
         raise Failure(f"it took {r.seconds:.1f} s")
     t.bodies()
     t.wait(lambda: t.preload([program], t.dir / "anew.yaml").text == "6 6\n" and t.bodies() == 0, "a plan", 60)
+
+
+def closure(t, count, last):
+    """A library of so many functions that call each other, all reached from `task`; `last`: what the farthest one adds."""
+    lines = ["\t.text\n"]
+    for i in range(count):
+        calls = "".join(f"\tcall f{k}\n" for k in (2 * i + 1, 2 * i + 2) if k < count)
+        lines.append(f"\t.hidden f{i}\n\t.globl f{i}\n\t.type f{i},@function\nf{i}:\n\tadd ${last if i == count - 1 else i},%eax\n{calls}\tret\n\t.size f{i},.-f{i}\n")
+    t.write("closure.s", "".join(lines) + '\t.section .note.GNU-stack,"",@progbits\n')
+    return t.cc(MAIN.split("__attribute__")[0] + r"""
+__attribute__((visibility("hidden"))) void f0(void);
+__attribute__((visibility("default"), noinline)) int f(int x)
+{
+    int r = x;
+    FILE *log = fopen(getenv("BODY_LOG"), "a");
+    fputs("f\n", log);
+    fclose(log);
+    __asm__ volatile("sub $128, %%rsp\n call f0\n add $128, %%rsp" : "+a"(r) : : "cc", "memory");
+    return r;
+}
+""", "libclosure.so", ("-O1", "-shared", "-fPIC", str(t.dir / "closure.s")))
+
+
+def test_deep_over_a_closure_of_very_many_functions(t):
+    """Where more functions are reached than are followed, the whole object counts: a plan within seconds, and no change unseen."""
+    count = 200000 if t.long else 50000
+    closure(t, count, 1)
+    program = t.cc("#include <stdio.h>\nint f(int);\nint main(void) { printf(\"%d\\n\", f(1)); return 0; }\n", "program",
+                   ("-O1", f"-L{t.dir}", "-lclosure", f"-Wl,-rpath,{t.dir}"))
+    config = t.config("tasks:\n  - symbol: f\n    prototype: |\n      int f(int x)\n    cache_policy: INPUTS + TASK_SOURCE_DEEP\n")
+    with Peak(t) as peak:
+        r = t.ctl("doctor", "--json", "-c", config, program, status=None, timeout=300)
+    equal([x["state"] for x in json.loads(r.out)["tasks"]], ["hookable"])
+    print(f"      {count} functions in one closure: {r.seconds:.2f} s, {peak.kib >> 10} MiB", flush=True)
+    if peak.kib > MEMORY_KIB:
+        raise Failure(f"{peak.kib} KiB")
+    for last, bodies in ((1, 1), (1, 0), (2, 1), (1, 0)):
+        closure(t, count, last)
+        bare = t.bare([program]).text
+        t.bodies()
+        r = t.run([program], config)
+        equal((r.text, r.errors), (bare, ""), last)
+        equal(t.bodies(), bodies, last)
