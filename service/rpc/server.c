@@ -27,6 +27,21 @@ static int watch(struct tc_service *s, int fd, uint32_t events, struct tc_source
     return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
 }
 
+/* Closing isn't enough: what is watched lives as long as anybody has a copy of the descriptor, as a
+ * transaction has of its process', and tells about memory that is gone. */
+static void unwatch(const struct tc_service *s, int fd)
+{
+    if (fd >= 0)
+        (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static void free_connection(const struct tc_service *s, struct tc_connection *c)
+{
+    unwatch(s, c->fd);
+    unwatch(s, c->pidfd);
+    tc_connection_free(c);
+}
+
 /* Bound under another name and renamed, so that whoever finds it can connect. The directory goes
  * by its descriptor: a socket's name has 107 bytes at most. */
 static int bind_socket(struct tc_service *s)
@@ -151,6 +166,7 @@ static void detach(struct tc_service *s, struct tc_attached *gone)
     while (*at != gone)
         at = &(*at)->next;
     *at = gone->next;
+    unwatch(s, gone->pidfd);
     (void)close(gone->pidfd);
     free(gone);
 }
@@ -284,7 +300,7 @@ void tc_server_reply(struct tc_service *s)
         *at = c->next;
         tc_uploads_forget(&s->uploads, c);
         tc_lock_managers_forget(s->locks, c);
-        tc_connection_free(c);
+        free_connection(s, c);
     }
 }
 
@@ -359,7 +375,7 @@ static void close_connections(struct tc_service *s, int all)
         }
         *at = c->next;
         tc_uploads_forget(&s->uploads, c);
-        tc_connection_free(c);
+        free_connection(s, c);
     }
 }
 

@@ -411,3 +411,29 @@ tasks:
     equal(kept(t, config), 2)
     equal(t.run([program], config=config).out, expected)
     equal(t.bodies(), 0)
+
+
+def test_a_killed_programs_process_is_watched_no_more(t):
+    """The transaction still had a descriptor of it when the connection was gone: the service was told of its end again and again, by
+    what lay where the connection had been, and forgot to read others'."""
+    program, config, a = begin(t)
+    ticks = lambda: sum(int(n) for n in open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[11:13])
+    a.ask("f 99")
+    pid, = t.service_pids()
+    a.end()
+    for i in range(5):
+        a = Talk(t, program, config)
+        a.tell("flow 1")
+        equal(a.ask(f"f {i}"), (str(10 * i), 1))
+        before = ticks()
+        a.p.kill()
+        a.p.wait(120)
+        b = Talk(t, program, config)
+        equal(b.ask(f"f {100 + i}"), (str(1000 + 10 * i), 1))
+        time.sleep(0.3)
+        equal(b.ask(f"f {100 + i}"), (str(1000 + 10 * i), 0))
+        b.end()
+        used = (ticks() - before) / os.sysconf("SC_CLK_TCK")
+        if used > 0.2:
+            raise Failure(f"the service computed for {used} s")
+    equal(kept(t, config), 6)
