@@ -138,7 +138,7 @@ void service_quit(const struct place *p, pid_t pid)
     client_open(p, &c);
     assert_int_equal(client_simple(&c, TC_MSG_QUIT).status, 0);
     client_close(&c);
-    assert_int_equal(service_wait(pid, 10000), 0);
+    assert_int_equal(service_wait(pid, 60000), 0);
 }
 
 void socket_path(const struct place *p, char *ret, size_t bytes)
@@ -214,7 +214,7 @@ struct tc_reply client_reply(struct client *c)
 {
     struct tc_reply r;
 
-    assert_true(client_has_reply(c, 10000));
+    assert_true(client_has_reply(c, 60000));
     assert_int_equal(recv(c->fd, &r, sizeof r, 0), sizeof r);
     assert_int_equal(r.head.type, TC_MSG_REPLY);
     assert_int_equal(r.head.bytes, sizeof r);
@@ -226,7 +226,7 @@ int client_is_closed(struct client *c)
     struct tc_reply r;
     ssize_t n;
 
-    while (client_has_reply(c, 2000)) {
+    while (client_has_reply(c, 60000)) {
         n = recv(c->fd, &r, sizeof r, 0);
         if (n <= 0)
             return 1;

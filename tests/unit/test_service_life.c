@@ -31,7 +31,7 @@ static void store_ok(struct client *c, uint64_t key, size_t bytes, unsigned char
 static void kill_hard(pid_t pid)
 {
     assert_int_equal(kill(pid, SIGKILL), 0);
-    assert_int_equal(service_wait(pid, 5000), 256 + SIGKILL);
+    assert_int_equal(service_wait(pid, 60000), 256 + SIGKILL);
 }
 
 static void test_kill_restart_adopt(void **state)
@@ -92,12 +92,13 @@ static void test_of_many_at_once_one_serves_and_all_say_ok(void **state)
         starters[i] = fork();
         if (starters[i] == 0) {
             pid_t pid = service_run(&p, arguments, line);
-            int end;
 
             if (strcmp(line, "ok\n") != 0)
                 _exit(100);
-            end = service_wait(pid, 300);
-            _exit(end == -1 ? 50 : end); /* 50: it serves */
+            client_open(&p, &c);
+            if ((pid_t)client_simple(&c, TC_MSG_PING).value == pid)
+                _exit(50);
+            _exit(service_wait(pid, 60000));
         }
     }
     for (int i = 0, serving = 0; i < COUNT; i++) {
@@ -124,23 +125,30 @@ static void test_idle_services_leave(void **state)
     struct client c;
     pid_t pid, child;
     char path[200];
+    int ends[2];
 
     (void)state;
     place_make(&p);
     pid = service_start(&p, 1);
     client_open(&p, &c);
     assert_int_equal(service_wait(pid, 2500), -1);
+    assert_int_equal(pipe(ends), 0);
     child = fork();
     if (child == 0) {
-        usleep(2500000);
+        char none;
+
+        (void)close(ends[1]);
+        (void)!read(ends[0], &none, 1);
         _exit(0);
     }
+    (void)close(ends[0]);
     attach.pid = (uint32_t)child;
     client_send(&c, &attach, TC_MSG_ATTACH, sizeof attach, -1);
     assert_int_equal(client_reply(&c).status, 0);
     client_close(&c);
     assert_int_equal(service_wait(pid, 1800), -1);
-    assert_int_equal(service_wait(pid, 5000), 0);
+    (void)close(ends[1]);
+    assert_int_equal(service_wait(pid, 60000), 0);
     socket_path(&p, path, sizeof path);
     assert_int_equal(access(path, F_OK), -1);
     waitpid(child, NULL, 0);
@@ -207,7 +215,7 @@ static void test_a_dead_client_does_not_keep_the_service(void **state)
     }
     assert_int_equal(read(ends[0], &grandchild, sizeof grandchild), sizeof grandchild);
     waitpid(child, NULL, 0);
-    assert_int_equal(service_wait(pid, 4000), 0);
+    assert_int_equal(service_wait(pid, 19000), 0);
     kill(grandchild, SIGKILL);
     close(ends[0]);
     close(ends[1]);
@@ -227,7 +235,7 @@ static void test_it_leaves_when_its_directory_is_gone(void **state)
     client_open(&p, &c);
     snprintf(away, sizeof away, "%s.away", p.cache);
     assert_int_equal(rename(p.cache, away), 0);
-    assert_int_equal(service_wait(pid, 5000), 0);
+    assert_int_equal(service_wait(pid, 60000), 0);
     client_close(&c);
     place_remove(&p);
 }
@@ -242,7 +250,7 @@ static void test_it_leaves_when_the_lock_is_replaced(void **state)
     pid = service_start(&p, 0);
     assert_int_equal(unlinkat(p.cache_fd, "lock", 0), 0);
     close(openat(p.cache_fd, "lock", O_CREAT | O_RDWR, 0600));
-    assert_int_equal(service_wait(pid, 5000), 0);
+    assert_int_equal(service_wait(pid, 60000), 0);
     place_remove(&p);
 }
 
@@ -255,7 +263,7 @@ static void expect_refusal(const struct place *p, const char *const *arguments, 
     if (strncmp(line, start, strlen(start)) != 0)
         fail_msg("said: %s", line);
     assert_int_equal(line[strlen(line) - 1], '\n');
-    assert_int_equal(service_wait(pid, 5000), 1);
+    assert_int_equal(service_wait(pid, 60000), 1);
 }
 
 static void test_refusals(void **state)
@@ -337,7 +345,7 @@ static void test_a_truncated_store_heals(void **state)
     if (end == -1)
         client_store(&c, &(struct draft_spec){.key = 77ull << 50, .output_bytes = 10}, 0);
     if (end == -1)
-        end = service_wait(pid, 5000);
+        end = service_wait(pid, 60000);
     client_close(&c);
     if (end == -1) /* it noticed without a crash */
         service_quit(&p, pid);
@@ -393,7 +401,7 @@ static void test_a_full_disk_loses_new_records_only(void **state)
     assert_true(has(&p, 1, 20000, 'd'));
     assert_int_equal(client_simple(&c, TC_MSG_QUIT).status, 0);
     client_close(&c);
-    assert_int_equal(service_wait(pid, 10000), 0);
+    assert_int_equal(service_wait(pid, 60000), 0);
     place_remove(&p);
 }
 
