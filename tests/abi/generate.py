@@ -2,7 +2,7 @@
 
 The functions' results follow from every byte of value in their arguments, and the caller prints every byte of value that it got
 back; so a bare run says what a miss and a hit have to print. Structs are filled with a byte of the run's choice before their
-members are set: padding must not count. A run that is told so checks that what lies between the members of its outputs is still that byte.
+members are set: padding must not count. Nor do addresses: rows and what structs lead to lie elsewhere in each run. A run that is told so checks that what lies between the members of its outputs is still that byte.
 """
 import random
 
@@ -60,14 +60,86 @@ class Struct:
         self.ctype = f"struct {name}"
 
 
+class Holder:
+    """A struct whose pointers lead on: what the program declares, and what the config says of it. Fields: (kind, name, type, leaves, n, m)."""
+
+    C = {"plain": "{t} {f};", "some": "{t} *{f};", "counted": "signed char n_{f}; {t} *{f};", "rows": "{t} **{f};", "few": "{t} *{f}[{n}];",
+         "text": "char *{f};", "texts": "char **{f};", "ignored": "void *{f};"}
+    TYPES = {"plain": C["plain"], "some": "in {t} (*{f})[{n}];", "counted": "signed char n_{f}; {t} {f}[n_{f}];", "rows": "in {t} (*(*{f})[{n}])[{m}];",
+             "few": "in {t} (*{f}[{n}])[{m}];", "text": "in char *{f};", "texts": "in char *(*{f})[{n}];", "ignored": "ignore void *{f};"}
+
+    def __init__(self, name, fields):
+        self.name, self.fields, self.ctype = name, fields, f"struct {name}"
+
+    def declaration(self, how):
+        parts = "".join("    " + how[kind].format(t=ctype, f=f, n=n, m=m) + "\n" for kind, f, ctype, _, n, m in self.fields)
+        return f"struct {self.name} {{\n{parts}}};\n"
+
+    def inside(self):
+        return [(ctype, leaves) for kind, _, ctype, leaves, _, _ in self.fields if leaves]
+
+    def mix(self, p):
+        out = []
+        for kind, f, ctype, _, n, m in self.fields:
+            at, tag = f"{p}->{f}", Generator.tag(ctype) if ctype else ""
+            each = f"for (int k = 0; k < {{}}; k++)\n            h = mix_{tag}(h, &{{}}[k]);"
+            if kind == "plain":
+                out.append(f"    h = mix_{tag}(h, &{at});\n")
+            elif kind in ("some", "counted"):
+                count = n if kind == "some" else f"{p}->n_{f}"
+                out.append(f"    h = mix(h, &(char){{{at} != NULL}}, 1);\n    if ({at} != NULL)\n        {each.format(count, at)}\n")
+            elif kind in ("rows", "few"):
+                out.append(f"    for (int i = 0; {'%s != NULL && ' % at if kind == 'rows' else ''}i < {n}; i++) {{\n        h = mix(h, &(char){{{at}[i] != NULL}}, 1);\n"
+                           f"        if ({at}[i] != NULL)\n        {each.format(m, at + '[i]')}\n    }}\n")
+            elif kind == "text":
+                out.append(f"    h = {at} != NULL ? mix(h, {at}, strlen({at}) + 1) : h * 7;\n")
+            elif kind == "texts":
+                out.append(f"    for (int i = 0; {at} != NULL && i < {n}; i++)\n        h = {at}[i] != NULL ? mix(h, {at}[i], strlen({at}[i]) + 1) : h * 5;\n")
+        return "".join(out)
+
+    def fill(self, p, first):
+        """Statements that make one, `p`, with what it leads to, and one element more of that than counts. `tweak` changes one that does,
+        by numbers from `first` on."""
+        out = [f"    {self.ctype} {p}[1];\n    memset((void *){p}, filler, sizeof {p});\n"]
+        for i, (kind, f, ctype, _, n, m) in enumerate(self.fields):
+            tag, mem = Generator.tag(ctype) if ctype else "", f"{p}_{f}"
+            tweak = f"    if (tweak == {first + i})\n        {{}};\n"
+            if kind == "plain":
+                out.append(f"    set_{tag}(&{p}->{f}, &s);\n" + tweak.format(f"set_{tag}(&{p}->{f}, &(uint64_t){{s + 99}})"))
+            elif kind in ("some", "counted"):
+                out.append(f"    {ctype} {mem}[4];\n    memset((void *){mem}, filler, sizeof {mem});\n")
+                out.append(f"    {p}->n_{f} = (signed char)(next(&s) % 4);\n" if kind == "counted" else "")
+                count = n if kind == "some" else f"{p}->n_{f}"
+                out.append(f"    for (int i = 0; i < {count}; i++)\n        set_{tag}(&{mem}[i], &s);\n")
+                out.append(tweak.format(f"set_{tag}(&{mem}[{count} > 0 ? {count} - 1 : 0], &(uint64_t){{s + 99}})"))
+                out.append(f"    {p}->{f} = next(&s) % 6 == 0 ? NULL : {mem};\n")
+            elif kind in ("rows", "few"):
+                out.append(f"    {ctype} {mem}[{n}][{m + 1}], *{mem}_at[{n}];\n    memset((void *){mem}, filler, sizeof {mem});\n"
+                           f"    for (int i = 0; i < {n}; i++) {{\n        for (int k = 0; k < {m}; k++)\n            set_{tag}(&{mem}[i][k], &s);\n"
+                           f"        {mem}_at[i] = next(&s) % 5 == 0 ? NULL : {mem}[i];\n    }}\n")
+                out.append(tweak.format(f"set_{tag}(&{mem}[{n - 1}][{m - 1}], &(uint64_t){{s + 99}})"))
+                out.append(f"    {p}->{f} = next(&s) % 6 == 0 ? NULL : {mem}_at;\n" if kind == "rows" else f"    memcpy({p}->{f}, {mem}_at, sizeof {mem}_at);\n")
+            elif kind == "text":
+                out.append(f"    char {mem}[24];\n    snprintf({mem}, sizeof {mem}, \"%x\", (unsigned)next(&s) >> next(&s) % 32);\n"
+                           + tweak.format(f"strcat({mem}, \"x\")") + f"    {p}->{f} = next(&s) % 6 == 0 ? NULL : {mem};\n")
+            elif kind == "texts":
+                out.append(f"    char {mem}[{n}][24], *{mem}_at[{n}];\n    for (int i = 0; i < {n}; i++) {{\n"
+                           f"        snprintf({mem}[i], sizeof {mem}[i], \"%x\", (unsigned)next(&s) >> next(&s) % 32);\n"
+                           f"        {mem}_at[i] = next(&s) % 5 == 0 ? NULL : {mem}[i];\n    }}\n"
+                           + tweak.format(f"strcat({mem}[{n - 1}], \"x\")") + f"    {p}->{f} = next(&s) % 6 == 0 ? NULL : {mem}_at;\n")
+        return "".join(out)
+
+
 def scalar_leaves(path, s):
     return [Leaf(path, *s)]
 
 
 class Generator:
-    def __init__(self, seed, count):
+    def __init__(self, seed, count, holders):
+        """holders: structs whose pointers lead on, which the config has to declare."""
         self.r = random.Random(seed)
         self.structs = []
+        self.holders = [] if holders else None
         self.functions = [self.function(i) for i in range(count)]
 
     def scalar(self):
@@ -134,12 +206,26 @@ class Generator:
             attributes.append("packed")
             self.tainted |= self.has_bit_structs  # unaligned: memory for clang, not for gcc
         if self.r.random() < 0.1:
-            attributes.append(f"aligned({self.r.choice((4, 8, 16))})")
-            self.tainted = True
+            align = self.r.choice((4, 8, 16, 32, 64))
+            attributes.append(f"aligned({align})")
+            self.tainted |= align <= 16  # else it is in memory, whatever is in it
         tail = f" __attribute__(({', '.join(attributes)}))" if attributes else ""
         s = Struct(name, f"struct {name} {{\n{text}}}{tail};\n", leaves, not self.tainted)
         self.structs.append(s)
         return s
+
+    def holder(self):
+        fields = []
+        for i in range(self.r.randint(1, 4)):
+            kind = self.r.choice(tuple(Holder.C))
+            ctype, leaves = (None, None) if kind in ("text", "texts", "ignored") else self.type(False)
+            fields.append((kind, f"h{i}", ctype, leaves, self.r.randint(1, 3), self.r.randint(1, 3)))
+        # Something must count, and as C has it: what has no size is no struct.
+        if all(f[0] == "ignored" for f in fields):
+            fields.append(("text", "h9", None, None, 1, 1))
+        h = Holder(f"holder{len(self.holders)}", fields)
+        self.holders.append(h)
+        return h
 
     # ---- functions ----
     def type(self, by_value):
@@ -156,8 +242,16 @@ class Generator:
     def function(self, i):
         params = [("value", "k", "int", scalar_leaves("", SCALARS[5]), None)]
         for n in range(self.r.randint(0, 9)):
-            kind = self.r.choice(("value",) * 6 + ("in", "one", "out", "inout", "block"))
+            kind = self.r.choice(("value",) * 6 + ("in", "one", "out", "inout", "block", "rows", "holder"))
+            if kind == "holder" and self.holders is not None:
+                h = self.holder()
+                params.append((kind, f"p{n}", h.ctype, h, 1))
+                continue
+            kind = "rows" if kind == "holder" else kind
             ctype, leaves = self.type(kind == "value")
+            if kind == "rows":
+                params.append((kind, f"p{n}", ctype, leaves, (self.r.randint(1, 3), self.r.randint(1, 3))))
+                continue
             if (kind, ctype) == ("one", "char"):
                 kind = "in"  # it would be a string
             extent = self.r.randint(1, 3)
@@ -185,7 +279,8 @@ class Generator:
     def all_types(self):
         found = {}
         for _, result, params in self.functions:
-            for ctype, leaves in [result[:2]] + [(p[2], p[3]) for p in params]:
+            inside = [x for p in params if p[0] == "holder" for x in p[3].inside()]
+            for ctype, leaves in [result[:2]] + [(p[2], p[3]) for p in params if p[0] != "holder"] + inside:
                 if leaves:
                     found[ctype] = leaves
         return found
@@ -246,22 +341,31 @@ class Generator:
                 parts.append(f"out malloc {ctype} *{pname}[{extent}]" if prototype else f"{ctype} **{pname}")
             elif kind == "in":
                 parts.append(f"const {ctype} {pname}[{extent}]")
+            elif kind == "rows":
+                parts.append(f"const {ctype} (*{pname}[{extent[0]}])[{extent[1]}]")
+            elif kind == "holder":
+                parts.append(f"in {ctype} *{pname}" if prototype else f"const {ctype} *{pname}")
             else:
                 parts.append(f"{kind + ' ' if prototype else ''}{ctype} {pname}[{extent}]")
         owned = result[2]
         before = f"{owned[0]}({owned[1]}) " if owned and prototype else ""
         return f"{before}{result[0]} {'*' if owned else ''}{name}({', '.join(parts)})"
 
-    def types(self):
-        return "".join(s.text for s in self.structs)
+    def types(self, how=Holder.C):
+        return "".join([s.text for s in self.structs] + [h.declaration(how) for h in self.holders or ()])
 
     def bodies(self):
         out = [SUPPORT, self.types(), self.helpers()]
         for name, result, params in self.functions:
             body = [f"{self.declaration(name, result, params, False)}\n{{\n    uint64_t h = 14695981039346656037ull;\n    ran(\"{name}\");\n"]
-            for kind, pname, ctype, _, extent in params:
+            for kind, pname, ctype, leaves, extent in params:
                 if kind == "value":
                     body.append(f"    h = mix_{self.tag(ctype)}(h, &{pname});\n")
+                elif kind == "holder":
+                    body.append(leaves.mix(pname))
+                elif kind == "rows":
+                    body.append(f"    for (int i = 0; i < {extent[0]}; i++)\n        for (int k = 0; k < ({pname}[i] != NULL ? {extent[1]} : 0); k++)\n"
+                                f"            h = mix_{self.tag(ctype)}(h, &(*{pname}[i])[k]);\n")
                 elif kind not in ("out", "block"):
                     body.append(f"    for (int i = 0; i < {extent}; i++)\n        h = mix_{self.tag(ctype)}(h, &{pname}[i]);\n")
             for kind, pname, ctype, _, extent in params:
@@ -283,7 +387,7 @@ class Generator:
 
     def main(self):
         out = [SUPPORT, self.types(), self.helpers(), r"""
-static int filler, hits, log_fd;
+static int filler, hits, tweaks, tweak, log_fd;
 void ran(const char *name)
 {
     (void)!write(log_fd, name, strlen(name));
@@ -302,10 +406,26 @@ static void check(const char *name, const void *buffer, const void *before, cons
 """]
         for name, result, params in self.functions:
             out.append(f"{self.declaration(name, result, params, False)};\n")
+        tweakable = {}
         for name, result, params in self.functions:
             lines, args, after = [], [], []
-            for kind, pname, ctype, _, extent in params:
+            tweakable[name] = 0
+            for kind, pname, ctype, leaves, extent in params:
+                if kind == "holder":
+                    lines.append(leaves.fill(pname, tweakable[name] + 1))
+                    tweakable[name] += len(leaves.fields)
+                    args.append(pname)
+                    continue
                 tag = self.tag(ctype)
+                if kind == "rows":
+                    lines.append(f"    {ctype} {pname}_mem[{extent[0]}][{extent[1] + 1}];\n    const {ctype} (*{pname}[{extent[0]}])[{extent[1]}];\n"
+                                 f"    memset((void *){pname}_mem, filler, sizeof {pname}_mem);\n    for (int i = 0; i < {extent[0]}; i++) {{\n"
+                                 f"        for (int k = 0; k < {extent[1]}; k++)\n            set_{tag}(&{pname}_mem[i][k], &s);\n"
+                                 f"        {pname}[i] = next(&s) % 5 == 0 ? NULL : (const void *){pname}_mem[i];\n    }}\n"
+                                 f"    if (tweak == {tweakable[name] + 1})\n        set_{tag}(&{pname}_mem[{extent[0] - 1}][{extent[1] - 1}], &(uint64_t){{s + 99}});\n")
+                    tweakable[name] += 1
+                    args.append(pname)
+                    continue
                 n = 1 if kind == "value" else extent
                 if kind == "block":
                     lines.append(f"    {ctype} *{pname} = ({ctype} *)8;\n")
@@ -332,15 +452,18 @@ static void check(const char *name, const void *buffer, const void *before, cons
             elif result[1]:
                 call = f"{result[0]} r = {call};\n    show_{self.tag(result[0])}(&r)"
             out.append(f"static void call_{name}(uint64_t s)\n{{\n{''.join(lines)}    printf(\"{name}: \");\n    {call};\n{''.join(after)}    puts(\"\");\n}}\n")
-        calls = "".join(f"    call_{n}({i}000);\n    call_{n}({i}001);\n" for i, (n, _, _) in enumerate(self.functions))
-        out.append("int main(int argc, char **argv)\n{\n    filler = (int)strtol(argv[1], NULL, 16);\n    hits = argc > 2;\n"
+        calls = "".join(f"    call_{n}({i}000);\n    call_{n}({i}001);\n" +
+                        (f"    for (tweak = tweaks; tweak != 0; tweak = (tweak + 1) % {tweakable[n] + 1})\n        call_{n}({i}000);\n" if tweakable[n] else "")
+                        for i, (n, _, _) in enumerate(self.functions))
+        out.append("int main(int argc, char **argv)\n{\n    filler = (int)strtol(argv[1], NULL, 16);\n    hits = argc > 2 && strcmp(argv[2], \"hit\") == 0;\n"
+                   "    tweaks = argc > 2 && strcmp(argv[2], \"tweak\") == 0;\n"
                    "    log_fd = open(getenv(\"BODY_LOG\"), O_WRONLY | O_CREAT | O_APPEND, 0600);\n" + calls + "    return 0;\n}\n")
         return "".join(out)
 
     def config(self):
         def block(text, indent):
             return "".join(f"{' ' * indent}{line}\n" for line in text.splitlines())
-        out = ["types: |\n", block(self.types() or ";", 2), "tasks:\n"]
+        out = ["types: |\n", block(self.types(Holder.TYPES) or ";", 2), "tasks:\n"]
         for name, result, params in self.functions:
             out.append(f"  - symbol: {name}\n    cache_policy: INPUTS\n    prototype: |\n" +
                        block(self.declaration(name, result, params, True), 6))

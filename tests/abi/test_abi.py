@@ -46,7 +46,7 @@ def compilers_agree(t, g, build, debug, program):
 
 
 def run_one(t, seed):
-    g = generate.Generator(seed, FUNCTIONS)
+    g = generate.Generator(seed, FUNCTIONS, not from_debug_information(seed))
     build = BUILDS[seed % len(BUILDS)] if shutil.which("clang") else ("gcc", "gcc", "-O2")
     try:
         debug = [DWARF[seed // 3 % len(DWARF)]] if from_debug_information(seed) else []
@@ -78,8 +78,20 @@ def run_one(t, seed):
                 raise Failure(f"{bodies} bodies ran again: {t.stats(config)}\n{t.run([program, 'aa'], config, options=['--stats']).errors}")
             if what == "miss" and bodies < FUNCTIONS - refused:
                 raise Failure(f"only {bodies} bodies ran")
+        tweaked(t, g, program, config)
     except Failure as e:
         raise Failure(f"TASKCACHE_ABI_SEED={seed} ./test.sh abi, built by {' and '.join(build)}\n{e}") from e
+
+
+def tweaked(t, g, program, config):
+    """One byte or bit changed of what a pointer leads to through another: another call, missed and then hit."""
+    bare = t.bare([program, "aa", "tweak"])
+    t.bodies()
+    for what in ("miss", "hit"):
+        run = t.run([program, "aa" if what == "miss" else "55", "tweak"], config)
+        for line, want in zip(run.text.splitlines(), bare.text.splitlines()):
+            equal(line, want, f"tweaked, {what}: {describe(g, want)}")
+        equal(len(run.text), len(bare.text), what)
 
 
 def describe(g, line):
