@@ -1,5 +1,6 @@
 """`verify:` runs the function on a share of the hits and compares: what a task's prototype doesn't say is found."""
 import json
+import pathlib
 import re
 
 from harness import Failure, contains, equal, lacks
@@ -189,6 +190,76 @@ def test_a_hidden_global_is_caught(t):
     # Another process stores again, and knows why it had to.
     p.run("hidden=6", "impure", "impure", bodies=1, options=())
     equal(json.loads(t.ctl("why", "-c", p.config, "--json", "impure").out)[0]["misses"][0]["why"], "verify-differs")
+
+
+KEPT_APART = """
+storages: { keys: { type: lmdb, path: keys } }
+policies: { split: { policy: INPUTS, key_storage: keys } }
+"""
+
+
+def test_headers_kept_apart_are_verified_and_removed(t):
+    p = Place(t, "impure", "pure", "large")
+    p.config = t.config(KEPT_APART + pathlib.Path(p.config).read_text().replace("cache_policy: INPUTS", "cache_policy: split"))
+    p.store("impure", "pure", "large")
+    p.run("hidden=5", "impure", "pure", "large", bodies=3)
+    equal(sorted(task for task, _ in p.wrong()), ["impure@program", "large@program"])
+    # The next process stores again, header and result, and is told the truth.
+    p.run("hidden=6", "impure", "impure", "pure", "large", "large", bodies=2, options=())
+    p.run("hidden=6", "impure", "pure", "large", bodies=3)
+    equal(p.run("hidden=6", "impure", "pure", "large", bodies=0, options=()).status, 0)
+
+
+STAGED = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static int hidden;
+__attribute__((noinline, noclone)) int task(int x)
+{
+    FILE *f = fopen(getenv("BODY_LOG"), "a");
+    fprintf(f, "task\n");
+    fclose(f);
+    return x + hidden;
+}
+/* What it steps by is seen by the second call alone. */
+__attribute__((noinline, noclone)) int flow(int step)
+{
+    int first = task(1);
+    hidden += step;
+    return first * 100 + task(1);
+}
+int main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        printf("%d\n", strncmp(argv[i], "task=", 5) == 0 ? task(atoi(argv[i] + 5)) : flow(atoi(argv[i])));
+    return 0;
+}
+"""
+STAGED_CONFIG = """
+flows:
+  - symbol: flow
+    prototype: 'int flow(int step)'
+    transaction: true
+tasks:
+  - symbol: task
+    prototype: 'int task(int x)'
+    cache_policy: INPUTS
+"""
+
+
+def test_what_a_transaction_has_staged_is_verified_once_it_has_landed(t):
+    program, config = t.cc(STAGED, "program"), t.config(STAGED_CONFIG)
+    run = lambda *words, options=("--verify=100%",): t.run([program, *words], config, options=options).text
+    # Inside of the flow it is replayed: it may land, or go, while the body would run.
+    equal((run("0"), t.bodies()), ("101\n", 1))
+    equal((run("task=1"), t.bodies()), ("1\n", 1))
+    equal((t.stats(config)["bypass_reasons"]["verified"], t.stats(config)["wrong"]), (1, []))
+    t.ctl("rm", "-c", config, "--all")
+    # One that is wrong outside is found there, and goes.
+    equal((run("5", "task=1"), t.bodies()), ("101\n6\n", 2))
+    equal([w["task"] for w in t.stats(config)["wrong"]], ["task@program"])
+    equal((run("task=1", options=()), t.bodies()), ("1\n", 1))
 
 
 def test_the_first_byte_that_differs_is_named(t):
