@@ -63,7 +63,7 @@ static int has_text(const struct tc_elf *e, const char *section, const char *tex
  * missing, or there are tables that gcc makes for split files alone. Compressed it says nothing. */
 static int is_debugged_by_llvm(const struct tc_elf *e)
 {
-    static const char *const sections[] = {".debug_str", ".debug_line_str", ".debug_info"};
+    static const char *const sections[] = {".debug_str", ".debug_line_str"};
     static const char *const words[] = {"clang version", "rustc version", "LLVM"};
     int gnu = 0;
 
@@ -76,6 +76,8 @@ static int is_debugged_by_llvm(const struct tc_elf *e)
                 return 1;
         gnu |= has_text(e, sections[i], "GNU ");
     }
+    /* A producer that is no other's stands among the entries, which may be large. */
+    gnu = gnu || has_text(e, ".debug_info", "GNU ");
     return !gnu || tc_elf_section(e, ".debug_addr", 0) != NULL ||
            tc_elf_section(e, ".debug_str_offsets", 0) != NULL;
 }
