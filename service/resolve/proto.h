@@ -1,7 +1,7 @@
 /*
  * The prototype language (docs/prototypes.md): from a person's text to what the target executes.
  *
- * Parses the whole language; what can't be executed yet is refused as `not-yet` with a sentence
+ * Parses the whole language; what can't be read, passed or made anew is refused with a sentence
  * that names the construct. Any bytes are fine as input: nesting, lengths and counts are limited.
  * Host code; allocates with malloc and frees all of it; any thread.
  */
