@@ -12,6 +12,7 @@
 
 enum {
     MAX_PASSES = 4,
+    ROOM = 1024, /* of the context's scratch memory, at its end */
 };
 
 /* Copies what is there, which another thread may be unmapping. */
@@ -31,7 +32,8 @@ static int holds_code(struct tc_context *x, const struct tc_known_object *o, uin
     Elf64_Phdr *ph = (void *)(e + 1);
 
     if (!read_memory(o->header, e, sizeof *e) || memcmp(e, ELFMAG, SELFMAG) != 0 ||
-        e->e_phentsize != sizeof *ph || e->e_phnum > (TC_SCRATCH_BYTES - sizeof *e) / sizeof *ph ||
+        e->e_phentsize != sizeof *ph ||
+        e->e_phnum > (TC_SCRATCH_BYTES - ROOM - sizeof *e) / sizeof *ph ||
         !read_memory(o->header + e->e_phoff, ph, e->e_phnum * sizeof *ph))
         return 0;
     for (int i = 0; i < e->e_phnum; i++) {
@@ -49,6 +51,17 @@ struct place {
     int unbound; /* a linkage table's entry, and its slot isn't bound */
     unsigned char text[TC_ARCH_PASSES_BYTES]; /* what is there, as far as it is code */
 };
+
+/* Too much for the stack of a hit. */
+struct room {
+    struct place place, passed; /* what is asked for; the entry of a linkage table */
+};
+_Static_assert(sizeof(struct room) <= ROOM, "at the end of the scratch memory");
+
+static struct room *room_of(struct tc_context *x)
+{
+    return (struct room *)(void *)(x->scratch + TC_SCRATCH_BYTES - ROOM);
+}
 
 static size_t text_bytes(const struct tc_known_code *k, uint64_t pointer)
 {
@@ -132,12 +145,14 @@ static int locate(struct tc_context *x, uint64_t *pointer, struct place *ret)
 }
 
 /* Does the slot of an entry in `from`'s procedure linkage table still lead back there? */
-static int is_unbound(const struct place *from, uint64_t pointer)
+static int is_unbound(struct tc_context *x, const struct place *from, uint64_t pointer)
 {
-    struct place p = {.code = from->code};
+    struct place *p = &room_of(x)->passed;
 
-    return pointer >= from->code.low && pointer < from->code.high && read_text(pointer, &p) &&
-           text_bytes(&p.code, pointer) >= TC_ARCH_LAZY_BYTES && tc_arch_is_lazy(p.text);
+    memset(p, 0, sizeof *p);
+    p->code = from->code;
+    return pointer >= from->code.low && pointer < from->code.high && read_text(pointer, p) &&
+           text_bytes(&p->code, pointer) >= TC_ARCH_LAZY_BYTES && tc_arch_is_lazy(p->text);
 }
 
 /* Code that only passes calls on stands for what it passes them on to: a program that isn't
@@ -156,7 +171,7 @@ static uint32_t find_code(struct tc_context *x, uint64_t *pointer, struct place 
             return 0;
         if (!read_memory(slot, &to, sizeof to))
             return TC_R_UNKNOWN_CODE;
-        if (is_unbound(ret, to)) {
+        if (is_unbound(x, ret, to)) {
             ret->unbound = 1;
             return tc_objects_digest(ret_all) ? 0 : TC_R_UNKNOWN_CODE;
         }
@@ -166,8 +181,8 @@ static uint32_t find_code(struct tc_context *x, uint64_t *pointer, struct place 
 }
 
 /* By place: in all objects as they are, or in the kernel's, which has no file. */
-static struct tc_hash128 place_digest(const struct place *p, uint64_t vaddr,
-                                      const struct tc_hash128 *all, uint64_t seed)
+__attribute__((noinline)) static struct tc_hash128
+place_digest(const struct place *p, uint64_t vaddr, const struct tc_hash128 *all, uint64_t seed)
 {
     struct {
         unsigned char build_id[TC_MAX_BUILD_ID];
@@ -194,20 +209,20 @@ uint32_t tc_function_input(struct tc_context *x, struct tc_call *c, uint64_t poi
         unsigned char source[TC_FUNCTION_DIGEST];
     } content;
     struct tc_hash128 digest, all = {0, 0};
-    struct place p;
+    struct place *p = &room_of(x)->place;
     uint32_t r;
 
     if (tc_is_sandboxed())
         return TC_R_SANDBOXED; /* nothing can be probed */
-    r = find_code(x, &pointer, &p, &all);
+    r = find_code(x, &pointer, p, &all);
     if (r != 0)
         return r;
-    if (p.unbound || p.code.id.ino == 0) {
-        digest = place_digest(&p, pointer - p.code.base, &all, c->seed);
+    if (p->unbound || p->code.id.ino == 0) {
+        digest = place_digest(p, pointer - p->code.base, &all, c->seed);
     } else {
         memset(&content, 0, sizeof content);
         content.form = TC_SOURCE_RESOLVED;
-        r = tc_function_source(&p.code, pointer - p.code.base, c->frame->entry, content.source);
+        r = tc_function_source(&p->code, pointer - p->code.base, c->frame->entry, content.source);
         if (r != 0)
             return r;
         digest = tc_hash128(&content, sizeof content, c->seed);
