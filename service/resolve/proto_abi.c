@@ -76,17 +76,27 @@ static void check_unaligned(struct proto *p, const struct proto_type *t, proto_a
                    p->fn->name);
 }
 
-/* Does a struct lie where its alignment doesn't allow it? */
-static bool has_unaligned(const struct proto_type *t)
+/* Does a struct lie where its alignment doesn't allow it? `offset`: from the value's beginning, as
+ * what holds it may be packed into something itself. */
+static bool has_unaligned(struct proto *p, const struct proto_type *t, uint64_t offset, proto_at at)
 {
-    while (t->kind == K_ARRAY)
-        t = t->to;
+    struct proto_size size = proto_size_of(p, t, at);
+
+    if (t->kind == K_ARRAY) {
+        uint64_t step = proto_size_of(p, t->to, at).bytes;
+        for (uint64_t i = 0; step != 0 && i < size.bytes / step; i++)
+            if (has_unaligned(p, t->to, offset + i * step, at))
+                return true;
+        return false;
+    }
     if (t->kind != K_RECORD)
         return false;
+    if (t->record->unaligned || (size.align != 0 && offset % size.align != 0))
+        return true;
     for (const struct proto_member *m = t->record->members; m != NULL; m = m->next)
-        if (m->bits == NULL && has_unaligned(m->type))
+        if (m->bits == NULL && has_unaligned(p, m->type, offset + m->offset, at))
             return true;
-    return t->record->unaligned;
+    return false;
 }
 
 static struct proto_classes classify(struct proto *p, const struct proto_type *t, uint32_t layout,
@@ -105,12 +115,12 @@ static struct proto_classes classify(struct proto *p, const struct proto_type *t
             check_unaligned(p, t, at);
             return memory;
         }
-    /* All leaves are aligned, but what holds them isn't (a struct of bit-fields in a packed one):
-     * memory for clang, not for gcc. */
-    if (has_unaligned(t))
+    /* All leaves are aligned, but what holds them isn't (a struct of bit-fields in a packed one, or
+     * of a char with an alignment of its own): memory for clang, not for gcc. */
+    if (has_unaligned(p, t, 0, at))
         proto_fail(p, TC_R_PLACE_UNCERTAIN, at, NULL,
-                   "'%.60s' passes a value with a struct of bit-fields that isn't aligned, about "
-                   "whose place compilers disagree",
+                   "'%.60s' passes a value with a struct that isn't aligned, about whose place "
+                   "compilers disagree",
                    p->fn->name);
     /* Compilers disagree about what nobody can name. */
     if (unnamed_bits(t) || c.half[0] == CLASS_NONE ||

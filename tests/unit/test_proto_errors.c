@@ -413,6 +413,9 @@ static void refused_types(void **state)
          "struct s { struct { float x; char c; } __attribute__((packed)) a[2]; };"},
         {"@struct s f(int n)", TC_R_PLACE_UNCERTAIN, "isn't aligned", NULL,
          "struct s { short a; struct { int b : 5; } c; char d; } __attribute__((packed));"},
+        {"int f(@struct s s)", TC_R_PLACE_UNCERTAIN, "isn't aligned", NULL,
+         "struct c { char a __attribute__((aligned(8))); } __attribute__((packed)); "
+         "struct s { char a; struct { struct c b; char d; } __attribute__((packed)) e; char g; };"},
         {"int f(in @struct s *s)", TC_R_UNSUPPORTED_TYPE, "no member that counts", "ignore",
          "struct s { int : 30; };"},
         {"int f(int a, int b, int c, int d, int e, @__int128 x)", TC_R_PLACE_UNCERTAIN, "compilers",
