@@ -257,3 +257,49 @@ int main(void)
     equal(t.bodies(), 21)
     contains(r.errors, "unreadable-input")
     contains(r.errors, "'a'")
+
+
+def test_an_output_in_what_a_pointer_leads_to(t):
+    """Equal bytes, but the call writes into one of the rows that it reads: another call each."""
+    p = t.cc(r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+__attribute__((noinline, noclone)) void into(const long **a, int n, int m, long *y)
+{
+    FILE *f = fopen(getenv("BODY_LOG"), "a");
+    fprintf(f, "into\n");
+    fclose(f);
+    for (int k = 0; k < m; k++)
+        y[k] = 0;
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < m; k++)
+            y[k] += a[i] != NULL ? a[i][k] : 100;
+}
+int main(void)
+{
+    for (int round = 0; round < 2; round++) {
+        long one[2] = {1, 2}, two[2] = {3, 4}, y[2];
+        const long *rows[2] = {one, two};
+        into(rows, 2, 2, y);
+        printf("%ld %ld\n", y[0], y[1]);
+        into(rows, 2, 2, two);
+        printf("%ld %ld\n", two[0], two[1]);
+        two[0] = 3;
+        two[1] = 4;
+        into(rows, 2, 2, one);
+        printf("%ld %ld\n", one[0], one[1]);
+        one[0] = 1;
+        one[1] = 2;
+    }
+    return 0;
+}
+""", "into", flags=("-O1",))
+    config = t.config("tasks:\n  - symbol: into\n    cache_policy: INPUTS\n    prototype: |\n"
+                      "      void into(const long (*a[n])[m], int n, int m, out long y[m])\n")
+    bare = t.bare([p])
+    equal(t.bodies(), 6)
+    for _ in range(2):
+        r = t.run([p], config)
+        equal((r.out, r.errors), (bare.out, ""))
+        t.bodies()
