@@ -343,7 +343,8 @@ __attribute__((noinline, noclone)) int flow(int end, size_t n)
     }
     inner(n);
     fprintf(stderr, "inside\\n");
-    while (getchar() != '\\n')
+    int c;
+    while ((c = getchar()) != '\\n' && c != EOF)
         ;
     return end;
 }
