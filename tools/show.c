@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/deep.h"
 #include "tools/options.h"
 #include "tools/render.h"
 #include "tools/show_values.h"
@@ -23,6 +24,24 @@ static void emit_digest(struct show *s, const struct tc_component *c)
     tc_render_hex(&t, c->content, 16);
     if (!s->to.json)
         tc_text_add(&t, " of %s", tc_units_bytes(c->head.content_bytes, size));
+    tc_show_word(&s->to, c->name, c->head.name_bytes, "digest", t.data);
+    tc_text_free(&t);
+}
+
+/* What counts, and the libraries that it goes into. */
+static void emit_deep(struct show *s, const struct tc_component *c)
+{
+    struct tc_text t = {0};
+    struct tc_deep_content deep = {0};
+    size_t n = (size_t)c->head.content_bytes;
+    memcpy(&deep, c->content, n < sizeof deep ? n : sizeof deep);
+    tc_render_hex(&t, deep.digest, sizeof deep.digest);
+    for (size_t i = 0; !s->to.json && i < TC_DEEP_OBJECTS && *deep.objects[i].name; i++) {
+        const char *name = deep.objects[i].name;
+        tc_text_add(&t, "%s", i ? ", " : " of ");
+        tc_render_string(&t, (const unsigned char *)name, strnlen(name, TC_DEEP_NAME_BYTES),
+                         strnlen(name, TC_DEEP_NAME_BYTES));
+    }
     tc_show_word(&s->to, c->name, c->head.name_bytes, "digest", t.data);
     tc_text_free(&t);
 }
@@ -150,6 +169,8 @@ static void emit_component(struct show *s, const struct tc_component *c)
         tc_render_hex(&t, c->content, 16);
         tc_show_word(&s->to, v.name, v.name_bytes, "code", t.data);
         tc_text_free(&t);
+    } else if (v.name_bytes == 5 && memcmp(v.name, "=deep", 5) == 0) {
+        emit_deep(s, c);
     } else if (c->head.tag == TC_TAG_ARRAY) {
         emit_array(s, c, &v);
     } else if (c->head.tag == TC_TAG_STRINGS) {

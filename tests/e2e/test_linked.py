@@ -1,5 +1,6 @@
 """TASK_SOURCE_DEEP and the objects behind the function's object: another library there is another key."""
 import json
+import re
 import shutil
 
 from harness import contains, equal
@@ -87,6 +88,19 @@ def test_another_library_behind_the_same_object_is_another_key(t):
     b.use("libinner.so", "inner10")
     b.use("libdeeper.so", "deeper0")
     b.check("as before", 71, 0)
+
+
+def test_show_names_the_libraries(t):
+    b = Built(t, "TASK_SOURCE_DEEP")
+    b.check("first", 71, 1)
+    (record,) = t.records(b.config)
+    text = t.ctl("show", "-c", b.config, record["key"]).text
+    (line,) = [s for s in text.splitlines() if s.startswith("  =deep")]
+    digest, names = re.fullmatch(r"  =deep +digest ([0-9a-f]{32}) of (.*)", line).groups()
+    for name in ("libinner.so", "libdeeper.so"):
+        contains(names, name)
+    found = json.loads(t.ctl("show", "-c", b.config, "--json", record["key"]).out)
+    equal([i["value"] for i in found["inputs"] if i["name"] == "=deep"], [digest])
 
 
 def test_a_library_in_front_is_another_key(t):
