@@ -111,6 +111,17 @@ int tc_cache_dir(char *const *env, const char *config_path, char *ret, size_t by
     return -ENOENT;
 }
 
+int tc_leads_home(char *const *env, const char *path)
+{
+    const char *home = absolute(env, "HOME");
+
+    while (home != NULL && *path != 0 && *path == *home) {
+        path++;
+        home++;
+    }
+    return home != NULL && *path == 0 && (*home == 0 || *home == '/');
+}
+
 int tc_config_path(char *const *env, char *ret, size_t bytes)
 {
     const char *path = absolute(env, "TASKCACHE_CONFIG");

@@ -27,6 +27,9 @@ int tc_join(char *ret, size_t bytes, const char *a, const char *b, const char *c
 int tc_runtime_dir(char *const *env, uint32_t uid, char *ret, size_t bytes);
 /* -ENOENT: no rule applies (no-cache-dir). */
 int tc_cache_dir(char *const *env, const char *config_path, char *ret, size_t bytes);
+/* Is it $HOME, or a directory above? If it isn't there, it isn't ours to make: who has no home
+ * shall not get one. */
+int tc_leads_home(char *const *env, const char *path);
 /* The user's config, without -c and working directory: $TASKCACHE_CONFIG,
  * $XDG_CONFIG_HOME/taskcache/config.yaml, $HOME/.config/taskcache/config.yaml; the first whose
  * variable is set and absolute. -ENOENT. */

@@ -78,7 +78,9 @@ static int make_path(char *path, struct tc_failure *f)
         slash += strcspn(slash, "/");
         saved = *slash;
         *slash = 0;
-        if (mkdir(path, 0700) < 0 && errno != EEXIST && access(path, F_OK) < 0)
+        if (tc_leads_home(environ, path)
+                ? access(path, F_OK) < 0
+                : mkdir(path, 0700) < 0 && errno != EEXIST && access(path, F_OK) < 0)
             return tc_fail(f, TC_R_NO_CACHE_DIR, errno, "%s: %s", path, strerror(errno));
         *slash = saved;
         if (saved == 0)

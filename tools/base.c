@@ -11,6 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cache/places.h"
+
+extern char **environ;
+
 int tc_own_failure = TC_EXIT_USAGE;
 
 static void *need(void *p)
@@ -168,6 +172,12 @@ bool tc_file_id_equal(const struct tc_file_id *a, const struct tc_file_id *b)
            a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
 }
 
+static bool make_dir(const char *path)
+{
+    return tc_leads_home(environ, path) ? access(path, F_OK) == 0
+                                        : mkdir(path, 0700) == 0 || errno == EEXIST;
+}
+
 int tc_make_dirs(const char *path)
 {
     TC_CLEANUP(tc_free_text) char *copy = tc_copy(path);
@@ -175,11 +185,11 @@ int tc_make_dirs(const char *path)
         if (*p != '/')
             continue;
         *p = 0;
-        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+        if (!make_dir(copy))
             return -errno;
         *p = '/';
     }
-    return mkdir(copy, 0700) < 0 && errno != EEXIST ? -errno : 0;
+    return make_dir(copy) ? 0 : -errno;
 }
 
 #ifdef TC_TEST_CLOCK

@@ -116,6 +116,23 @@ def test_a_store_of_another_format(t):
     equal(t.bodies(), 1)
 
 
+def test_a_home_that_is_not_there_is_not_made(t):
+    """Not even by somebody who could."""
+    program = t.cc(PROGRAM, "program")
+    home = t.dir / "no" / "home"
+    env = {"HOME": str(home), "XDG_CACHE_HOME": None}
+    for options, config in (((), t.config(GOOD)), (("--task", "int f(const double x[n], int n)"), None)):
+        r = t.run([program], config, options=options, env=env)
+        equal(r.text, "5\n")
+        contains(r.errors, "no-cache-dir")
+        equal(t.bodies(), 1)
+    preloaded = {**env, "LD_PRELOAD": t.library, "TASKCACHE_CONFIG": t.config(GOOD)}
+    equal(t.bare([program], env=preloaded).text, "5\n")
+    equal(t.bodies(), 1)
+    t.ctl("init", program, "f", env=env, status=2)
+    equal(home.parent.exists(), False)
+
+
 def test_a_service_that_does_not_start(t):
     program = t.cc(PROGRAM, "program")
     config = t.config(GOOD)

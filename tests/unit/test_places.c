@@ -76,6 +76,19 @@ static void cache_directory(void **state)
     expect_cache_dir(ENV("HOME=h"), "", NULL);
 }
 
+static void ways_home(void **state)
+{
+    (void)state;
+    assert_true(tc_leads_home(ENV("HOME=/a/home"), "/a/home"));
+    assert_true(tc_leads_home(ENV("HOME=/a/home/"), "/a/home"));
+    assert_true(tc_leads_home(ENV("HOME=/a/home"), "/a"));
+    assert_false(tc_leads_home(ENV("HOME=/a/home"), "/a/ho"));
+    assert_false(tc_leads_home(ENV("HOME=/a/home"), "/a/home/.cache"));
+    assert_false(tc_leads_home(ENV("HOME=/a/home"), "/b"));
+    assert_false(tc_leads_home(ENV("HOME=a"), "a"));
+    assert_false(tc_leads_home(ENV("A=/b"), "/b"));
+}
+
 static void config_path(void **state)
 {
     char out[64];
@@ -124,7 +137,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(variables),         cmocka_unit_test(joining),
         cmocka_unit_test(runtime_directory), cmocka_unit_test(cache_directory),
-        cmocka_unit_test(config_path),       cmocka_unit_test(names_of_files),
+        cmocka_unit_test(ways_home),         cmocka_unit_test(config_path),
+        cmocka_unit_test(names_of_files),
     };
 
     return cmocka_run_group_tests_name("places", tests, NULL, NULL);
