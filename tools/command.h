@@ -12,9 +12,9 @@ struct tc_command {
     const char *usage;   /* "run [OPTIONS] [--] PROGRAM [ARG...]" */
     const char *help;    /* the rest of `--help`: the options */
     int (*run)(const struct tc_command *self, int argc, char **argv);
-    bool storage;   /* takes --storage */
-    bool no_config; /* takes no -c: it is about no config */
-    bool no_json;   /* takes no --json */
+    bool storage;       /* takes --storage */
+    bool no_json;       /* takes no --json */
+    const char *config; /* what the help says of -c; NULL: that its cache is meant */
 };
 
 extern const struct tc_command tc_command_run, tc_command_doctor, tc_command_init, tc_command_ls,

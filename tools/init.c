@@ -25,21 +25,42 @@ struct init {
     unsigned written, refused;
 };
 
+/* Of the config that was given: the cache. It is empty where there is none. */
+static int find_cache(struct init *x, char *ret, size_t bytes, struct tc_cause *ret_cause)
+{
+    const char *config = x->parsed.common.config;
+    if (!config && tc_cache_dir(environ, NULL, ret, bytes) < 0)
+        return tc_cause_set(ret_cause, ENOENT, TC_R_NO_CACHE_DIR, "cache", NULL);
+    if (!config)
+        return 0;
+    int r = tc_session_open(&x->session, config, TC_WANT_CONFIG, ret_cause);
+    if (r == 0 && x->session.config->errors)
+        return -EINVAL; /* told with the session's problems */
+    if (r == 0)
+        (void)snprintf(ret, bytes, "%s", x->session.cache);
+    if (r == 0)
+        tc_session_close(&x->session);
+    return r;
+}
+
 /* The plans are asked for by a config, as always: one that names the functions and no more. */
 static int open_session(struct init *x, struct tc_cause *ret_cause)
 {
     char cache[TC_PATH_BYTES];
     struct tc_text config = {0};
     TC_CLEANUP(tc_free_text) char *path = NULL;
-    int r = 0;
+    int r = find_cache(x, cache, sizeof cache, ret_cause);
+    if (r == 0 && x->parsed.common.config) {
+        tc_text_add(&config, "cache:\n  path: ");
+        tc_yaml_quote(&config, cache);
+        tc_text_add(&config, "\n");
+    }
     tc_text_add(&config, "tasks:\n");
     for (size_t i = 1; i < x->parsed.words.count; i++) {
         tc_text_add(&config, "  - symbol: ");
         tc_yaml_quote(&config, x->parsed.words.word[i]);
         tc_text_add(&config, "\n");
     }
-    if (tc_cache_dir(environ, NULL, cache, sizeof cache) < 0)
-        r = tc_cause_set(ret_cause, ENOENT, TC_R_NO_CACHE_DIR, "cache", NULL);
     if (r == 0)
         r = tc_task_text_store(cache, &config, &path, ret_cause);
     if (r == 0)
@@ -204,10 +225,9 @@ static int run_init(const struct tc_command *self, int argc, char **argv)
 const struct tc_command tc_command_init = {
     .name = "init",
     .summary = "Write a config for functions of a program, from its debug information",
-    .usage = "init [-o FILE] PROGRAM SYMBOL...",
+    .usage = "init [-c FILE] [-o FILE] PROGRAM SYMBOL...",
     .help =
         "  -o, --output FILE          write there, if there is no such file yet, not to stdout\n",
-    .no_config = true,
     .no_json = true,
     .run = run_init,
 };

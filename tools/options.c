@@ -139,8 +139,8 @@ static bool read_words(struct reader *r, enum tc_options_mode mode, struct tc_wo
 void tc_command_help(const struct tc_command *command)
 {
     printf("usage: cachectl %s\n\n%s.\n\n%s", command->usage, command->summary, command->help);
-    if (!command->no_config)
-        puts("  -c, --config FILE          the config; its cache is meant");
+    printf("  -c, --config FILE          %s\n",
+           command->config ? command->config : "the config; its cache is meant");
     if (command->storage)
         puts("      --storage NAME         not the cache, but this storage of the config");
     if (!command->no_json)
@@ -159,8 +159,7 @@ bool tc_options_parse(const struct tc_command *command, const struct tc_option *
     struct tc_option *o = r.common;
     *o++ = (struct tc_option){0, "color", TC_OPTION_VALUE, &r.color};
     *o++ = (struct tc_option){'h', "help", TC_OPTION_FLAG, &r.help};
-    if (!command->no_config)
-        *o++ = (struct tc_option){'c', "config", TC_OPTION_VALUE, &ret->common.config};
+    *o++ = (struct tc_option){'c', "config", TC_OPTION_VALUE, &ret->common.config};
     if (!command->no_json)
         *o++ = (struct tc_option){0, "json", TC_OPTION_FLAG, &ret->common.json};
     if (command->storage)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "plugin-api/include/taskcache/plugin.h"
@@ -12,6 +13,7 @@
 #include "tools/json.h"
 #include "tools/plugin_info.h"
 #include "tools/plugin_new.h"
+#include "tools/session.h"
 
 struct plugin {
     char *name, *path;
@@ -60,7 +62,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct plugin *)a)->name, ((const struct plugin *)b)->name);
 }
 
-static void print_table(const struct plugins *p)
+static void print_table(const struct plugins *p, bool given)
 {
     struct tc_table t;
     tc_table_begin(&t, 6, 1u << 3);
@@ -80,7 +82,7 @@ static void print_table(const struct plugins *p)
     if (p->count)
         tc_table_print(&t, stdout);
     else
-        puts("no plugins are installed");
+        puts(given ? "the config lists no plugins" : "no plugins are installed");
     tc_table_free(&t);
 }
 
@@ -203,10 +205,10 @@ static bool read_all(struct plugins *p)
     return fine;
 }
 
-static void print_text(const struct plugins *p, bool in_full)
+static void print_text(const struct plugins *p, bool in_full, bool given)
 {
     if (!in_full)
-        print_table(p);
+        print_table(p, given);
     for (size_t i = 0; i < p->count; i++) {
         if (in_full && p->plugin[i].info.name)
             print_one(&p->plugin[i]);
@@ -215,18 +217,51 @@ static void print_text(const struct plugins *p, bool in_full)
     }
 }
 
+static char *name_of(const char *path)
+{
+    const char *name = tc_basename(path);
+    size_t n = strlen(name);
+    return tc_copyn(name, n > 3 && strcmp(name + n - 3, ".so") == 0 ? n - 3 : n);
+}
+
+/* Those that a config lists: the files that it was compiled with. */
+static bool search_config(struct plugins *p, const char *config)
+{
+    TC_CLEANUP(tc_session_close) struct tc_session s;
+    struct tc_cause cause;
+    int r = tc_session_open(&s, config, TC_WANT_CONFIG, &cause);
+    unsigned errors = tc_session_print_problems(&s);
+    if (r < 0 && errors == 0)
+        tc_problem(&cause);
+    if (r < 0)
+        return false;
+    const struct tc_span span = s.config->deps;
+    const struct tc_dep *dep = tc_flat_at(&s.config_flat, span.off, span.count, sizeof *dep);
+    for (uint32_t i = 0; dep && i < span.count; i++) {
+        const char *path = tc_flat_str(&s.config_flat, dep[i].path);
+        struct stat st;
+        /* The others are places where something was looked for in vain. */
+        if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+            add(p, name_of(path), tc_copy(path));
+    }
+    return errors == 0;
+}
+
 static int list(const struct tc_parsed *parsed)
 {
     struct plugins all = {0}, chosen = {0}, *shown = parsed->words.count ? &chosen : &all;
     bool fine = true;
-    search_all(&all);
+    if (parsed->common.config)
+        fine = search_config(&all, parsed->common.config);
+    else
+        search_all(&all);
     if (parsed->words.count)
-        fine = choose(&all, &parsed->words, &chosen);
+        fine = choose(&all, &parsed->words, &chosen) && fine;
     fine = read_all(shown) && fine;
     if (parsed->common.json)
         print_json(shown);
     else
-        print_text(shown, parsed->words.count > 0);
+        print_text(shown, parsed->words.count > 0, parsed->common.config != NULL);
     free_all(&chosen);
     free_all(&all);
     return fine ? TC_EXIT_DONE : TC_EXIT_FOUND;
@@ -250,6 +285,6 @@ const struct tc_command tc_command_plugins = {
     .summary = "List plugins, or begin a new one",
     .usage = "plugins [OPTION...] [NAME|FILE...]\n       cachectl plugins new NAME",
     .help = "",
-    .no_config = true,
+    .config = "those that this config lists",
     .run = run_plugins,
 };

@@ -122,6 +122,9 @@ def test_init_writes_a_config_that_works(t):
     text = t.ctl("init", program, "relax").text
     contains(text, "# double relax(const double *grid, int n, double *out, double tol, int verbose)")
     contains(text, "grid: 'in [n]'    # CHECK")
+    where = t.config(f"cache: {{ path: {t.dir}/there }}\n", "where.yaml")
+    equal(t.ctl("init", "-c", where, program, "relax", env={"HOME": None, "XDG_CACHE_HOME": None}).text, text)
+    t.ctl("init", "-c", t.config("tusks:\n", "wrong.yaml"), program, "relax", status=2)
     t.ctl("init", "-o", config, program, "relax")
     equal(open(config).read(), text)
     contains(t.ctl("init", "-o", config, program, "relax", status=2).errors, "it is there already")

@@ -44,6 +44,20 @@ def test_nothing_of_a_plugin_is_run(t):
     equal(r.err, b"")
 
 
+def test_those_that_a_config_lists(t):
+    config = t.config(f"plugins: [ lapack, {variants(t, 'good')[0]} ]\n")
+    found = {p["name"]: p["tasks"] for p in json.loads(t.ctl("plugins", "-c", config, "--json").out)}
+    equal(sorted(found), ["good", "lapack"])
+    equal(found["good"], ["f", "g"])
+    contains(t.ctl("plugins", "-c", config, "good").text, "task     f")
+    contains(t.ctl("plugins", "-c", config, "redis", status=1).errors, "redis: no-such-plugin")
+    contains(t.ctl("plugins", "-c", t.config("tasks:\n", "none.yaml")).text, "the config lists no plugins")
+    r = t.ctl("plugins", "-c", t.config("plugins: [ lapack, nosuch ]\n", "wrong.yaml"), status=1)
+    contains(r.text, "lapack")
+    contains(r.errors, "nosuch")
+    contains(t.ctl("plugins", "-c", "nowhere.yaml", status=1).errors, "no-config")
+
+
 def test_a_plugin_that_others_may_write(t):
     path = t.cc("int x;\n", "open.so", flags=("-shared", "-fPIC"))
     os.chmod(path, 0o777)
