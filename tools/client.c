@@ -94,9 +94,27 @@ static int wait_for(int fd, short events, int timeout_ms)
     }
 }
 
+static int send_packet(int to, const void *data, size_t bytes, int fd)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {.bytes = {0}};
+    struct iovec io = {.iov_base = (void *)(uintptr_t)data, .iov_len = bytes};
+    struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1};
+    if (fd >= 0) {
+        m.msg_control = control.bytes;
+        m.msg_controllen = sizeof control.bytes;
+        *CMSG_FIRSTHDR(&m) = (struct cmsghdr){
+            .cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+        memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), &fd, sizeof fd);
+    }
+    return sendmsg(to, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 ? 0 : -errno;
+}
+
 /* Sends a message; fills in magic, version and seq. */
 static int send_message(struct tc_client *c, struct tc_message *m, enum tc_message_type type,
-                        size_t bytes)
+                        size_t bytes, int fd)
 {
     if (c->fd < 0)
         return -ENOTCONN;
@@ -108,11 +126,12 @@ static int send_message(struct tc_client *c, struct tc_message *m, enum tc_messa
                              .bytes = (uint32_t)bytes,
                              .seq = ++c->seq};
     for (;;) {
-        if (send(c->fd, m, bytes, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+        int r = send_packet(c->fd, m, bytes, fd);
+        if (r == 0)
             return 0;
-        if (errno != EAGAIN && errno != EINTR)
-            return -errno;
-        int r = wait_for(c->fd, POLLOUT, GREETING_MS);
+        if (r != -EAGAIN && r != -EINTR)
+            return r;
+        r = wait_for(c->fd, POLLOUT, GREETING_MS);
         if (r < 0)
             return r;
     }
@@ -168,11 +187,17 @@ int tc_client_wait(struct tc_client *c, int timeout_ms, struct tc_reply *ret)
     }
 }
 
-int tc_client_request(struct tc_client *c, struct tc_message *m, enum tc_message_type type,
-                      size_t bytes, int timeout_ms, struct tc_reply *ret)
+int tc_client_request_with(struct tc_client *c, struct tc_message *m, enum tc_message_type type,
+                           size_t bytes, int fd, int timeout_ms, struct tc_reply *ret)
 {
-    int r = send_message(c, m, type, bytes);
+    int r = send_message(c, m, type, bytes, fd);
     if (r == 0)
         r = tc_client_wait(c, timeout_ms, ret);
     return r < 0 ? r : ret->status < 0 ? ret->status : 0;
+}
+
+int tc_client_request(struct tc_client *c, struct tc_message *m, enum tc_message_type type,
+                      size_t bytes, int timeout_ms, struct tc_reply *ret)
+{
+    return tc_client_request_with(c, m, type, bytes, -1, timeout_ms, ret);
 }

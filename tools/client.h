@@ -29,6 +29,10 @@ int tc_client_wait(struct tc_client *c, int timeout_ms, struct tc_reply *ret);
 int tc_client_request(struct tc_client *c, struct tc_message *m, enum tc_message_type type,
                       size_t bytes, int timeout_ms, struct tc_reply *ret);
 
+/* The same, with a descriptor that goes along, -1. */
+int tc_client_request_with(struct tc_client *c, struct tc_message *m, enum tc_message_type type,
+                           size_t bytes, int fd, int timeout_ms, struct tc_reply *ret);
+
 /* Runs `taskcached --config PATH` (or `--cache DIR` with `config` NULL, with this limit if it isn't
  * 0) and waits until it says that it is ready. 0, or a negative errno with the cause that it gave.
  */

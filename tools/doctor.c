@@ -90,6 +90,18 @@ static const char *const lock_keepers[TC_LOCK_MANAGERS] = {
     [TC_LOCKS_OF_PLUGIN] = "a plugin",
 };
 
+/* Of a plugin's, its name in the config. */
+static const char *plugins_locks(const struct doctor *d, const struct tc_task *task)
+{
+    const struct tc_flat *f = &d->session.config_flat;
+    const struct tc_span span =
+        d->session.config ? d->session.config->lock_managers : (struct tc_span){0, 0};
+    const struct tc_storage *list = tc_flat_at(f, span.off, span.count, sizeof *list);
+    return list && task->far_locks && task->far_locks <= span.count
+               ? tc_flat_str(f, list[task->far_locks - 1].name)
+               : NULL;
+}
+
 static const char *const commit_modes[] = {
     [TC_COMMIT_NONE] = NULL,
     [TC_COMMIT_LAZY] = "lazy",
@@ -151,9 +163,10 @@ static void text_caching(const struct doctor *d, const struct tc_finding *f)
     if (active.verify)
         printf(", %.4g %% of the hits verified", 100.0 * active.verify / TC_ALL_HITS);
     puts(active.refresh ? ", refreshed at every call" : "");
+    const char *locks = plugins_locks(d, f->task);
     if (f->task->isolation == TC_SERIALIZABLE)
         printf("    isolation  SERIALIZABLE, by locks of %s, which are waited for %s\n",
-               lock_keepers[f->task->lock_manager],
+               locks ? locks : lock_keepers[f->task->lock_manager],
                tc_units_duration(f->task->lock_timeout_ns, text));
     tc_text_free(&policy);
 }
@@ -287,7 +300,7 @@ static void json_wrong(struct tc_json *j, const struct doctor *d, const char *id
     tc_json_close_object(j);
 }
 
-static void json_isolation(struct tc_json *j, const struct tc_task *task)
+static void json_isolation(struct tc_json *j, const struct doctor *d, const struct tc_task *task)
 {
     static const char *const managers[TC_LOCK_MANAGERS] = {
         [TC_LOCKS_OF_SERVICE] = "service",
@@ -295,8 +308,9 @@ static void json_isolation(struct tc_json *j, const struct tc_task *task)
         [TC_LOCKS_OF_PLUGIN] = "plugin",
     };
     bool locks = task->isolation == TC_SERIALIZABLE;
+    const char *named = plugins_locks(d, task);
     tc_json_text(j, "isolation", locks ? "SERIALIZABLE" : "READ_COMMITTED");
-    tc_json_text(j, "lock_manager", locks ? managers[task->lock_manager] : NULL);
+    tc_json_text(j, "lock_manager", locks ? named ? named : managers[task->lock_manager] : NULL);
     if (locks)
         tc_json_i64(j, "lock_timeout_ns", task->lock_timeout_ns);
     else
@@ -365,7 +379,7 @@ static void json_finding(struct doctor *d, struct tc_json *j, const struct tc_fi
     tc_json_double(j, "verify", (double)active.verify / TC_ALL_HITS);
     tc_purity_json(j, &d->plans.flat, f, &d->far);
     json_wrong(j, d, subject);
-    json_isolation(j, f->task);
+    json_isolation(j, d, f->task);
     json_kept(j, d, f->task);
     tc_json_text(j, "origin", origin(d, f));
     tc_json_close_object(j);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "tools/catalog.h"
+#include "tools/far_commands.h"
 #include "tools/json.h"
 #include "tools/options.h"
 #include "tools/units.h"
@@ -133,10 +134,10 @@ static int run_ls(const struct tc_command *self, int argc, char **argv)
     if (!tc_options_parse(self, NULL, TC_OPTIONS_ANYWHERE, argc, argv, &parsed, &status))
         return status;
     status = TC_EXIT_USAGE;
-    if (tc_session_inspect(&session, parsed.common.config, parsed.common.storage, 0)) {
+    if (tc_session_inspect(&session, parsed.common.config, parsed.common.storage, TC_WANT_FAR)) {
         /* Once connected, all that targets have sent is stored. */
         (void)tc_session_connect(&session);
-        status = list(&session, &parsed);
+        status = session.far ? tc_far_ls(&session, &parsed) : list(&session, &parsed);
     }
     tc_session_close(&session);
     return status;

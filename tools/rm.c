@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tools/catalog.h"
+#include "tools/far_commands.h"
 #include "tools/json.h"
 #include "tools/options.h"
 #include "tools/remove.h"
@@ -16,7 +17,7 @@ struct rm {
     const char *older_than;
     int64_t older_ns; /* created before this */
     struct tc_keys keys;
-    uint64_t bytes;
+    uint64_t bytes, far_removed; /* far_removed: from storages behind the cache */
 };
 
 /* One word is a task's glob if any task fits it, else the beginning of a key. */
@@ -62,12 +63,15 @@ static void report(const struct rm *rm, uint64_t count)
         printf("%s %llu %s, %s\n", rm->dry_run ? "would remove" : "removed",
                (unsigned long long)count, count == 1 ? "record" : "records",
                tc_units_bytes(rm->bytes, text));
+        if (rm->far_removed)
+            printf("removed %llu from far storages\n", (unsigned long long)rm->far_removed);
         return;
     }
     tc_json_begin(&j, stdout);
     tc_json_object(&j, NULL);
     tc_json_u64(&j, "removed", rm->dry_run ? 0 : count);
     tc_json_u64(&j, "bytes", rm->bytes);
+    tc_json_u64(&j, "far_removed", rm->far_removed);
     tc_json_bool(&j, "dry_run", rm->dry_run);
     tc_json_array(&j, "keys");
     for (size_t i = 0; i < rm->keys.count; i++)
@@ -103,8 +107,11 @@ static int remove_picked(struct rm *rm, struct tc_session *session, const struct
         tc_problem(&cause);
         return TC_EXIT_USAGE;
     }
+    int status = TC_EXIT_DONE;
+    if (!rm->dry_run)
+        status = tc_far_rm_too(session, rm->keys.key, rm->keys.count, &rm->far_removed);
     report(rm, removed);
-    return TC_EXIT_DONE;
+    return status;
 }
 
 static int remove_records(struct rm *rm, struct tc_session *session)
@@ -141,6 +148,14 @@ static int check_usage(const struct tc_command *self, struct rm *rm)
     return 0;
 }
 
+static int remove_far(const struct tc_command *self, struct rm *rm, struct tc_session *session)
+{
+    if (rm->expired || rm->older_than)
+        return tc_usage(self, "of a far storage only keys are known: --expired and --older-than "
+                              "go without it");
+    return tc_far_rm(session, &rm->parsed, rm->dry_run);
+}
+
 static int run_rm(const struct tc_command *self, int argc, char **argv)
 {
     struct rm rm = {0};
@@ -153,11 +168,11 @@ static int run_rm(const struct tc_command *self, int argc, char **argv)
     int status;
     if (tc_options_parse(self, options, TC_OPTIONS_ANYWHERE, argc, argv, &rm.parsed, &status)) {
         status = check_usage(self, &rm);
-        if (status == 0)
-            status =
-                tc_session_inspect(&session, rm.parsed.common.config, rm.parsed.common.storage, 0)
-                    ? remove_records(&rm, &session)
-                    : TC_EXIT_USAGE;
+        if (status == 0 && !tc_session_inspect(&session, rm.parsed.common.config,
+                                               rm.parsed.common.storage, TC_WANT_FAR))
+            status = TC_EXIT_USAGE;
+        else if (status == 0)
+            status = session.far ? remove_far(self, &rm, &session) : remove_records(&rm, &session);
     }
     tc_keys_free(&rm.keys);
     tc_parsed_free(&rm.parsed);

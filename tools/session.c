@@ -118,7 +118,8 @@ static int find_cache(struct tc_session *s, struct tc_cause *ret_cause)
 }
 
 /* From now on the session is about this storage of the config. */
-static int choose_storage(struct tc_session *s, const char *name, struct tc_cause *ret_cause)
+static int choose_storage(struct tc_session *s, const char *name, unsigned want,
+                          struct tc_cause *ret_cause)
 {
     const struct tc_storage *list = NULL;
     if (!s->config && s->config_path)
@@ -129,10 +130,14 @@ static int choose_storage(struct tc_session *s, const char *name, struct tc_caus
     for (uint32_t i = 0; list && i < s->config->storages.count; i++) {
         if (strcmp(tc_flat_str(&s->config_flat, list[i].name), name) != 0)
             continue;
+        if (list[i].kind == TC_STORAGE_FAR && (want & TC_WANT_FAR)) {
+            s->far = &list[i];
+            return 0;
+        }
         if (list[i].kind == TC_STORAGE_FAR)
-            return tc_cause_set(ret_cause, ENOSYS, TC_R_NOT_YET_KEY, name,
-                                "what lies in a far storage can't be listed yet; the cache has "
-                                "what was used here: leave `--storage` out");
+            return tc_cause_set(ret_cause, EINVAL, TC_R_BAD_VALUE, name,
+                                "it lies behind the cache: it can be listed (`ls`), and emptied "
+                                "(`rm`); for all else leave `--storage` out");
         if (list[i].kind != TC_STORAGE_LMDB)
             return tc_cause_set(ret_cause, ENOSYS, TC_R_NOT_YET_KEY, name,
                                 "storages of this type aren't built yet");
@@ -247,7 +252,7 @@ bool tc_session_inspect(struct tc_session *s, const char *config, const char *st
     /* A config that wasn't asked for by name hinders nobody who only wants to look. */
     bool ours = config || want & TC_WANT_CONFIG;
     if (r == 0 && storage)
-        r = choose_storage(s, storage, &cause);
+        r = choose_storage(s, storage, want, &cause);
     unsigned errors = ours ? tc_session_print_problems(s) : 0;
     if (r < 0 && errors == 0)
         tc_problem(&cause);

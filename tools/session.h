@@ -13,6 +13,7 @@ enum tc_session_want {
     TC_WANT_CONFIG = 1u << 0,  /* a config there must be, compiled */
     TC_WANT_SERVICE = 1u << 1, /* started if none runs */
     TC_WANT_LOCAL = 1u << 2,   /* ./taskcache.yaml counts too */
+    TC_WANT_FAR = 1u << 3,     /* `--storage` may be a far one, see `far` */
 };
 
 struct tc_session {
@@ -23,10 +24,11 @@ struct tc_session {
     struct tc_flat config_flat;
     const struct tc_config *config; /* NULL: not compiled */
     char runtime[TC_PATH_BYTES];
-    char cache[TC_PATH_BYTES]; /* "": not known */
-    char id[64];               /* "": the directory doesn't exist */
-    bool is_storage;           /* `cache` is that of a storage, which has no config of its own */
-    uint64_t max_size_bytes;   /* of a storage, as the config says; 0: it doesn't */
+    char cache[TC_PATH_BYTES];    /* "": not known */
+    char id[64];                  /* "": the directory doesn't exist */
+    const struct tc_storage *far; /* of `config`: chosen by --storage; the rest is the cache's */
+    bool is_storage;              /* `cache` is that of a storage, which has no config of its own */
+    uint64_t max_size_bytes;      /* of a storage, as the config says; 0: it doesn't */
     struct tc_client client;
 };
 

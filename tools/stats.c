@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tools/catalog.h"
+#include "tools/far_commands.h"
 #include "tools/options.h"
 #include "tools/repeats.h"
 #include "tools/sums.h"
@@ -56,7 +57,7 @@ static int gather(struct stats *s, struct tc_reader *r)
     return e;
 }
 
-static void print_json(const struct stats *s, const struct tc_session *session)
+static void print_json(const struct stats *s, struct tc_session *session)
 {
     struct tc_json j;
     tc_json_begin(&j, stdout);
@@ -74,11 +75,12 @@ static void print_json(const struct stats *s, const struct tc_session *session)
     tc_sums_json_tasks(&j, &s->sums);
     tc_repeats_json(&j, &s->repeats, &s->sums);
     tc_wrong_json(&j, &s->wrong);
+    tc_far_stats_json(session, &j);
     tc_json_close_object(&j);
     tc_json_end(&j);
 }
 
-static void print_text(struct stats *s, const struct tc_session *session, bool verbose)
+static void print_text(struct stats *s, struct tc_session *session, bool verbose)
 {
     char size[TC_UNITS_BYTES], max[TC_UNITS_BYTES], since[TC_UNITS_BYTES];
     printf("%-18s %s\n", "Cache", session->cache);
@@ -92,6 +94,7 @@ static void print_text(struct stats *s, const struct tc_session *session, bool v
            s->max_bytes ? 100.0 * (double)s->size_bytes / (double)s->max_bytes : 0.0);
     tc_repeats_print(&s->repeats, &s->sums, stdout);
     tc_wrong_print(&s->wrong, stdout);
+    tc_far_stats_text(session);
     if (verbose) {
         printf("%-18s %10llu\n", "Stored", (unsigned long long)s->sums.all.stored);
         printf("%-18s %10llu\n", "Evicted", (unsigned long long)s->evicted);

@@ -6,6 +6,7 @@
 
 #include "cache/hash.h"
 #include "tools/catalog.h"
+#include "tools/far_commands.h"
 #include "tools/json.h"
 #include "tools/options.h"
 #include "tools/remove.h"
@@ -131,6 +132,9 @@ static int remove_bad(const struct verify *v, struct tc_session *s, uint64_t *re
     for (size_t i = 0; i < v->bad_count; i++)
         tc_keys_add(&keys, &v->bad[i].head);
     int e = tc_remove_keys(s, &keys, false, removed, &cause);
+    uint64_t far;
+    if (e == 0)
+        (void)tc_far_rm_too(s, keys.key, keys.count, &far);
     if (e < 0)
         tc_problem(&cause);
     tc_keys_free(&keys);

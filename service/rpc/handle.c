@@ -189,7 +189,6 @@ static int handle_remove(struct tc_service *s, struct tc_pending *p)
     for (uint32_t i = 0; i < m->key_count && r >= 0 && !m->everything; i++) {
         r = tc_store_remove(s->store, keys[i]);
         removed += r > 0;
-        tc_remotes_remove(&s->remotes, keys[i]);
     }
     if (r < 0)
         tc_batch_failed(s, r, p);

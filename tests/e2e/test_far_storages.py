@@ -1,4 +1,5 @@
 """Storages of plugins behind the cache: what one cache computed another one replays; whatever the plugin does, the program goes on."""
+import json
 import os
 import struct
 import subprocess
@@ -115,7 +116,7 @@ def test_two_caches_share_a_storage(t):
     equal(t.run([program, 100, 1, 2], config=two).out, bare)
     equal(t.bodies(), 0, "they lie in this cache now")
     equal(len(t.records(two)), 6)
-    contains(t.ctl("ls", "-c", two, "--storage", "fleet", status=None).errors, "can't be listed yet")
+    equal(len(json.loads(t.ctl("ls", "-c", two, "--storage", "fleet", "--json").out)), 0)
     stop(t, one)
     contains((t.dir / "one" / "log").read_text(), "storage fleet: 0 found, 6 not there, 6 handed on, 0 lost, 0 errors")
 
@@ -310,9 +311,9 @@ def test_an_expired_record(t):
     t.bodies()
     equal(t.run([program, 50, 1], config=two).out, bare)
     equal(t.bodies(), 0)
-    t.ctl("rm", "-c", two, "--all")
+    third = files_config(t, "three", "    cache_expiration: 1h\n")
     clock.write_text(str(1700000000000000000 + 3600 * 10**9))
-    equal(t.run([program, 50, 1], config=two).out, bare)
+    equal(t.run([program, 50, 1], config=third).out, bare)
     equal(t.bodies(), 1, "expired")
 
 
@@ -405,6 +406,57 @@ def test_a_transaction_that_comes_to_nothing_isnt_handed_on(t):
     stop(t, one)
     t.wait(lambda: not t.service_pids(), "the service to leave", 20)
     equal(far(t), [])
+
+
+def names(t, config, *words):
+    return [r["key"] for r in json.loads(t.ctl("ls", "-c", config, "--storage", "fleet", "--json", *words).out)]
+
+
+def test_tools_list_and_empty_it(t):
+    program, one, two = t.cc(PROGRAM), files_config(t, "one"), files_config(t, "two")
+    t.run([program, 50, *range(5)], config=one)
+    keys = names(t, one)  # behind what is to be handed on
+    equal(keys, [p.name for p in far(t)])
+    equal(len(keys), 5)
+    (t.dir / "far" / "not a key").write_text("x")
+    (t.dir / "far" / ("x" * 32)).write_text("x")
+    equal(names(t, two), keys, "a cache that has none of them lists them, too")
+    equal(names(t, one, "fill"), keys)
+    equal(names(t, two, "fill"), [], "which task it is only the cache knows")
+    contains(t.ctl("ls", "-c", one, "--storage", "fleet").text, "fill@")
+    contains(t.ctl("ls", "-c", two, "--storage", "fleet").text, "(not in this cache)")
+    n = next(f for f in t.stats(one)["far"] if f["name"] == "fleet")
+    equal((n["handed_on"], n["missed"], n["lost"], n["state"]), (5, 5, 0, "ready"))
+    contains(t.ctl("stats", "-c", one).text, "5 handed on")
+    contains(t.ctl("rm", "-c", two, "--storage", "fleet", "-n", keys[0]).text, "would remove 1")
+    equal(len(names(t, two)), 5)
+    equal(json.loads(t.ctl("rm", "-c", two, "--storage", "fleet", "--json", keys[0]).out)["removed"], 1)
+    equal(names(t, two), keys[1:])
+    equal(len(t.records(one)), 5, "the cache keeps it")
+    contains(t.ctl("rm", "-c", one, "--storage", "fleet", "--expired", status=2).errors, "only keys are known")
+    contains(t.ctl("gc", "-c", one, "--storage", "fleet", status=2).errors, "it lies behind the cache")
+    contains(t.ctl("rm", "-c", two, "--storage", "fleet", "--all").text, "removed 4 records from fleet")
+    equal(names(t, two), [])
+
+
+def test_rm_all_reaches_it(t):
+    program, one, two = t.cc(PROGRAM), files_config(t, "one"), files_config(t, "two")
+    bare = t.run([program, 50, 1, 2, 3], config=one).out
+    t.run([program, 50, 4], config=two)
+    t.wait(lambda: len(far(t)) == 4, "four files", 20)
+    t.bodies()
+    equal(json.loads(t.ctl("rm", "-c", one, "--all", "--json").out)["far_removed"], 3)
+    equal(len(far(t)), 1, "what this cache never had stays")
+    equal(t.run([program, 50, 1, 2, 3], config=one).out, bare)
+    equal(t.bodies(), 3)
+
+
+def test_a_storage_that_cant_be_listed(t):
+    program, config = t.cc(PROGRAM), bad_config(t, "return -ENOENT;")
+    t.run([program, 5, 1], config=config)
+    contains(t.ctl("ls", "-c", config, "--storage", "fleet", status=2).errors, "the plugin doesn't support this")
+    contains(t.ctl("rm", "-c", config, "--all", status=1).errors, "the plugin doesn't support this")
+    equal(len(t.records(config)), 0, "the cache's are gone all the same")
 
 
 def test_private_tasks_need_a_secret(t):
