@@ -86,9 +86,10 @@ static void look(struct asked *a, Dwarf_Die *parent, const char *scope, int dept
         }
         if (tc_dwarf_has_scopes(tag)) {
             char inner[MAX_SCOPE];
-            (void)snprintf(inner, sizeof inner, "%s%s%s", scope, own != NULL ? own : "",
-                           own != NULL ? "::" : "");
-            look(a, &die, inner, depth + 1);
+            int bytes = snprintf(inner, sizeof inner, "%s%s%s", scope, own != NULL ? own : "",
+                                 own != NULL ? "::" : "");
+            if (bytes >= 0 && (size_t)bytes < sizeof inner)
+                look(a, &die, inner, depth + 1);
         }
     } while (tc_dwarf_next(&die));
 }

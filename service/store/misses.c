@@ -63,7 +63,7 @@ int tc_misses_gone(struct tc_store *s, const struct tc_record *head, enum tc_gon
                         .when_ns = tc_wall_ns(),
                         .order = s->state.next_record,
                         .task = head->task};
-    void *entry;
+    void *entry = NULL;
     int r = add(s, TC_RING_GONE, sizeof g, &entry);
 
     if (r == 0)
@@ -105,7 +105,7 @@ int tc_store_note_miss(struct tc_store *s, const struct tc_miss *miss, const voi
     size_t rest_bytes = (size_t)miss->identity_bytes + miss->material_bytes + miss->text_bytes;
     int wrong = miss->record_id != 0;
     struct tc_miss m = *miss;
-    void *entry;
+    void *entry = NULL;
     int r = tc_store_begin(s);
 
     if (r < 0)
