@@ -75,6 +75,15 @@ static int is_exact(const struct tc_call *c, uint32_t i)
            tc_element_of(c->hook, &c->hook->params[e->param]).layout == NULL;
 }
 
+/* Is what tc_overlap_input() is told of it all of the input? */
+static int is_one_range(const struct tc_call *c, uint32_t param)
+{
+    const struct tc_param *p = &c->hook->params[param];
+    struct tc_element e = tc_element_of(c->hook, p);
+
+    return p->shape == TC_SHAPE_STRING || (p->shape == TC_SHAPE_ARRAY && !tc_follows(&e));
+}
+
 void tc_overlap_input(struct tc_call *c, uint32_t param, uint64_t address, uint64_t bytes,
                       uint64_t left)
 {
@@ -86,7 +95,7 @@ void tc_overlap_input(struct tc_call *c, uint32_t param, uint64_t address, uint6
         if (c->out[i].param == param || !touch(in, out))
             continue;
         note(&c->overlaps, param, c->out[i].param, left, address - out.address);
-        if (is_exact(c, i) && address - out.address < out.bytes &&
+        if (is_one_range(c, param) && is_exact(c, i) && address - out.address < out.bytes &&
             bytes <= out.bytes - (address - out.address))
             c->overlaps.inside |= 1u << param;
     }
