@@ -194,6 +194,9 @@ static uint32_t measure(struct tc_call *c, const struct tc_element *e, const str
     return r;
 }
 
+/* Functions of their own: a hit has 2 KiB of stack, and others' inputs lie deeper. */
+#define APART __attribute__((noinline)) static
+
 static uint32_t add_array(struct tc_call *c, const struct tc_param *p, uint64_t address,
                           struct tc_material *m)
 {
@@ -261,8 +264,8 @@ static uint32_t add_string(struct tc_call *c, const struct tc_param *p, uint64_t
     return 0;
 }
 
-static uint32_t add_codec(struct tc_call *c, const struct tc_param *p, uint64_t address,
-                          struct tc_material *m)
+APART uint32_t add_codec(struct tc_call *c, const struct tc_param *p, uint64_t address,
+                         struct tc_material *m)
 {
     struct tc_context *x =
         (struct tc_context *)(void *)((char *)c - offsetof(struct tc_context, call));
@@ -279,8 +282,8 @@ static uint32_t add_codec(struct tc_call *c, const struct tc_param *p, uint64_t 
     return 0;
 }
 
-static uint32_t add_file(struct tc_call *c, const struct tc_param *p, uint64_t address,
-                         struct tc_material *m)
+APART uint32_t add_file(struct tc_call *c, const struct tc_param *p, uint64_t address,
+                        struct tc_material *m)
 {
     struct tc_context *x =
         (struct tc_context *)(void *)((char *)c - offsetof(struct tc_context, call));
@@ -301,8 +304,8 @@ static uint32_t add_file(struct tc_call *c, const struct tc_param *p, uint64_t a
     return 0;
 }
 
-static uint32_t add_function(struct tc_call *c, const struct tc_param *p, uint64_t address,
-                             struct tc_material *m)
+APART uint32_t add_function(struct tc_call *c, const struct tc_param *p, uint64_t address,
+                            struct tc_material *m)
 {
     unsigned char digest[TC_FUNCTION_DIGEST];
     struct tc_context *x =
@@ -319,8 +322,8 @@ static uint32_t add_function(struct tc_call *c, const struct tc_param *p, uint64
 }
 
 /* Several strings: the count, then each with its length; UINT64_MAX stands for NULL. */
-static uint32_t add_strings(struct tc_call *c, const struct tc_param *p, uint64_t address,
-                            struct tc_material *m)
+APART uint32_t add_strings(struct tc_call *c, const struct tc_param *p, uint64_t address,
+                           struct tc_material *m)
 {
     /* Each is read once where it is used: another thread may make it NULL. */
     const volatile uint64_t *strings = (const volatile void *)(uintptr_t)address;
@@ -446,39 +449,48 @@ static uint32_t begin_prepared(const struct tc_hook *h, struct tc_material *m)
     return 0;
 }
 
+/* The key begins with what a template says. */
+APART uint32_t begin_with_text(struct tc_context *x, struct tc_call *c)
+{
+    struct tc_key_text key;
+    uint32_t r = tc_template_text(x, c, &key);
+
+    if (r != 0)
+        return r;
+    tc_material_init(&c->material, x->material, &x->hash, x->call.seed);
+    return tc_prepare_with_key(c->hook, &key, &c->material);
+}
+
+/* ... or with what key functions give. */
+APART uint32_t begin_with_functions(struct tc_context *x, struct tc_call *c,
+                                    const struct tc_flow *flow)
+{
+    struct tc_key_member members[TC_MAX_KEY_FUNCTIONS];
+    uint32_t count, r = tc_key_functions(x, c, members, &count);
+
+    tc_material_init(&c->material, x->material, &x->hash, x->call.seed);
+    return r != 0 ? r : tc_prepare_with_functions(c->hook, flow, members, count, &c->material);
+}
+
 uint32_t tc_capture_key(struct tc_context *x, struct tc_call *c)
 {
     const uint32_t of_flow = TC_POLICY_RUN_ID | TC_POLICY_FLOW_PARAMETERS;
     const struct tc_hook *h = c->hook;
+    const struct tc_flow *flow = (h->active.policy & of_flow) != 0 ? c->flow : NULL;
     struct tc_material *m = &c->material;
-    struct tc_key_text key;
     uint32_t r;
 
     tc_overlaps_begin(c);
     if (h->active.policy & TC_POLICY_KEY) {
-        r = tc_template_text(x, c, &key);
-        if (r != 0)
-            return r;
-        tc_material_init(m, x->material, &x->hash, x->call.seed);
-        r = tc_prepare_with_key(h, &key, m);
+        r = begin_with_text(x, c);
         return r != 0 ? r : end_key(c, m);
     }
     if (h->active.policy & TC_POLICY_FUNCTION) {
-        struct tc_key_member members[TC_MAX_KEY_FUNCTIONS];
-        uint32_t count;
-
-        r = tc_key_functions(x, c, members, &count);
+        r = begin_with_functions(x, c, flow);
+    } else {
         tc_material_init(m, x->material, &x->hash, x->call.seed);
-        if (r == 0)
-            r = tc_prepare_with_functions(h, (h->active.policy & of_flow) != 0 ? c->flow : NULL,
-                                          members, count, m);
-        if (r == 0)
-            r = add_inputs(c, m);
-        return r != 0 ? r : end_key(c, m);
+        r = flow != NULL ? tc_prepare_in_flow(h, flow, m) : begin_prepared(h, m);
     }
-    tc_material_init(m, x->material, &x->hash, x->call.seed);
-    r = c->flow != NULL && (h->active.policy & of_flow) != 0 ? tc_prepare_in_flow(h, c->flow, m)
-                                                             : begin_prepared(h, m);
     if (r == 0)
         r = add_inputs(c, m);
     return r != 0 ? r : end_key(c, m);

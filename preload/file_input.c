@@ -18,15 +18,26 @@ static int64_t now_ns(void)
     return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
-static struct tc_file_id id_of(const struct stat *s)
+/* Which regular file it is: 0, -EINVAL (no regular one) or another errno. A function of its own, as
+ * is tells_writes(), so that a hit's stack doesn't hold what the kernel fills in while it reads. */
+__attribute__((noinline)) static int regular_file(int fd, const char *path, int flags,
+                                                  struct tc_file_id *ret)
 {
-    return (struct tc_file_id){
-        .dev = s->st_dev,
-        .ino = s->st_ino,
-        .size = (uint64_t)s->st_size,
-        .mtime_ns = s->st_mtim.tv_sec * 1000000000ll + s->st_mtim.tv_nsec,
-        .ctime_ns = s->st_ctim.tv_sec * 1000000000ll + s->st_ctim.tv_nsec,
+    struct stat s;
+    int r = (int)TC_SYS(SYS_newfstatat, fd, path, &s, flags, 0, 0);
+
+    if (r < 0)
+        return r;
+    if (!S_ISREG(s.st_mode))
+        return -EINVAL;
+    *ret = (struct tc_file_id){
+        .dev = s.st_dev,
+        .ino = s.st_ino,
+        .size = (uint64_t)s.st_size,
+        .mtime_ns = s.st_mtim.tv_sec * 1000000000ll + s.st_mtim.tv_nsec,
+        .ctime_ns = s.st_ctim.tv_sec * 1000000000ll + s.st_ctim.tv_nsec,
     };
+    return 0;
 }
 
 static int same_file(const struct tc_file_id *a, const struct tc_file_id *b)
@@ -43,7 +54,7 @@ static int at_rest(const struct tc_file_id *id, int64_t now)
 
 /* Where there is no disk, pages are never brought there, and mappings write unseen for good: only
  * file systems that are known to do it (linux/magic.h). */
-static int tells_writes(int fd)
+__attribute__((noinline)) static int tells_writes(int fd)
 {
     struct statfs s;
 
@@ -78,11 +89,6 @@ static void remember(struct tc_context *x, const struct tc_file_id *id, struct t
     f->digest = digest;
 }
 
-static int file_stat(int fd, struct stat *ret)
-{
-    return (int)TC_SYS(SYS_fstat, fd, ret, 0, 0, 0, 0);
-}
-
 static int read_whole(struct tc_context *x, int fd, uint64_t *ret_size)
 {
     uint64_t at = 0;
@@ -106,16 +112,12 @@ static int read_whole(struct tc_context *x, int fd, uint64_t *ret_size)
 /* What the descriptor leads to counts, and only if nobody writes to it meanwhile. */
 static uint32_t digest_open(struct tc_context *x, int fd, struct tc_file_content *ret)
 {
-    struct stat before, after;
     struct tc_file_id id, id_after;
     int64_t now = now_ns();
 
-    if (file_stat(fd, &before) < 0 || !S_ISREG(before.st_mode) || read_whole(x, fd, &ret->size) < 0)
+    if (regular_file(fd, "", AT_EMPTY_PATH, &id) < 0 || read_whole(x, fd, &ret->size) < 0 ||
+        regular_file(fd, "", AT_EMPTY_PATH, &id_after) < 0)
         return TC_R_UNREADABLE_FILE;
-    if (file_stat(fd, &after) < 0)
-        return TC_R_UNREADABLE_FILE;
-    id = id_of(&before);
-    id_after = id_of(&after);
     if (!same_file(&id, &id_after) || ret->size != id.size)
         return TC_R_INPUTS_CHANGED;
     ret->digest = tc_hash_end128(&x->hash);
@@ -129,33 +131,31 @@ uint32_t tc_file_input(struct tc_context *x, const char *path, struct tc_file_co
 {
     const struct tc_known_file *known;
     struct tc_file_id id;
-    struct stat s;
-    long r;
     uint32_t reason;
+    int r;
 
     if (tc_is_sandboxed())
         return TC_R_SANDBOXED;
     memset(ret, 0, sizeof *ret);
     *ret_bytes = sizeof *ret;
     /* Asked first: to open a pipe or a device may do something. */
-    r = TC_SYS(SYS_newfstatat, AT_FDCWD, path, &s, 0, 0, 0);
+    r = regular_file(AT_FDCWD, path, 0, &id);
     if (r == -ENOENT || r == -ENOTDIR) {
         *ret_bytes = 0;
         return 0;
     }
-    if (r < 0 || !S_ISREG(s.st_mode))
+    if (r < 0)
         return TC_R_UNREADABLE_FILE;
-    id = id_of(&s);
     known = find_known(x, &id);
     if (known != NULL) {
         ret->size = id.size;
         ret->digest = known->digest;
         return 0;
     }
-    r = tc_sys_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+    r = (int)tc_sys_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
     if (r < 0)
         return TC_R_UNREADABLE_FILE;
-    reason = digest_open(x, (int)r, ret);
-    tc_sys_close((int)r);
+    reason = digest_open(x, r, ret);
+    tc_sys_close(r);
     return reason;
 }

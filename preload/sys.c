@@ -55,7 +55,7 @@ void *tc_sys_map_file(const char *path, int writable, uint32_t owner, size_t *re
 
 enum {
     PAGE = 4096, /* the smallest there is: probing more often than needed does no harm */
-    BATCH = 16,
+    BATCH = 4,   /* of a hit's stack, which is 2 KiB */
 };
 
 int tc_sys_readable(uint64_t address, uint64_t bytes)

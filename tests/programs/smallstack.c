@@ -1,6 +1,4 @@
-/* Threads with the smallest stack, 16 KiB, that call tasks. With the argument `measure` it also
- * prints how many bytes of stack the second call of one key took; that number differs between runs
- * with and without the runtime. */
+/* Threads with the smallest stack, 16 KiB, that call tasks. */
 #include <pthread.h>
 #include <stdint.h>
 
@@ -23,31 +21,6 @@ static void *run(void *arg)
     return (void *)sum;
 }
 
-#define WATCHED 8192
-
-/* The lowest byte of 8 KiB of stack below the caller that `x`'s call wrote to. */
-__attribute__((noinline)) static size_t paint_and_call(int x)
-{
-    uint8_t out[64];
-    volatile unsigned char *top = __builtin_frame_address(0);
-    volatile unsigned char *low = (volatile unsigned char *)((uintptr_t)top - WATCHED - 256);
-    size_t i = 0;
-
-    for (i = 0; i < WATCHED; i++)
-        low[i] = 0xd3;
-    (void)small_task(x, out, sizeof out);
-    for (i = 0; i < WATCHED && low[i] == 0xd3; i++)
-        ;
-    return WATCHED + 256 - i;
-}
-
-static void *measure(void *arg)
-{
-    (void)paint_and_call(1);
-    *(size_t *)arg = paint_and_call(1);
-    return NULL;
-}
-
 static void *in_thread(void *(*f)(void *), void *arg)
 {
     pthread_t t;
@@ -61,14 +34,9 @@ static void *in_thread(void *(*f)(void *), void *arg)
     return result;
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
     for (long i = 0; i < 10; i++)
         printf("thread %ld: %ld\n", i, (long)in_thread(run, (void *)i));
-    if (argc > 1 && strcmp(argv[1], "measure") == 0) {
-        size_t used = 0;
-        (void)in_thread(measure, &used);
-        printf("stack %zu\n", used);
-    }
     return 0;
 }
