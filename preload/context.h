@@ -146,7 +146,9 @@ struct tc_context {
     uint32_t flight_end;
     struct tc_flows flows;
     struct tc_call call;
-    struct tc_store_view store; /* as the last look-up saw it */
+    struct tc_store_view store;   /* as the last look-up saw it */
+    struct tc_store_view seen;    /* as this one sees it */
+    struct tc_record_view record; /* that it found */
     struct tc_table table;
     struct tc_hash_state hash;
     struct tc_walk walk[TC_MAX_DEPTH + 1];

@@ -242,10 +242,11 @@ static void restore_result(struct tc_frame *f, const struct result_registers *r)
     f->x87_count = 0;
 }
 
-/* On failure the frame holds the arguments again, as the call goes on in the original. */
-static int replay_all(struct tc_call *c, struct tc_output_bytes *s)
+/* On failure the frame holds the arguments again, as `before`, as the call goes on in the original.
+ */
+static int replay_all(struct tc_call *c, struct tc_output_bytes *s,
+                      const struct result_registers *before)
 {
-    struct result_registers before = save_result(c->frame);
     int r = 0;
 
     for (uint32_t i = 0; r == 0 && i < c->out_count; i++) {
@@ -257,7 +258,7 @@ static int replay_all(struct tc_call *c, struct tc_output_bytes *s)
                                      : replay_output(c, i, e, s);
     }
     if (r < 0)
-        restore_result(c->frame, &before);
+        restore_result(c->frame, before);
     return r;
 }
 
@@ -265,30 +266,33 @@ static int replay_all(struct tc_call *c, struct tc_output_bytes *s)
  * and only then the caller's memory be touched. */
 static int replay_sound(struct tc_context *x, struct tc_call *c, struct tc_output_bytes *s)
 {
+    struct result_registers before = save_result(c->frame);
     uint32_t why;
     int r;
 
     if (!c->hook->gives_blocks)
-        return replay_all(c, s);
+        return replay_all(c, s, &before);
     r = tc_owned_allocate(x, c);
     if (r < 0)
         return r;
     why = tc_codec_decode(x, c, s->at);
     if (why != 0)
         (void)tc_report_bypass(c, why);
-    r = why != 0 ? -EPROTO : replay_all(c, s);
+    r = why != 0 ? -EPROTO : replay_all(c, s, &before);
     if (r < 0)
         tc_owned_release(c);
     return r;
 }
 
-/* Straight into the caller's memory, which the function would write whole if this came to nothing.
+/* This and the next are functions of their own to keep a small result's stack within 2 KiB.
+ *
+ * Straight into the caller's memory, which the function would write whole if this came to nothing.
  */
-static int replay_directly(struct tc_call *c, const struct tc_store_view *store,
-                           struct tc_output_bytes *s)
+__attribute__((noinline)) static int
+replay_directly(struct tc_call *c, const struct tc_store_view *store, struct tc_output_bytes *s)
 {
     struct result_registers before = save_result(c->frame);
-    int r = replay_all(c, s);
+    int r = replay_all(c, s, &before);
 
     if (r == 0 && !tc_store_was_protected(store)) {
         restore_result(c->frame, &before);
@@ -298,8 +302,9 @@ static int replay_directly(struct tc_call *c, const struct tc_store_view *store,
 }
 
 /* All outputs into memory of our own first. */
-static int replay_aside(struct tc_context *x, struct tc_call *c, const struct tc_store_view *store,
-                        struct tc_output_bytes *s, size_t bytes)
+__attribute__((noinline)) static int replay_aside(struct tc_context *x, struct tc_call *c,
+                                                  const struct tc_store_view *store,
+                                                  struct tc_output_bytes *s, size_t bytes)
 {
     unsigned char *aside = NULL;
     int r;
@@ -359,42 +364,42 @@ static int has_header(const struct tc_call *c, const struct tc_record *h)
 static int replay_value(struct tc_context *x, struct tc_call *c, const struct tc_store_view *store,
                         const void *value, size_t bytes, struct tc_replayed *ret, uint32_t *ret_why)
 {
-    struct tc_record_view v;
+    struct tc_record_view *v = &x->record; /* in the context: a hit has 2 KiB of stack */
     struct tc_output_bytes s;
     int copied = bytes <= sizeof x->scratch, r;
 
     if (copied)
         value = memcpy(x->scratch, value, bytes);
     c->found = TC_FOUND_DAMAGED;
-    if (tc_record_decode(value, bytes, &v) < 0)
+    if (tc_record_decode(value, bytes, v) < 0)
         return -ENOENT;
-    if (!tc_replay_is_valid(c, &v) || !has_header(c, &v.head))
+    if (!tc_replay_is_valid(c, v) || !has_header(c, &v->head))
         return -ENOENT;
-    if (!shape_fits(c, &v)) {
+    if (!shape_fits(c, v)) {
         c->found = TC_FOUND_OTHER_SHAPE;
         *ret_why = TC_R_SHAPE_DIFFERS;
         return -ENOENT;
     }
-    s = tc_output_bytes_of(store, &v);
+    s = tc_output_bytes_of(store, v);
     if (!tc_store_was_protected(store))
         return -ESTALE;
     if (c->verifying) {
-        c->record_id = v.head.record_id;
+        c->record_id = v->head.record_id;
         return 0;
     }
-    if ((copied && v.outputs != NULL) || v.head.output_bytes == 0)
+    if ((copied && v->outputs != NULL) || v->head.output_bytes == 0)
         r = replay_sound(x, c, &s);
     else if (writes_whole(c))
         r = replay_directly(c, store, &s);
     else
-        r = replay_aside(x, c, store, &s, v.head.output_bytes);
+        r = replay_aside(x, c, store, &s, v->head.output_bytes);
     if (r == -ENOMEM && c->hook->gives_blocks)
         *ret_why = TC_R_NO_BLOCK;
     if (r == 0 && copied)
-        tc_table_keep(x, c, store, &v);
+        tc_table_keep(x, c, store, v);
     if (r == 0)
-        *ret = (struct tc_replayed){v.head.created_ns, v.head.duration_ns,
-                                    (v.head.flags & TC_RECORD_ERRNO) != 0, v.head.err};
+        *ret = (struct tc_replayed){v->head.created_ns, v->head.duration_ns,
+                                    (v->head.flags & TC_RECORD_ERRNO) != 0, v->head.err};
     return r;
 }
 
@@ -421,38 +426,39 @@ static int replay_staged(struct tc_context *x, struct tc_call *c, const struct t
 
 int tc_replay(struct tc_context *x, struct tc_call *c, struct tc_replayed *ret, uint32_t *ret_why)
 {
+    struct tc_store_view *store = &x->seen;
+
     *ret_why = 0;
     if (c->header_storage != 0 && tc_header_find(x, c) < 0)
         return 0;
     for (int attempt = 0; attempt < 2; attempt++) {
-        struct tc_store_view store;
         const void *value;
         size_t bytes;
-        int r = tc_store_open(c->storage, &x->store, &store);
+        int r = tc_store_open(c->storage, &x->store, store);
         if (r < 0) {
             c->found = TC_FOUND_NO_STORE;
             *ret_why = TC_R_NO_STORE;
             return 0;
         }
-        r = replay_staged(x, c, &store, ret, ret_why);
+        r = replay_staged(x, c, store, ret, ret_why);
         if (r == 0) {
-            tc_store_remember(&x->store, &store);
+            tc_store_remember(&x->store, store);
             return 1;
         }
         if (r == -ENOENT) {
-            r = tc_store_find(&store, c->key.low, &value, &bytes);
+            r = tc_store_find(store, c->key.low, &value, &bytes);
             c->found = r == 0 || r == -ENOENT ? TC_FOUND_NOTHING : TC_FOUND_DAMAGED;
         }
         if (r == 0)
-            r = replay_value(x, c, &store, value, bytes, ret, ret_why);
+            r = replay_value(x, c, store, value, bytes, ret, ret_why);
         if (r == 0) {
-            tc_store_remember(&x->store, &store);
+            tc_store_remember(&x->store, store);
             return 1;
         }
         /* Nothing counts that wasn't protected, not even that there is nothing. */
-        if (tc_store_was_protected(&store)) {
+        if (tc_store_was_protected(store)) {
             if (r == -ENOENT)
-                tc_store_remember(&x->store, &store);
+                tc_store_remember(&x->store, store);
             return 0;
         }
     }
