@@ -132,6 +132,17 @@ bool tc_is_key_prefix(const char *text)
     return n >= 1 && n <= 32;
 }
 
+bool tc_is_key(const char *text, struct tc_key *ret)
+{
+    char half[17];
+    if (!tc_is_key_prefix(text) || strlen(text) != 32)
+        return false;
+    memcpy(half, text, 16);
+    half[16] = 0;
+    *ret = (struct tc_key){.low = strtoull(text + 16, NULL, 16), .high = strtoull(half, NULL, 16)};
+    return true;
+}
+
 bool tc_key_has_prefix(const struct tc_record *head, const char *prefix)
 {
     char hex[33];

@@ -39,6 +39,8 @@ void tc_key_hex(const struct tc_record *head, char ret[33]);
 bool tc_task_matches(const char *glob, const char *identity);
 /* Is this text the beginning of a key: 1 to 32 hex digits? */
 bool tc_is_key_prefix(const char *text);
+/* Is it a whole key? */
+bool tc_is_key(const char *text, struct tc_key *ret);
 bool tc_key_has_prefix(const struct tc_record *head, const char *prefix);
 
 /* The one record of a key prefix. -ENOENT, -EINVAL; -EMLINK: several, which are listed on stderr.

@@ -18,8 +18,10 @@ struct tc_far_view {
     struct tc_reader reader;
     struct tc_catalog catalog;
 };
-/* On failure the problem was printed. Always to be closed. */
-int tc_far_open(struct tc_session *s, struct tc_far_view *ret);
+/* The keys that `words` may mean: all, or, if these are nothing but whole keys and the storage can
+ * be asked for one, those that are there. On failure the problem was printed. Always to be closed.
+ */
+int tc_far_open(struct tc_session *s, const struct tc_words *words, struct tc_far_view *ret);
 void tc_far_close(struct tc_far_view *v);
 /* NULL: the cache doesn't have it. */
 const struct tc_item *tc_far_item(const struct tc_catalog *c, struct tc_key key);

@@ -35,7 +35,47 @@ bool tc_far_fits(const struct tc_item *item, struct tc_key key, const struct tc_
     return words->count == 0;
 }
 
-int tc_far_open(struct tc_session *s, struct tc_far_view *ret)
+static bool has_key(const struct tc_far_view *v, struct tc_key key)
+{
+    for (size_t i = 0; i < v->count; i++)
+        if (v->key[i].low == key.low && v->key[i].high == key.high)
+            return true;
+    return false;
+}
+
+/* Of whole keys, those that are there. -ENOTSUP: the words are others, or it can't be asked. */
+static int ask_for(struct tc_session *s, const struct tc_words *words, struct tc_far_view *v)
+{
+    struct tc_key key;
+    for (size_t i = 0; i < words->count; i++)
+        if (!tc_is_key(words->word[i], &key))
+            return -ENOTSUP;
+    if (words->count == 0)
+        return -ENOTSUP;
+    v->key = tc_alloc(words->count * sizeof *v->key);
+    for (size_t i = 0; i < words->count; i++) {
+        (void)tc_is_key(words->word[i], &key);
+        int e = has_key(v, key) ? -ENOENT : tc_far_exists(s, v->remote, key);
+        if (e < 0 && e != -ENOENT)
+            return e;
+        if (e == 0)
+            v->key[v->count++] = key;
+    }
+    return 0;
+}
+
+static int find_keys(struct tc_session *s, const struct tc_words *words, struct tc_far_view *v)
+{
+    int e = ask_for(s, words, v);
+    if (e != -ENOTSUP)
+        return e;
+    free(v->key);
+    v->key = NULL;
+    v->count = 0;
+    return tc_far_list(s, v->remote, &v->key, &v->count);
+}
+
+int tc_far_open(struct tc_session *s, const struct tc_words *words, struct tc_far_view *ret)
 {
     struct tc_cause cause;
     const char *name = tc_flat_str(&s->config_flat, s->far->name);
@@ -49,7 +89,7 @@ int tc_far_open(struct tc_session *s, struct tc_far_view *ret)
         e = tc_cause_set(&cause, ENODEV, TC_R_FAR_STORAGE, name, "no task of the config uses it");
     tc_far_greet(s);
     if (e == 0)
-        e = tc_far_list(s, ret->remote, &ret->key, &ret->count);
+        e = find_keys(s, words, ret);
     if (e < 0 && s->far->used)
         (void)tc_far_cause(e, name, &cause);
     if (e < 0) {
@@ -118,7 +158,7 @@ static void print_json(const struct tc_far_view *v, const struct tc_words *words
 int tc_far_ls(struct tc_session *s, const struct tc_parsed *parsed)
 {
     struct tc_far_view v;
-    int e = tc_far_open(s, &v);
+    int e = tc_far_open(s, &parsed->words, &v);
     if (e == 0 && parsed->common.json)
         print_json(&v, &parsed->words);
     else if (e == 0)

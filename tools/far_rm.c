@@ -33,7 +33,7 @@ int tc_far_rm(struct tc_session *s, const struct tc_parsed *parsed, bool dry_run
     struct tc_cause cause;
     uint64_t removed = 0;
     size_t picked = 0;
-    int e = tc_far_open(s, &v), status = e < 0 ? TC_EXIT_USAGE : TC_EXIT_DONE;
+    int e = tc_far_open(s, &parsed->words, &v), status = e < 0 ? TC_EXIT_USAGE : TC_EXIT_DONE;
     for (size_t i = 0; i < v.count; i++)
         if (tc_far_fits(tc_far_item(&v.catalog, v.key[i]), v.key[i], &parsed->words))
             v.key[picked++] = v.key[i];

@@ -455,8 +455,33 @@ def test_a_storage_that_cant_be_listed(t):
     program, config = t.cc(PROGRAM), bad_config(t, "return -ENOENT;")
     t.run([program, 5, 1], config=config)
     contains(t.ctl("ls", "-c", config, "--storage", "fleet", status=2).errors, "the plugin doesn't support this")
+    contains(t.ctl("ls", "-c", config, "--storage", "fleet", "12" * 16, status=2).errors, "the plugin doesn't support this")
     contains(t.ctl("rm", "-c", config, "--all", status=1).errors, "the plugin doesn't support this")
     equal(len(t.records(config)), 0, "the cache's are gone all the same")
+
+
+ASKED = BAD.replace("static int init(", """
+static int exists(void *data, const char *key, struct taskcache_error *error)
+{
+    (void)data, (void)error;
+    return key[0] == 'a' ? 0 : -ENOENT;
+}
+static int drop(void *data, const char *key, struct taskcache_error *error)
+{
+    return exists(data, key, error);
+}
+static int init(""").replace(".put = put}", ".put = put, .exists = exists, .remove = drop}")
+
+
+def test_a_storage_that_can_only_be_asked_for_keys(t):
+    t.cc(t.write("bad.c", ASKED % ("return -ENOENT;", "return 0;")), "bad.so", flags=("-shared", "-fPIC", f"-I{ROOT}/plugin-api/include"))
+    config = t.config(CONFIG.format(cache="a", plugin="./bad.so", type="bad.place", more="", task=""))
+    there, other, gone = "a" * 32, "a" * 31 + "0", "b" * 32
+    equal(names(t, config, other, gone, there, there.upper()), [other, there])
+    equal(names(t, config, gone), [])
+    contains(t.ctl("ls", "-c", config, "--storage", "fleet", "aaa", status=2).errors, "the plugin doesn't support this")
+    contains(t.ctl("rm", "-c", config, "--storage", "fleet", "-n", there, gone).text, "would remove 1 record from fleet")
+    contains(t.ctl("rm", "-c", config, "--storage", "fleet", there, gone).text, "removed 1 record from fleet")
 
 
 def test_private_tasks_need_a_secret(t):
