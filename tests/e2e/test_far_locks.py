@@ -76,24 +76,39 @@ def files(t, cache, manager="files.locks"):
         task="    result_storage: fleet\n"), cache + ".yaml")
 
 
+def tiny(t, cache):
+    """The same of the example that shows everything: its files hold eight bytes of seconds, and the owner's digits."""
+    for name in ("far", "locks"):
+        (t.dir / name).mkdir(exist_ok=True)
+    return t.config(CONFIG.format(
+        cache=cache, plugins=f"{{ path: {t.build}/plugin-api/examples/tiny/tiny.so, options: {{ results: {t.dir}/far, locks: {t.dir}/locks }} }}",
+        manager="tiny.locks", storages="storages: { fleet: { type: tiny.shelf, timeout: 1s } }", task="    result_storage: fleet\n"), cache + ".yaml")
+
+
 def start(t, program, config):
     return subprocess.Popen([t.cachectl, "run", "-c", config, "--", program, "7"], env=t.env, cwd=t.dir, stdout=subprocess.PIPE)
+
+
+def ends_ns(content):
+    if len(content) == 40:
+        return int.from_bytes(content[:8], "little") * 1000000000
+    words = content.split()
+    return int(words[1]) if len(words) == 2 else 0
 
 
 def held(t):
     """Lock files of a lock that isn't over."""
     there = (t.dir / "locks").glob("*") if (t.dir / "locks").exists() else []
-    words = [p.read_text().split() for p in there]
-    return sum(len(w) == 2 and int(w[1]) > time.time_ns() for w in words)
+    return sum(ends_ns(p.read_bytes()) > time.time_ns() for p in there)
 
 
 def logged(t):
     return t.body_log.read_text().count("\n") if t.body_log.exists() else 0
 
 
-def test_one_of_two_machines_runs(t):
+def one_runs(t, machine):
     t.env["SLOW_MS"] = "0"
-    program, one, two = t.cc(PROGRAM), files(t, "one"), files(t, "two")
+    program, one, two = t.cc(PROGRAM), machine(t, "one"), machine(t, "two")
     bare = t.bare([program, 7]).out
     t.bodies()
     t.env["SLOW_MS"] = "3000"
@@ -103,6 +118,14 @@ def test_one_of_two_machines_runs(t):
     equal(first.communicate(timeout=300)[0], bare)
     equal(t.bodies(), 1, "the second one waited and found the first one's result")
     t.wait(lambda: held(t) == 0, "the lock to be given back", 20)
+
+
+def test_one_of_two_machines_runs(t):
+    one_runs(t, files)
+
+
+def test_one_of_two_machines_runs_by_tinys_locks(t):
+    one_runs(t, tiny)
 
 
 def test_a_killed_holder_lets_go(t):
@@ -133,10 +156,10 @@ def test_a_lock_is_renewed(t):
     equal(t.bodies(), 1)
 
 
-def test_a_killed_services_lock_lapses(t):
+def lapses(t, machine):
     """Nobody renews it: after its 10 s another machine gets it; the first one's program goes on."""
     t.env["SLOW_MS"] = "0"
-    program, one, two = t.cc(PROGRAM), files(t, "one"), files(t, "two")
+    program, one, two = t.cc(PROGRAM), machine(t, "one"), machine(t, "two")
     bare = t.bare([program, 7]).out
     t.bodies()
     t.env["SLOW_MS"] = "30000"
@@ -151,6 +174,14 @@ def test_a_killed_services_lock_lapses(t):
     if first.poll() is not None or took < 5:
         raise AssertionError(f"it didn't wait for the lock's time: {took} s")
     equal(first.communicate(timeout=60)[0], bare)
+
+
+def test_a_killed_services_lock_lapses(t):
+    lapses(t, files)
+
+
+def test_tinys_locks_lapse(t):
+    lapses(t, tiny)
 
 
 def misbehave(t, acquire, start="return 0;", said=""):

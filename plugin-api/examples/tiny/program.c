@@ -6,16 +6,15 @@
 
 #define SLOW __attribute__((noinline)) extern
 
-struct words {
-    struct words *next;
-    char *text;
-};
+/* Made by malloc(); `bytes` is the size of all of it. */
+typedef struct words {
+    size_t bytes;
+    char text[][8];
+} words;
 
 SLOW double slow_sum(const double *x, int n);
-SLOW int slow_pack(const void *in, size_t n, unsigned char *packed, size_t capacity);
 SLOW double slow_forecast(int64_t when);
-SLOW struct words *slow_words(const char *text);
-SLOW int slow_longest(const struct words *w);
+SLOW words *slow_sort(const words *w);
 
 double slow_sum(const double *x, int n)
 {
@@ -27,74 +26,41 @@ double slow_sum(const double *x, int n)
     return sum;
 }
 
-/* Runs of equal bytes as (count, byte). */
-int slow_pack(const void *in, size_t n, unsigned char *packed, size_t capacity)
-{
-    const unsigned char *p = in;
-    size_t used = 0;
-
-    fputs("slow_pack\n", stderr);
-    for (size_t i = 0, run; i < n; i += run) {
-        for (run = 1; i + run < n && run < 255 && p[i + run] == p[i]; run++)
-            ;
-        if (capacity - used < 2)
-            return -1;
-        packed[used++] = (unsigned char)run;
-        packed[used++] = p[i];
-    }
-    return (int)used;
-}
-
 double slow_forecast(int64_t when)
 {
     fputs("slow_forecast\n", stderr);
     return (double)(when / 3600 % 24);
 }
 
-struct words *slow_words(const char *text)
+static int by_length(const void *a, const void *b)
 {
-    struct words *first = NULL, **end = &first;
-
-    fputs("slow_words\n", stderr);
-    while (*(text += strspn(text, " ")) != 0) {
-        size_t bytes = strcspn(text, " ");
-        *end = malloc(sizeof **end);
-        **end = (struct words){NULL, strndup(text, bytes)};
-        end = &(*end)->next;
-        text += bytes;
-    }
-    return first;
+    return (int)strlen(a) - (int)strlen(b);
 }
 
-int slow_longest(const struct words *w)
+words *slow_sort(const words *w)
 {
-    size_t longest = 0;
+    words *sorted = malloc(w->bytes);
 
-    fputs("slow_longest\n", stderr);
-    for (; w != NULL; w = w->next)
-        if (strlen(w->text) > longest)
-            longest = strlen(w->text);
-    return (int)longest;
+    fputs("slow_sort\n", stderr);
+    memcpy(sorted, w, w->bytes);
+    qsort(sorted->text, (w->bytes - sizeof *w) / sizeof w->text[0], sizeof w->text[0], by_length);
+    return sorted;
 }
 
 int main(void)
 {
+    static const char texts[][8] = {"quick", "brownie", "a", "fox"};
     const double x[] = {1, 2, 3.5};
-    unsigned char packed[16];
-    struct words *w = slow_words("the quick brown fox");
+    words *w = malloc(sizeof *w + sizeof texts), *sorted;
 
+    w->bytes = sizeof *w + sizeof texts;
+    memcpy(w->text, texts, sizeof texts);
     printf("%g\n", slow_sum(x, 3));
-    for (int n = slow_pack("aaaabbc", 7, packed, sizeof packed), i = 0; i < n; i += 2)
-        printf("%d%c ", packed[i], packed[i + 1]);
     printf("%g %g\n", slow_forecast(7200), slow_forecast(7300));
-    printf("longest %d:", slow_longest(w));
-    while (w != NULL) {
-        struct words *next = w->next;
-        printf(" %s", w->text);
-        free(w->text);
-        free(w);
-        w = next;
-    }
-    putchar('\n');
+    sorted = slow_sort(w);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        printf("%s\n", sorted->text[i]);
+    free(sorted);
+    free(w);
     return 0;
 }

@@ -1,126 +1,149 @@
 /*
- * A plugin in one page: tasks, a key function, a codec, an option, an error. It makes the functions
- * of program.c (an imaginary libslow) cacheable; `test.sh` runs it.
- *
- *     cc -shared -fPIC -I../../include -o tiny.so tiny.c
- *     cachectl run --plugin ./tiny.so -- ./program
+ * All that a plugin can have, in one page: tasks, options, a key function, a codec, an observer, a
+ * storage, a lock manager, for the functions of program.c. test.sh has a config, and runs it.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
+#include <sys/file.h>
 #include <taskcache/plugin.h>
+#include <time.h>
+#include <unistd.h>
 
 static const struct taskcache_task tasks[] = {
     /* The declaration from the header, and what C can't say: x points at n doubles. */
     TASKCACHE_TASK(.symbol = "slow_sum", .prototype = "double slow_sum(const double x[n], int n)"),
-
-    /* The length of the output is known only afterwards: `<=` says how much room this call has. A
-     * negative return is an error, which shouldn't be replayed. */
-    TASKCACHE_TASK(.symbol = "slow_pack",
-                   .prototype = "int slow_pack(const void in[n], size_t n,"
-                                " out uint8_t packed[return <= capacity], size_t capacity)",
-                   .skip = "n == 0", .success = "return >= 0", .cache_expiration = "7d"),
-
-    /* Answers hold for an hour, so the hour is the key, by the key function below. */
     TASKCACHE_TASK(.symbol = "slow_forecast", .prototype = "double slow_forecast(int64_t when)",
-                   .cache_policy = "KEY(tiny.hour) + TASK_SOURCE"),
-
-    /* A type of libslow's own goes through the codec below. */
-    TASKCACHE_TASK(.symbol = "slow_words", .types = "struct words;",
-                   .prototype = "codec(tiny.words) struct words *slow_words(const char *text)"),
-    TASKCACHE_TASK(.symbol = "slow_longest", .types = "struct words;",
-                   .prototype = "int slow_longest(codec(tiny.words) const struct words *w)"),
+                   .cache_policy = "KEY(tiny.hour) + TASK_SOURCE", .skip = "when < 0"),
+    TASKCACHE_TASK(.symbol = "slow_sort", .types = "typedef struct words words;",
+                   .prototype = "codec(words) words *slow_sort(codec(words) const words *w)"),
 };
+
+#pragma GCC diagnostic ignored "-Wunused-parameter" /* few need all that they are given */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+#define CALL  void *data, const struct taskcache_call *call
+#define ERROR struct taskcache_error *error
 
 static const struct taskcache_host *host;
-static int64_t hour_seconds = 3600; /* options: { hour: 60 } */
+static int64_t hour_seconds = 3600; /* forecasts hold for so long: it is their key */
 
-static int hour(void *data, const struct taskcache_call *call, struct taskcache_cursor *key,
-                struct taskcache_error *error)
+static int hour(CALL, struct taskcache_cursor *key, ERROR)
 {
     const struct taskcache_value *when = taskcache_value(call, "when");
-    int64_t hours;
 
-    (void)data;
-    if (when == NULL || when->kind != TASKCACHE_INTEGER) {
-        host->cause(error, "the task has no integer `when`");
-        return -EINVAL;
-    }
-    hours = when->integer / hour_seconds;
-    taskcache_put(key, &hours, sizeof hours);
+    if (when == NULL || when->kind != TASKCACHE_INTEGER)
+        return -EINVAL; /* somebody's config has it for another task: that runs uncached */
+    taskcache_put(key, (int64_t[]){hour_seconds, when->integer / hour_seconds}, 16);
     return 0;
 }
 
-/* libslow's header says: a list, to be freed word by word with free(). */
-struct words {
-    struct words *next;
-    char *text;
-};
-
-static int digest(void *data, const struct taskcache_call *call, const void *object,
-                  struct taskcache_digest *d, struct taskcache_error *error)
+/* Only who knows the library knows a `words`: a block that begins with its size, a size_t. */
+static int digest(CALL, const void *words, struct taskcache_digest *to, ERROR)
 {
-    (void)data, (void)call, (void)error;
-    for (const struct words *w = object; w != NULL; w = w->next)
-        host->add(d, w->text, strlen(w->text) + 1); /* with the NUL: "a" "b" isn't "ab" */
+    host->add(to, words, *(const size_t *)words);
     return 0;
 }
 
-static int encode(void *data, const struct taskcache_call *call, const void *object,
-                  struct taskcache_cursor *to, struct taskcache_error *error)
+static int encode(CALL, const void *words, struct taskcache_cursor *to, ERROR)
 {
-    (void)data, (void)call, (void)error;
-    for (const struct words *w = object; w != NULL; w = w->next)
-        taskcache_put(to, w->text, strlen(w->text) + 1);
+    taskcache_put(to, words, *(const size_t *)words);
     return 0;
 }
 
-static int decode(void *data, const struct taskcache_call *call, const void *bytes, uint64_t count,
-                  void **object, struct taskcache_error *error)
+static int decode(CALL, const void *bytes, uint64_t count, void **words, ERROR)
 {
-    struct words *first = NULL, **end = &first;
-
-    (void)data, (void)call;
-    for (const char *p = bytes, *stop = p + count; p < stop; p += strlen(p) + 1) {
-        struct words *w = host->allocate(sizeof *w);
-        char *text = w != NULL ? host->allocate(strlen(p) + 1) : NULL;
-        if (text == NULL) {
-            host->release(w);
-            for (; first != NULL; first = w) { /* nothing is kept on an error */
-                w = first->next;
-                host->release(first->text);
-                host->release(first);
-            }
-            host->cause(error, "no memory for a list of words");
-            return -ENOMEM;
-        }
-        *w = (struct words){NULL, strcpy(text, p)};
-        *end = w;
-        end = &w->next;
-    }
-    *object = first;
-    return 0;
+    *words = host->allocate(count);
+    return *words != NULL && memcpy(*words, bytes, count) != NULL ? 0 : -ENOMEM;
 }
 
-static int init(const struct taskcache_host *h, struct taskcache_error *error)
+/* The last ones run in processes of their own, not in the program. */
+static void notify(void *file, const struct taskcache_event *e)
 {
-    static const struct taskcache_key_function key = {sizeof key, 0, "hour", NULL, hour};
-    static const struct taskcache_codec words = {sizeof words, 1,      "words", NULL,
-                                                 digest,       encode, decode};
-    const struct taskcache_option *o = h->option(h, "hour");
+    int fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+    dprintf(fd, "%s %u %llu\n", e->task, e->kind, (unsigned long long)e->count);
+    close(fd);
+}
+
+static int enter(void *option, ERROR)
+{
+    const struct taskcache_option *o = host->option(host, option);
+
+    return o != NULL && chdir(o->text) == 0 ? 0 : -ENOTDIR;
+}
+
+static int get(void *data, const char *key, struct taskcache_cursor *to, ERROR)
+{
+    char part[4096];
+    int fd = open(key, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? 0 : -errno;
+
+    while (fd >= 0 && (n = read(fd, part, sizeof part)) > 0)
+        taskcache_put(to, part, (uint64_t)n); /* what there is no room for is counted */
+    close(fd);
+    return (int)n;
+}
+
+static int put(void *data, const char *key, const void *bytes, uint64_t count, ERROR)
+{
+    char part[] = "part-XXXXXX"; /* another name first: nobody gets half of it */
+    int fd = mkstemp(part), whole = write(fd, bytes, count) == (ssize_t)count;
+
+    if (close(fd) == 0 && whole && rename(part, key) == 0)
+        return 0;
+    unlink(part);
+    return -EIO;
+}
+
+/* The key's file says until when it is whose; flock(): only one at a time looks and changes. */
+static int acquire(void *is_new, const char *key, const char *owner, uint64_t ttl_ns, ERROR)
+{
+    int64_t lock[5] = {0}, now_s = time(NULL);
+    int fd = open(key, O_RDWR | O_CREAT | O_CLOEXEC, 0600), r = 0;
+
+    if (flock(fd, LOCK_EX) != 0 || pread(fd, lock, sizeof lock, 0) < 0)
+        r = -EIO;
+    else if (memcmp(&lock[1], owner, 32) != 0 && (is_new == NULL || lock[0] > now_s))
+        r = is_new != NULL ? -EBUSY : -ENOENT;
+    lock[0] = now_s + (int64_t)(ttl_ns / 1000000000);
+    memcpy(&lock[1], owner, 32);
+    if (r == 0 && pwrite(fd, lock, sizeof lock, 0) != sizeof lock)
+        r = -EIO;
+    close(fd);
+    return r;
+}
+
+static int renew(void *data, const char *key, const char *owner, uint64_t ttl_ns, ERROR)
+{
+    return acquire(NULL, key, owner, ttl_ns, error);
+}
+
+static int release(void *data, const char *key, const char *owner, ERROR)
+{
+    return acquire(NULL, key, owner, 0, error);
+}
+
+static int init(const struct taskcache_host *h, ERROR)
+{
+    const struct taskcache_option *seconds = h->option(h, "hour"), *file = h->option(h, "events");
+    struct taskcache_key_function key = {sizeof key, 0, "hour", NULL, hour};
+    struct taskcache_codec codec = {sizeof codec, 1, "words", NULL, digest, encode, decode};
+    struct taskcache_observer lines = {sizeof lines, 0, "lines", NULL, notify};
+    struct taskcache_storage shelf = {sizeof shelf, 0, "shelf", (void *)"results", enter, get, put};
+    struct taskcache_lock_manager m = {sizeof m, 0,       "locks", (void *)"locks",
+                                       enter,    acquire, renew,   release};
     int r;
 
     host = h;
-    if (o != NULL && (o->kind != TASKCACHE_OPTION_INTEGER || o->integer <= 0)) {
+    if (seconds != NULL && (hour_seconds = seconds->integer) <= 0)
         h->cause(error, "option `hour` is a number of seconds");
-        return -EINVAL;
-    }
-    hour_seconds = o != NULL ? o->integer : hour_seconds;
-    r = h->add_key_function(h, &key);
-    return r == 0 ? h->add_codec(h, &words) : r;
+    lines.data = file != NULL ? (void *)file->text : (void *)"/dev/null";
+    r = hour_seconds <= 0 || h->add_key_function(h, &key) || h->add_codec(h, &codec) ||
+        h->add_observer(h, &lines) || h->add_storage(h, &shelf) || h->add_lock_manager(h, &m);
+    return r == 0 ? 0 : -EINVAL;
 }
 
-/* The code keeps nothing between calls but what init() set: threads and forks do no harm. */
+/* Nothing changes after init(): threads and forks do no harm. */
 TASKCACHE_PLUGIN_WITH_CODE("tiny", "1.0", "MIT", "Functions of an imaginary libslow", tasks,
                            TASKCACHE_THREAD_SAFE | TASKCACHE_FORK_SAFE, init);
