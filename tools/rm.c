@@ -88,6 +88,19 @@ static void print_dry_run(const struct tc_item *item)
     printf("%.*s  %s\n", TC_KEY_SHOWN, key, item->identity);
 }
 
+/* Behind the cache first: a look-up that comes in between would bring it back from there. */
+static int remove_behind(struct rm *rm, struct tc_session *session)
+{
+    struct tc_cause cause;
+    if (!rm->keys.count || tc_session_ensure_service(session, &cause) < 0)
+        return TC_EXIT_DONE; /* the cache's turn tells of it */
+    int status = tc_far_rm_too(session, rm->keys.key, rm->keys.count, &rm->far_removed);
+    /* An answer may still come to what wasn't answered in time. */
+    if (status != TC_EXIT_DONE)
+        tc_client_close(&session->client);
+    return status;
+}
+
 static int remove_picked(struct rm *rm, struct tc_session *session, const struct tc_catalog *c,
                          const bool *picked)
 {
@@ -103,13 +116,13 @@ static int remove_picked(struct rm *rm, struct tc_session *session, const struct
     }
     removed = rm->keys.count;
     bool everything = rm->all && !rm->parsed.words.count && !rm->older_than && !rm->expired;
+    int status = TC_EXIT_DONE;
+    if (!rm->dry_run)
+        status = remove_behind(rm, session);
     if (!rm->dry_run && tc_remove_keys(session, &rm->keys, everything, &removed, &cause) < 0) {
         tc_problem(&cause);
         return TC_EXIT_USAGE;
     }
-    int status = TC_EXIT_DONE;
-    if (!rm->dry_run)
-        status = tc_far_rm_too(session, rm->keys.key, rm->keys.count, &rm->far_removed);
     report(rm, removed);
     return status;
 }

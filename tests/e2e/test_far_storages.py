@@ -451,6 +451,49 @@ def test_rm_all_reaches_it(t):
     equal(t.bodies(), 3)
 
 
+SLOW_REMOVE = r"""
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+static int slow_remove(const char *path)
+{
+    int fd = strstr(path, "began") ? -1 : open(PLACE "/began", O_WRONLY | O_CREAT | O_EXCL, 0600);
+    if (fd >= 0 && write(fd, path, strlen(path)) > 0 && rename(PLACE "/began", PLACE "/began.whole") == 0)
+        for (int i = 0; i < 400 && access(PLACE "/go", F_OK) != 0; i++)
+            usleep(10000);
+    return remove(path);
+}
+#define remove(path) slow_remove(path)
+"""
+
+
+def test_what_is_removed_doesnt_come_back_from_there(t):
+    """A look-up that comes while `rm` is at it."""
+    hook, source = t.write("hook.h", SLOW_REMOVE), f"{ROOT}/plugin-api/examples/files/files.c"
+    t.cc(source, "slow.so", flags=("-shared", "-fPIC", f'-DPLACE="{t.dir}"', "-include", hook, f"-I{ROOT}/plugin-api/include"))
+    program = t.cc(PROGRAM)
+    config = t.config(CONFIG.format(cache="a", plugin="./slow.so", type="files.directory", more=f", options: {{ path: {t.dir}/far }}", task=""))
+    names = {}
+    for x in (1, 2):
+        t.run([program, 50, x], config=config)
+        t.wait(lambda: len(far(t)) == x, "a file", 20)
+        names.update({p.name: x for p in far(t) if p.name not in names})
+    t.bodies()
+    rm = subprocess.Popen([t.cachectl, "rm", "-c", config, "--all"], env=t.env, stdout=subprocess.DEVNULL)
+    t.wait(lambda: (t.dir / "began.whole").exists(), "the first one to go", 20)
+    other = 3 - next(x for name, x in names.items() if name in (t.dir / "began.whole").read_text())
+    p = subprocess.Popen([t.cachectl, "run", "-c", config, "--", program, "50", str(other)], env=t.env, stdout=subprocess.DEVNULL)
+    try:
+        p.wait(0.5)  # in the cache; else it waits for the storage, whose turn comes now
+    except subprocess.TimeoutExpired:
+        pass
+    t.write("go", "")
+    equal((p.wait(60), rm.wait(60)), (0, 0))
+    if t.bodies() == 0:
+        equal((t.records(config), far(t)), ([], []))
+
+
 def test_a_storage_that_cant_be_listed(t):
     program, config = t.cc(PROGRAM), bad_config(t, "return -ENOENT;")
     t.run([program, 5, 1], config=config)
