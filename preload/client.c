@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "preload/link.h"
+#include "preload/connection.h"
 #include "preload/state.h"
 
 /* A turn that only sends takes less, unless its thread has to wait for a processor. */

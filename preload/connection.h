@@ -5,8 +5,8 @@
  * A turn is one thread's: all but the breaker and the lock is for who has it. Any context; no lock is
  * held over the host's code. Negative errno. What has failed is tried again a second later.
  */
-#ifndef TC_PRELOAD_LINK_H
-#define TC_PRELOAD_LINK_H
+#ifndef TC_PRELOAD_CONNECTION_H
+#define TC_PRELOAD_CONNECTION_H
 
 #include "preload/client.h"
 #include "preload/state.h"

@@ -1,4 +1,4 @@
-#include "preload/link.h"
+#include "preload/connection.h"
 
 #include <errno.h>
 #include <string.h>
