@@ -12,28 +12,28 @@ static struct tc_plugin_host *of(const struct taskcache_host *host)
 
 static int add_key(const struct taskcache_host *host, const struct taskcache_key_function *f)
 {
-    return tc_plugin_add_key(&of(host)->table, f);
+    return of(host)->init_is_over ? -EPERM : tc_plugin_add_key(&of(host)->table, f);
 }
 
 static int add_codec(const struct taskcache_host *host, const struct taskcache_codec *c)
 {
-    return tc_plugin_add_codec(&of(host)->table, c);
+    return of(host)->init_is_over ? -EPERM : tc_plugin_add_codec(&of(host)->table, c);
 }
 
 static int add_observer(const struct taskcache_host *host, const struct taskcache_observer *o)
 {
-    return tc_plugin_add_observer(&of(host)->table, o);
+    return of(host)->init_is_over ? -EPERM : tc_plugin_add_observer(&of(host)->table, o);
 }
 
 static int add_storage(const struct taskcache_host *host, const struct taskcache_storage *s)
 {
-    return tc_plugin_add_storage(&of(host)->table, s);
+    return of(host)->init_is_over ? -EPERM : tc_plugin_add_storage(&of(host)->table, s);
 }
 
 static int add_lock_manager(const struct taskcache_host *host,
                             const struct taskcache_lock_manager *m)
 {
-    return tc_plugin_add_lock_manager(&of(host)->table, m);
+    return of(host)->init_is_over ? -EPERM : tc_plugin_add_lock_manager(&of(host)->table, m);
 }
 
 static const struct taskcache_option *option_at(const struct taskcache_host *host, uint32_t i)
@@ -99,6 +99,7 @@ int tc_plugin_host_load(struct tc_plugin_host *h, const char *path, struct taskc
 {
     const struct taskcache_plugin *plugin;
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    int r;
 
     plugin = handle != NULL ? dlsym(handle, "taskcache_plugin") : NULL;
     if (plugin == NULL || plugin->init == NULL)
@@ -119,5 +120,7 @@ int tc_plugin_host_load(struct tc_plugin_host *h, const char *path, struct taskc
         .add_storage = add_storage,
         .add_lock_manager = add_lock_manager,
     };
-    return plugin->init(&h->host, error) == 0 ? 0 : -EPROTO;
+    r = plugin->init(&h->host, error);
+    h->init_is_over = 1;
+    return r == 0 ? 0 : -EPROTO;
 }

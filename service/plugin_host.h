@@ -13,6 +13,7 @@ struct tc_plugin_host {
     struct taskcache_option *options;
     size_t option_count;
     struct tc_plugin_table table;
+    int init_is_over; /* nothing is registered any more */
 };
 
 /* Adds copies of the options (struct tc_plugin_option in `f`); the first of a name counts. 0 or
