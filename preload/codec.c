@@ -41,22 +41,25 @@ static uint32_t begin(struct tc_context *x, struct tc_call *c, const struct tc_p
 uint32_t tc_codec_digest(struct tc_context *x, struct tc_call *c, const struct tc_param *p,
                          uint64_t object, struct tc_codec_content *ret)
 {
-    struct taskcache_digest digest = {&x->hash, 0};
+    struct taskcache_digest *digest;
     struct tc_host_call call;
     struct codec codec;
     uint32_t r = begin(x, c, p, &codec);
 
     if (r != 0)
         return r;
+    digest = &x->plugin_area->digest;
+    *digest = (struct taskcache_digest){&x->hash, 0};
     tc_hash_begin(&x->hash, c->seed);
     call = (struct tc_host_call){.function = (uint64_t)(uintptr_t)codec.methods->digest,
                                  .argument = {address(codec.methods->data),
                                               address(&x->plugin_area->call), object,
-                                              address(&digest), address(&x->plugin_area->error)}};
+                                              address(digest), address(&x->plugin_area->error)}};
     r = codec.methods->digest != NULL ? tc_plugin_call(x, c, codec.plugin, codec.name, &call)
                                       : TC_R_PLUGIN_UNAVAILABLE;
     tc_plugin_end(codec.plugin);
-    *ret = (struct tc_codec_content){digest.bytes, tc_hash_end128(&x->hash)};
+    digest->state = NULL;
+    *ret = (struct tc_codec_content){digest->bytes, tc_hash_end128(&x->hash)};
     return r;
 }
 

@@ -306,6 +306,9 @@ static uint32_t fill_once(struct tc_context *x, struct tc_call *c, struct tc_loa
         memset(memory + room, CANARY, TC_PLUGIN_GUARD);
         return switch_off(x, c, p, what, "wrote beyond its cursor's room");
     }
+    /* It put its bytes elsewhere, and what lies in `memory` is from another call. */
+    if (r == 0 && (cursor->bytes != memory || cursor->room != room))
+        return tc_plugin_complain(x, c, p, what, "moved its cursor");
     *ret_used = cursor->used;
     return r;
 }

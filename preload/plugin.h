@@ -14,9 +14,9 @@
 #include "cache/plugin_table.h"
 #include "preload/context.h"
 
-/* What host->add() adds to. */
+/* What host->add() adds to. In the area, as a plugin may keep the pointer, though it mustn't. */
 struct taskcache_digest {
-    struct tc_hash_state *state;
+    struct tc_hash_state *state; /* NULL: no digest() is at work */
     uint64_t bytes;
 };
 
@@ -29,6 +29,7 @@ struct tc_plugin_area {
     struct taskcache_value values[TC_MAX_PARAMS + 1];
     struct taskcache_error error;
     struct taskcache_cursor cursor;
+    struct taskcache_digest digest;
     char why[400];
     unsigned char room[TC_PLUGIN_ROOM + TC_PLUGIN_GUARD] __attribute__((aligned(64)));
 };

@@ -118,7 +118,7 @@ static const struct taskcache_option *option(const struct taskcache_host *host, 
 
 static void add(struct taskcache_digest *digest, const void *bytes, uint64_t count)
 {
-    if (digest == NULL)
+    if (digest == NULL || digest->state == NULL)
         return;
     tc_hash_add(digest->state, bytes, count);
     digest->bytes += count;

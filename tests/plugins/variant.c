@@ -30,6 +30,12 @@
 #ifndef TASKS
 #define TASKS tasks
 #endif
+#ifndef PROTOTYPE
+#define PROTOTYPE "int f(int x)"
+#endif
+#ifndef LICENCE
+#define LICENCE "MIT"
+#endif
 #ifndef SYMBOL
 #define SYMBOL "f"
 #endif
@@ -60,7 +66,7 @@ __attribute__((visibility("default")))
 __attribute__((visibility("hidden")))
 #endif
 const struct taskcache_task tasks[] = {
-    TASKCACHE_TASK(.symbol = SYMBOL, .prototype = "int f(int x)"),
+    TASKCACHE_TASK(.symbol = SYMBOL, .prototype = PROTOTYPE),
     TASKCACHE_TASK(.symbol = "g", .prototype = "int g(int x)", .cache_policy = "INPUTS",
                    .skip = "x == 1", .success = "return == 2", .cache_expiration = "3s",
                    .types = "typedef int four;", .name = "five", .space = "six",
@@ -68,6 +74,7 @@ const struct taskcache_task tasks[] = {
 };
 
 #ifndef NO_DESCRIPTOR
-const struct taskcache_plugin taskcache_plugin = {
-    MAGIC, MAJOR, 0, SIZE, NAME, VERSION, "MIT", "A variant", TASKS, COUNT, TASK_SIZE, FLAGS, INIT};
+const struct taskcache_plugin taskcache_plugin = {MAGIC,     MAJOR,   0,           SIZE,  NAME,
+                                                  VERSION,   LICENCE, "A variant", TASKS, COUNT,
+                                                  TASK_SIZE, FLAGS,   INIT};
 #endif
