@@ -1,16 +1,12 @@
 /*
- * A storage: results as files of a directory, on a file system that several machines share, say.
- * And a lock manager: lock files in a directory, the owner and the end of its time in each; so the
- * machines' clocks are to agree.
+ * A storage: results as files of a directory, which several machines share, say; a lock manager:
+ * files with an owner and the end of its time in each, so the machines' clocks are to agree.
  *
  *     plugins: [ { path: files, options: { locks: /net/locks } } ]
  *     storages: { fleet: { type: files.directory, options: { path: /net/results } } }
- *     tasks:
- *       - symbol: solve
- *         result_storage: fleet
- *         cache_policy: once
- *     policies: { once: { policy: INPUTS, isolation_level: SERIALIZABLE, lock_manager: files.locks
- * } }
+ *     policies:
+ *       once: { policy: INPUTS, isolation_level: SERIALIZABLE, lock_manager: files.locks }
+ *     tasks: [ { symbol: solve, result_storage: fleet, cache_policy: once } ]
  */
 #include <dirent.h>
 #include <errno.h>
@@ -24,75 +20,80 @@
 #include <unistd.h>
 
 static const struct taskcache_host *host;
-static const char *directory, *lock_directory;
+static const char *directory; /* one: each storage and lock manager has a process of its own */
 
+/* -ENOENT is an answer as well, whose cause nobody reads. */
 static int failed(struct taskcache_error *error, const char *what)
 {
-    int r = errno != 0 ? -errno : -EIO;
-
     host->cause(error, what);
-    return r;
+    return errno != 0 ? -errno : -EIO;
 }
 
-static int open_directory(void *data, struct taskcache_error *error)
+/* Of the storage and of the locks; `option` says where. */
+static int enter(void *option, struct taskcache_error *error)
 {
-    const struct taskcache_option *path = host->option(host, "path");
+    const struct taskcache_option *path = host->option(host, option);
+    char wrong[80];
 
-    (void)data;
-    if (path == NULL || path->text[0] != '/') {
-        host->cause(error, "the option `path` is to name a directory, from the root");
+    if (path == NULL || path->text[0] != '/' || strlen(path->text) > 3000) {
+        (void)snprintf(wrong, sizeof wrong, "the option `%s` is to name a directory, from the root",
+                       (const char *)option);
+        host->cause(error, wrong);
         return -EINVAL;
     }
     directory = path->text;
     return mkdir(directory, 0700) == 0 || errno == EEXIST ? 0 : failed(error, directory);
 }
 
-static void name_file(char ret[4096], const char *key, const char *end)
+static char *name_file(char ret[4096], const char *key, const char *end)
 {
     (void)snprintf(ret, 4096, "%s/%s%s", directory, key, end);
+    return ret;
 }
 
 static int get(void *data, const char *key, struct taskcache_cursor *to,
                struct taskcache_error *error)
 {
     char name[4096], part[4096];
-    FILE *f;
+    FILE *f = fopen(name_file(name, key, ""), "rbe");
     size_t n;
-    int broken;
+    int r;
 
     (void)data;
-    name_file(name, key, "");
-    f = fopen(name, "rb");
     if (f == NULL)
-        return errno == ENOENT ? -ENOENT : failed(error, name);
+        return failed(error, name);
     while ((n = fread(part, 1, sizeof part, f)) > 0)
         taskcache_put(to, part, n); /* what there's no room for is counted */
-    broken = ferror(f);
+    r = ferror(f) != 0 ? failed(error, name) : 0;
     (void)fclose(f);
-    return broken ? failed(error, name) : 0;
+    return r;
 }
 
-/* Under another name first: whoever reads gets all of it, or what was there before. */
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* First under a name that nobody else has: whoever reads gets all of it, or what was there. */
 static int put(void *data, const char *key, const void *bytes, uint64_t count,
                struct taskcache_error *error)
 {
-    char name[4096], part[4096], end[32];
+    char name[4096], part[4096], end[64];
     FILE *f;
-    int r = 0;
+    int r;
 
     (void)data;
-    (void)snprintf(end, sizeof end, ".%ld.part", (long)getpid());
-    name_file(name, key, "");
-    name_file(part, key, end);
-    f = fopen(part, "wb");
+    (void)snprintf(end, sizeof end, ".%ld.%llu", (long)getpid(), (unsigned long long)now_ns());
+    f = fopen(name_file(part, key, end), "wbxe");
     if (f == NULL)
         return failed(error, part);
-    errno = 0;
-    if (fwrite(bytes, 1, count, f) != count)
-        r = failed(error, part);
+    r = fwrite(bytes, 1, count, f) == count ? 0 : failed(error, part);
     if (fclose(f) != 0 && r == 0)
         r = failed(error, part);
-    if (r == 0 && rename(part, name) != 0)
+    if (r == 0 && rename(part, name_file(name, key, "")) != 0)
         r = failed(error, name);
     if (r != 0)
         (void)remove(part);
@@ -104,8 +105,7 @@ static int remove_file(void *data, const char *key, struct taskcache_error *erro
     char name[4096];
 
     (void)data;
-    name_file(name, key, "");
-    return remove(name) == 0 ? 0 : errno == ENOENT ? -ENOENT : failed(error, name);
+    return remove(name_file(name, key, "")) == 0 ? 0 : failed(error, name);
 }
 
 static int exists(void *data, const char *key, struct taskcache_error *error)
@@ -113,8 +113,7 @@ static int exists(void *data, const char *key, struct taskcache_error *error)
     char name[4096];
 
     (void)data;
-    name_file(name, key, "");
-    return access(name, R_OK) == 0 ? 0 : errno == ENOENT ? -ENOENT : failed(error, name);
+    return access(name_file(name, key, ""), R_OK) == 0 ? 0 : failed(error, name);
 }
 
 static int list(void *data, void (*each)(void *to, const char *key), void *to,
@@ -132,36 +131,13 @@ static int list(void *data, void (*each)(void *to, const char *key), void *to,
     return 0;
 }
 
-static int open_locks(void *data, struct taskcache_error *error)
-{
-    const struct taskcache_option *path = host->option(host, "locks");
-
-    (void)data;
-    if (path == NULL || path->text[0] != '/') {
-        host->cause(error, "the option `locks` is to name a directory, from the root");
-        return -EINVAL;
-    }
-    lock_directory = path->text;
-    return mkdir(lock_directory, 0700) == 0 || errno == EEXIST ? 0 : failed(error, lock_directory);
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* Whose is it? An open and locked descriptor, so that only one looks and changes at a time. */
 static int look(const char *key, char ret_owner[33], struct taskcache_error *error)
 {
     char name[4096], text[80] = "";
     unsigned long long until = 0;
-    int fd;
+    int fd = open(name_file(name, key, ""), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
-    (void)snprintf(name, sizeof name, "%s/%s", lock_directory, key);
-    fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return failed(error, name);
     if (flock(fd, LOCK_EX) != 0 || pread(fd, text, sizeof text - 1, 0) < 0) {
@@ -174,8 +150,9 @@ static int look(const char *key, char ret_owner[33], struct taskcache_error *err
     return fd;
 }
 
-static int own(const char *key, const char *owner, uint64_t ttl_ns, int is_new,
-               struct taskcache_error *error)
+/* For `ttl_ns` from now on. `data`: whether it may be nobody's so far. */
+static int acquire(void *data, const char *key, const char *owner, uint64_t ttl_ns,
+                   struct taskcache_error *error)
 {
     char who[33] = "", text[80];
     int fd = look(key, who, error), r = 0, bytes;
@@ -184,41 +161,33 @@ static int own(const char *key, const char *owner, uint64_t ttl_ns, int is_new,
         return fd;
     bytes = snprintf(text, sizeof text, "%s %020llu\n", owner,
                      ttl_ns != 0 ? (unsigned long long)(now_ns() + ttl_ns) : 0);
-    if (strcmp(who, owner) != 0 && !(is_new && who[0] == 0))
-        r = is_new ? -EBUSY : -ENOENT;
+    if (strcmp(who, owner) != 0 && (data == NULL || who[0] != 0))
+        r = data != NULL ? -EBUSY : -ENOENT;
     else if (pwrite(fd, text, (size_t)bytes, 0) != bytes)
         r = failed(error, key);
     (void)close(fd);
     return r;
 }
 
-static int acquire(void *data, const char *key, const char *owner, uint64_t ttl_ns,
-                   struct taskcache_error *error)
-{
-    (void)data;
-    return own(key, owner, ttl_ns, 1, error);
-}
-
 static int renew(void *data, const char *key, const char *owner, uint64_t ttl_ns,
                  struct taskcache_error *error)
 {
     (void)data;
-    return own(key, owner, ttl_ns, 0, error);
+    return acquire(NULL, key, owner, ttl_ns, error);
 }
 
 static int release(void *data, const char *key, const char *owner, struct taskcache_error *error)
 {
     (void)data;
-    return own(key, owner, 0, 0, error);
+    return acquire(NULL, key, owner, 0, error);
 }
 
 static int init(const struct taskcache_host *h, struct taskcache_error *error)
 {
     static const struct taskcache_storage storage = {
-        sizeof storage, 0, "directory", NULL, open_directory, get, put, remove_file, exists, list};
-
+        sizeof storage, 0, "directory", (void *)"path", enter, get, put, remove_file, exists, list};
     static const struct taskcache_lock_manager locks = {
-        sizeof locks, 0, "locks", NULL, open_locks, acquire, renew, release, NULL};
+        sizeof locks, 0, "locks", (void *)"locks", enter, acquire, renew, release, NULL};
     int r;
 
     (void)error;
