@@ -41,6 +41,7 @@ struct tc_remote {
 
     struct tc_request_queue fetches, others; /* others: in their order */
     uint64_t late_count;                     /* of `others`: without their bytes */
+    uint64_t asked_count;                    /* ... that somebody waits for */
     struct tc_request *running;
     uint64_t serial;              /* of the request that was sent last */
     uint64_t sent;                /* of head and blob */

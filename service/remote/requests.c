@@ -74,6 +74,7 @@ static struct tc_request *pop(struct tc_request_queue *q)
 void tc_request_push_other(struct tc_remote *self, struct tc_request *r)
 {
     tc_request_push(&self->others, r);
+    self->asked_count += r->pending != NULL;
     if (is_late(r)) {
         self->late_count++;
     } else {
@@ -89,6 +90,7 @@ static struct tc_request *pop_other(struct tc_remote *self)
 
     if (r == NULL)
         return NULL;
+    self->asked_count -= r->pending != NULL;
     if (is_late(r)) {
         self->late_count--;
     } else {
@@ -304,24 +306,36 @@ void tc_request_finish(struct tc_remote *self)
     tc_request_free(r);
 }
 
-static void expire_one(struct tc_request *r, int64_t now_ms)
+static int expire_one(struct tc_request *r, int64_t now_ms)
 {
-    if (r->pending != NULL && now_ms >= r->until_ms)
-        reply(r, -ETIMEDOUT, 0);
+    if (r->pending == NULL || now_ms < r->until_ms)
+        return 0;
+    reply(r, -ETIMEDOUT, 0);
+    return 1;
+}
+
+/* There may be a million of them that nobody waits for, and this comes after each answer. */
+static void expire_others(struct tc_remote *self, int64_t now_ms)
+{
+    struct tc_request *r = self->others.first;
+
+    for (uint64_t left = self->asked_count; r != NULL && left > 0; r = r->next) {
+        left -= r->pending != NULL;
+        self->asked_count -= (uint64_t)expire_one(r, now_ms);
+    }
 }
 
 void tc_request_expire(struct tc_remote *self, int64_t now_ms)
 {
     if (self->running != NULL)
-        expire_one(self->running, now_ms);
+        (void)expire_one(self->running, now_ms);
     while (self->fetches.first != NULL && now_ms >= self->fetches.first->until_ms) {
         struct tc_request *r = pop(&self->fetches);
 
         reply(r, -ETIMEDOUT, 0);
         tc_request_free(r);
     }
-    for (struct tc_request *r = self->others.first; r != NULL; r = r->next)
-        expire_one(r, now_ms);
+    expire_others(self, now_ms);
 }
 
 static int64_t due(const struct tc_request *r, int64_t least_ms)

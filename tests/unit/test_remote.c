@@ -444,6 +444,38 @@ static void a_tool_is_answered_in_time(void **state)
     assert_int_equal(p.ready + q.ready + list.ready, 3);
 }
 
+/* What nobody waits for doesn't count among those whose time is looked at. */
+static void who_waits_behind_others(void **state)
+{
+    struct tc_pending p = {.ready = 0}, q = {.ready = 0};
+
+    (void)state;
+    use("mute", TC_STORAGE_FAR, 1000000000);
+    tc_remote_put_later(remote, (struct tc_key){1, 2});
+    until(access(mark, F_OK) == 0);
+    for (int i = 0; i < 3; i++)
+        tc_remote_put_later(remote, (struct tc_key){1, 2});
+    tc_remotes_remove(&remotes, (struct tc_key){1, 2});
+    assert_int_equal(remote->asked_count, 0);
+    tc_remote_ask(remote, TC_REMOTE_EXISTS, (struct tc_key){1, 2}, -1, &p);
+    skew_ms += 4000;
+    tc_remote_put_later(remote, (struct tc_key){1, 2});
+    tc_remote_ask(remote, TC_REMOTE_EXISTS, (struct tc_key){1, 2}, -1, &q);
+    assert_int_equal(remote->asked_count, 2);
+    skew_ms += 6000;
+    tc_request_expire(remote, tc_monotonic_ms());
+    assert_int_equal(remote->asked_count, 1);
+    assert_int_equal(p.status, -ETIMEDOUT);
+    assert_int_equal(q.ready, 0);
+    skew_ms += 4000;
+    tc_request_expire(remote, tc_monotonic_ms());
+    assert_int_equal(remote->asked_count, 0);
+    assert_int_equal(q.status, -ETIMEDOUT);
+    until(!tc_remotes_busy(&remotes)); /* and each is carried out by the next child */
+    assert_int_equal(remote->asked_count, 0);
+    assert_int_equal(p.ready + q.ready, 2);
+}
+
 /* A child that goes on failing is begun less and less often. */
 static void pauses(void **state)
 {
@@ -577,6 +609,7 @@ int main(void)
         TEST(an_early_answer),
         TEST(what_tools_ask),
         TEST(a_tool_is_answered_in_time),
+        TEST(who_waits_behind_others),
         TEST(pauses),
         TEST(queues_are_bounded),
         TEST(locks),
