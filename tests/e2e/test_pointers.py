@@ -303,3 +303,43 @@ int main(void)
         r = t.run([p], config)
         equal((r.out, r.errors), (bare.out, ""))
         t.bodies()
+
+
+def test_extents_that_name_no_member(t):
+    """Of pointers in a struct they are a promise with `in` alone; a union beside them can be declared as bytes that don't count."""
+    p = t.cc(r"""
+#include <stdio.h>
+#include <stdlib.h>
+struct p { int x; };
+struct s { int a; union { double d; long l; } u; struct p (*q[2])[2]; };
+__attribute__((noinline, noclone)) int both(const struct s *s)
+{
+    FILE *f = fopen(getenv("BODY_LOG"), "a");
+    fprintf(f, "both\n");
+    fclose(f);
+    return s->a + (*s->q[0])[0].x + (*s->q[1])[1].x;
+}
+int main(void)
+{
+    struct p a[2] = {{1}, {1}}, b[2] = {{7}, {9}}, same[2] = {{7}, {9}}, other[2] = {{7}, {8}};
+    struct p (*second[])[2] = {&b, &same, &other};
+    for (int i = 0; i < 6; i++) {
+        struct s s = {i / 3, {.l = i}, {&a, second[i % 3]}};
+        printf("%d\n", both(&s));
+    }
+    return 0;
+}
+""", "both", flags=("-O1",))
+    text = ("types: |\n  struct p { int x; };\n"
+            "  struct s { int a; ignore char u[8] __attribute__((aligned(8))); in struct p (*q[2])[2]; };\n"
+            "tasks:\n  - symbol: both\n    cache_policy: INPUTS\n    prototype: |\n      int both(const struct s s[1])\n")
+    bare = t.bare([p])
+    equal(t.bodies(), 6)
+    r = t.run([p], t.config(text.replace("in struct p", "struct p")), env={"TASKCACHE_LOG": "error"})
+    equal(r.out, bare.out)
+    contains(r.errors, "opaque-input")
+    equal(t.bodies(), 6)
+    for bodies in (4, 0):
+        r = t.run([p], t.config(text))
+        equal((r.out, r.errors), (bare.out, ""))
+        equal(t.bodies(), bodies)
