@@ -2,8 +2,8 @@
  * A process' connection to the service of one storage: whose turn it is, messages and replies. What
  * is said is client.h's.
  *
- * A turn is one thread's: all but the breaker and the lock is for who has it. Any context; no lock is
- * held over the host's code. Negative errno. What has failed is tried again a second later.
+ * A turn is one thread's: all but the breaker and the lock is for who has it. Any context; no lock
+ * is held over the host's code. Negative errno. What has failed is tried again a second later.
  */
 #ifndef TC_PRELOAD_CONNECTION_H
 #define TC_PRELOAD_CONNECTION_H
